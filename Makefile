@@ -1,0 +1,52 @@
+# make run | test | lint | clean. Needs git, make and a Python 3.11 or 3.12; everything else is installed into .venv.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+BIN := .venv/bin
+READY := .venv/.ready
+TARGET ?=
+
+export UV_PYTHON_DOWNLOADS := never
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: run setup test test-all lint format clean lock
+
+run: setup  ## set up what is missing, then run every stage that is out of date
+	@croft run
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.13' .venv
+	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: setup  ## every fast test; the slow ones are in test-all
+	pytest -n 2 --dist loadgroup $(TARGET)
+
+test-all: setup
+	pytest -n 2 --dist loadgroup -m 'slow or not slow' $(TARGET)
+
+lint: setup
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: setup
+	ruff format .
+	ruff check --fix .
+
+lock:  ## resolve requirements.lock anew from pyproject.toml
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --quiet --upgrade --output-file requirements.lock
+
+clean:  ## remove the environment and the stages' outputs; the tracking database (.croft) and DVC's cache stay
+	rm -rf .venv .tools artifacts data/builtin/digits
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
