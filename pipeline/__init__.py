@@ -1,0 +1,1 @@
+"""Fine-tune, calibrate, gate and serve a CLIP classifier that knows what it does not know."""

@@ -1,0 +1,94 @@
+"""The features that `featurize` writes and every later stage reads: one folder of arrays, an index and a description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError
+from pipeline.tables import FEATURE_INDEX, read_array, read_json, read_table, write_array, write_json, write_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Features:
+    """Raw (not normalised) features of the frozen towers.
+
+    Attributes:
+        index: FEATURE_INDEX table, N rows.
+        clean: (N, D) float32, one clean view of every image, in the index's order.
+        views: (T, V, D) float32, V augmented views of the T images that some fit trains on.
+        text: (C, D) float32, one prototype per known class, in the order of `meta["classes"]`.
+        meta: model, weights_sha256, classes (known, sorted), prompts, logit_scale (already exponentiated), image_size,
+            mean, std, views, view_seed.
+    """
+
+    index: pd.DataFrame
+    clean: np.ndarray
+    views: np.ndarray
+    text: np.ndarray
+    meta: dict[str, Any]
+
+    def clean_rows(self, paths: pd.Series) -> np.ndarray:
+        """Rows of `clean` for these paths.
+
+        Raises:
+            DataError: a path has no features.
+        """
+        return self._rows(paths, range(len(self.index)))
+
+    def view_rows(self, paths: pd.Series) -> np.ndarray:
+        """Rows of `views` for these paths.
+
+        Raises:
+            DataError: a path has no augmented views.
+        """
+        rows = self._rows(paths, self.index["view_row"])
+        if (rows < 0).any():
+            raise DataError(f"{paths[rows < 0].iloc[0]}: has no augmented views; run `dvc repro featurize`")
+        return rows
+
+    def _rows(self, paths: pd.Series, values: Any) -> np.ndarray:
+        import pandas as pd
+
+        rows = paths.map(pd.Series(list(values), index=self.index["path"]))
+        if rows.isna().any():
+            raise DataError(f"{paths[rows.isna()].iloc[0]}: has no features; run `dvc repro featurize`")
+        return rows.to_numpy(dtype="int64")
+
+
+def write_features(features: Features, folder: Path) -> None:
+    """Write all parts; the description comes last, so a folder without it is not a whole one."""
+    write_table(features.index, folder / "index.parquet", FEATURE_INDEX)
+    write_array(features.clean, folder / "clean.npy")
+    write_array(features.views, folder / "views.npy")
+    write_array(features.text, folder / "text.npy")
+    write_json(features.meta, folder / "meta.json")
+
+
+def read_features(folder: Path) -> Features:
+    """Read what `write_features` wrote; the clean features stay memory-mapped.
+
+    Raises:
+        DataError: a part is missing, damaged, or does not fit the others.
+    """
+    features = Features(
+        meta=read_json(folder / "meta.json"),
+        index=read_table(folder / "index.parquet", FEATURE_INDEX),
+        clean=read_array(folder / "clean.npy", ndim=2, mmap=True),
+        views=read_array(folder / "views.npy", ndim=3),
+        text=read_array(folder / "text.npy", ndim=2),
+    )
+    rows, width = features.clean.shape
+    fits = (
+        rows == len(features.index)
+        and features.views.shape[2] == width
+        and features.text.shape == (len(features.meta["classes"]), width)
+    )
+    if not fits:
+        raise DataError(f"{folder}: its arrays do not fit together; run `dvc repro -f featurize`")
+    return features

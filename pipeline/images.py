@@ -1,0 +1,91 @@
+"""Decode untrusted images and bring them to the encoder's size, with numpy and Pillow only.
+
+Training features and production predictions share this code, so that both see the same pixels.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+"""Pillow formats that are tried; others have decoders that are rarely used and rarely reviewed."""
+
+
+def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
+    """Decode one image as 8-bit RGB: EXIF rotation applied, transparency over white, 16-bit scaled, first frame only.
+
+    Args:
+        source: a file, or an encoded image's bytes.
+        max_pixels: width x height above which nothing is decoded.
+        name: how errors call it; the path by default.
+    Raises:
+        DataError: it is no image of a known format, is truncated, or has more pixels than allowed.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name = name or (str(source) if isinstance(source, Path) else "image")
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise DataError(
+                    f"{name}: {image.width} x {image.height} pixels, more than data.max_pixels ({max_pixels})"
+                )
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{name}: more pixels than data.max_pixels ({max_pixels})") from None
+    except FileNotFoundError:
+        raise DataError(f"{name}: no such file") from None
+    except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, on damaged bytes
+        raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def _rgb(image: Image) -> Image:
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or image.mode == "I":
+        import numpy as np
+
+        wide = np.asarray(image).astype(np.float64)
+        image = Image.fromarray((wide / 257.0).round().clip(0, 255).astype(np.uint8))
+    if "A" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def centre_square(image: Image, size: int) -> np.ndarray:
+    """Shorter side to `size` by bicubic filtering, then the centre square: CLIP's clean view.
+
+    The same pixels as torchvision's `Resize(size, BICUBIC)` and `CenterCrop(size)` on a Pillow image.
+
+    Args:
+        image: RGB.
+        size: side in pixels.
+    Returns:
+        (size, size, 3) uint8.
+    """
+    import numpy as np
+    from PIL import Image
+
+    width, height = image.size
+    short, long = min(width, height), max(width, height)
+    long = int(size * long / short)
+    new = (size, long) if width <= height else (long, size)
+    image = image.resize(new, Image.Resampling.BICUBIC)
+    left, top = round((new[0] - size) / 2), round((new[1] - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.uint8)

@@ -1,0 +1,242 @@
+"""params.yaml as frozen typed values; every key is known, and a wrong one is named with its nearest neighbour."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ParamsError
+
+PARAMS_FILE = Path("params.yaml")
+_MAX_BYTES = 1_000_000  # a params file is a few kilobytes; anything larger is a mistake
+
+Device = Literal["auto", "cuda", "cpu"]
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # YAML has lists only
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_frozen)]
+Seeds = Annotated[tuple[int, ...], BeforeValidator(_frozen)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Compute(_Section):
+    """Where the tensors live; `cuda` without a CUDA device is an error, never a silent CPU run."""
+
+    device: Device = "auto"
+
+
+class Data(_Section):
+    """The folder of images and what counts as an image."""
+
+    root: str
+    unknown: Names = ()
+    min_side: Count = 16
+    max_pixels: Count = 50_000_000
+    workers: Count = 4
+
+
+class Split(_Section):
+    """Who may see what: few-shot leave-one-domain-out splits and the deploy fit."""
+
+    shots: Count = 16
+    shots_per: Literal["class_and_domain", "class"] = "class_and_domain"
+    validation: Count = 8
+    seeds: Seeds = (1, 2, 3)
+    targets: Names = ()
+
+    @model_validator(mode="after")
+    def _seeds(self) -> Split:
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: expected at least one, all different")
+        return self
+
+
+class BackboneParams(_Section):
+    """The frozen CLIP: an open_clip model name and a weights file under DVC."""
+
+    model: str
+    weights: str
+    prompts: Names = ("a photo of a {}.",)
+    class_names: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> BackboneParams:
+        for prompt in self.prompts:
+            if prompt.count("{}") != 1:
+                raise ValueError(f"prompts: {prompt!r} must hold the placeholder {{}} exactly once")
+        return self
+
+
+class Featurize(_Section):
+    """How images become features: augmented views of train images, one clean view of every image."""
+
+    views: Count = 8
+    view_seed: int = 0
+    batch_size: Count = 256
+    workers: Count = 4
+
+
+class _Training(_Section):
+    ratio_image: Rate = 0.2
+    ratio_text: Rate = 0.5
+    lambda_1: NotNegative = 15.0
+    lambda_2: NotNegative = 10.0
+    generator: bool = True
+    generator_steps: Annotated[int, Field(ge=0)] = 1
+    learning_rate: Positive = 0.002
+    warmup_learning_rate: Positive = 1e-5
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    weight_decay: NotNegative = 0.1
+    epochs: Count = 30
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    select: Literal["source-val", "last"] = "source-val"
+    preset: Literal["paper", "released"] = "paper"
+    train: bool = True
+
+
+class Finetune(_Training):
+    """The objective's settings; each method overrides some of them."""
+
+    methods: dict[str, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _methods(self) -> Finetune:
+        if not self.methods:
+            raise ValueError("methods: expected at least one method")
+        for name in self.methods:
+            self.settings(name)
+        return self
+
+    def settings(self, method: str) -> dict[str, Any]:
+        """All training settings of one method, its overrides applied, as plain values."""
+        merged = {**self.model_dump(exclude={"methods"}), **(self.methods[method] or {})}
+        try:
+            return _Training.model_validate(merged).model_dump()
+        except ValidationError as error:
+            raise ValueError(f"methods.{method}: {_first_problem(error, _Training)}") from None
+
+
+class Evaluate(_Section):
+    """How results are summarised."""
+
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    bins: Annotated[int, Field(ge=5)] = 40
+
+
+class Export(_Section):
+    """The deployed graph: which method, how often it may say unknown, how exact it must be."""
+
+    method: str = "croft"
+    accept: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    tolerance: Positive = 1e-4
+    parity_images: Count = 64
+
+
+class Register(_Section):
+    """The registry's name for the model."""
+
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "croft"
+
+
+class Promote(_Section):
+    """The gate between challenger and champion; drops are absolute, in the metric's unit (0 to 1)."""
+
+    max_accuracy_drop: Rate = 0.01
+    max_auroc_drop: Rate = 0.01
+    min_gain_over_zero_shot: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    compute: Compute = Compute()
+    data: Data
+    split: Split = Split()
+    backbone: BackboneParams
+    featurize: Featurize = Featurize()
+    finetune: Finetune
+    evaluate: Evaluate = Evaluate()
+    export: Export = Export()
+    register_: Register = Field(default=Register(), alias="register")
+    promote: Promote = Promote()
+
+    @model_validator(mode="after")
+    def _joint(self) -> Params:
+        if self.export.method not in self.finetune.methods:
+            raise ValueError(
+                f"export.method: {self.export.method!r} is not one of finetune.methods ({', '.join(self.finetune.methods)})"
+            )
+        return self
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or holds an unknown or mistyped key or value.
+    """
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run this from the project's root")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ParamsError(f"{path}: larger than {_MAX_BYTES} bytes; this is no params file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_params(content, str(path))
+
+
+def parse_params(content: object, source: str = "params") -> Params:
+    """Check already parsed params; `source` is the name that errors carry.
+
+    Raises:
+        ParamsError: as `load_params`.
+    """
+    if not isinstance(content, dict):
+        raise ParamsError(f"{source}: expected a mapping of sections, found {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{source}: {_first_problem(error, Params)}") from None
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    # Unknown keys first: a misspelt key usually causes the "missing key" that pydantic lists before it.
+    problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
+    problem = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    key = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key {key!r}; {hint}{more}"
+    if problem["type"] == "value_error":
+        return f"{key}.{message}{more}" if key else f"{message}{more}"
+    if problem["type"] == "missing":
+        return f"missing key {key!r}{more}"
+    return f"{key}: {message}, found {problem['input']!r}{more}"
+
+
+def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> list[str]:
+    for parent in parents:
+        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == parent), None)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,237 @@
+"""The tables, arrays and JSON files that pass between stages: columns, dtypes, units, and atomic readers and writers.
+
+Every writer first writes a sibling temporary file, flushes it to disk and renames it over the target, so that a
+reader sees the whole old file or the whole new one and never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+DEPLOY = "*"
+"""The target of the fit that is deployed: no domain is held out. `*` can be no folder's name on any file system we read."""
+
+TRAIN = "train"
+VALIDATION = "validation"
+TEST_ID = "test_id"
+TEST_SHIFTED = "test_shifted"
+TEST_UNKNOWN = "test_unknown"
+ROLES = (TRAIN, VALIDATION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN)
+"""What an image is for in one split.
+
+train, validation: known classes of source domains. test_id: what is left of them. test_shifted: known classes of the
+held-out domain. test_unknown: unknown classes of the held-out domain, so that only the class tells them from
+test_shifted. The deploy fit has train and validation only, from all domains.
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name and its columns with their dtypes; rows are unique by `key`."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+
+
+MANIFEST = Table(
+    "manifest",
+    {
+        "path": "str",  # relative to the data root, POSIX separators
+        "domain": "str",
+        "class": "str",
+        "sha256": "str",  # of the file's bytes, 64 hex digits
+        "width": "int32",  # pixels, after EXIF rotation
+        "height": "int32",
+        "mode": "str",  # Pillow's colour mode as stored
+        "format": "str",  # Pillow's format name
+        "bytes": "int64",
+    },
+    ("path",),
+)
+SPLITS = Table(
+    "splits",
+    {
+        "target": "str",  # the held-out domain, or DEPLOY
+        "seed": "int64",
+        "path": "str",  # as in the manifest
+        "role": "str",  # one of ROLES
+        "label": "int64",  # index into the sorted known classes; -1 for an unknown class
+    },
+    ("target", "seed", "path"),
+)
+FEATURE_INDEX = Table(
+    "feature_index",
+    {
+        "path": "str",  # row i of this table is row i of clean.npy
+        "view_row": "int64",  # row of views.npy, or -1 for an image that is never trained on
+    },
+    ("path",),
+)
+FITS = Table(
+    "fits",
+    {
+        "fit": "int64",  # row of image_weights.npy and text_weights.npy
+        "method": "str",
+        "target": "str",
+        "seed": "int64",
+        "epoch": "int64",  # the epoch that was kept; -1 where nothing was trained
+        "validation_accuracy": "float64",  # 0 to 1, source domains
+        "diverged": "bool",
+        "ratio_image": "float64",  # the share of the adapted features, as trained
+        "ratio_text": "float64",
+        "settings": "str",  # all settings as JSON, keys sorted
+    },
+    ("method", "target", "seed"),
+)
+HISTORY = Table(
+    "history",
+    {
+        "method": "str",
+        "target": "str",
+        "seed": "int64",
+        "epoch": "int64",
+        "learning_rate": "float64",
+        "loss": "float64",  # mean over the epoch's steps
+        "cross_entropy": "float64",
+        "validation_accuracy": "float64",
+    },
+    ("method", "target", "seed", "epoch"),
+)
+SCORES = Table(
+    "scores",
+    {
+        "method": "str",
+        "target": "str",
+        "seed": "int64",
+        "path": "str",
+        "role": "str",  # test_id, test_shifted or test_unknown
+        "label": "int64",  # -1 for an unknown class
+        "predicted": "int64",
+        "confidence": "float32",  # largest class probability, 0 to 1
+        "score": "float32",  # larger = more open-set
+    },
+    ("method", "target", "seed", "path"),
+)
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` that becomes `target` when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=f".tmp{target.suffix}")
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)  # mkstemp's 0600 would hide outputs from the other users of a shared cache
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(frame: pd.DataFrame, path: Path, table: Table) -> None:
+    """Write `frame` as Parquet after checking columns, dtypes and key.
+
+    Raises:
+        DataError: a column is missing or unknown, a dtype cannot be converted, or a key is there twice.
+    """
+    checked = _checked(frame, table, str(path))
+    with atomic_path(path) as temporary:
+        checked.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path, table: Table) -> pd.DataFrame:
+    """Read a Parquet table that `write_table` wrote.
+
+    Raises:
+        DataError: the file is missing or is not this table.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such {table.name} table; run `dvc repro` to make it")
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable {table.name} table: {' '.join(str(error).split())}") from None
+    return _checked(frame, table, str(path))
+
+
+def _checked(frame: pd.DataFrame, table: Table, source: str) -> pd.DataFrame:
+    if set(frame.columns) != set(table.columns):
+        raise DataError(
+            f"{source}: {table.name} needs the columns {sorted(table.columns)}, found {sorted(frame.columns)}"
+        )
+    try:
+        frame = frame[list(table.columns)].astype(dict(table.columns))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{source}: {table.name}: {' '.join(str(error).split())}") from None
+    twice = frame.duplicated(list(table.key))
+    if twice.any():
+        row = frame.loc[twice, list(table.key)].iloc[0].to_dict()
+        raise DataError(f"{source}: {table.name} holds {row} twice")
+    return frame.reset_index(drop=True)
+
+
+def write_json(content: object, path: Path) -> None:
+    """Write JSON with sorted keys, so that equal content has an equal hash; NaN is refused (JSON has none)."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: the file is missing or is no JSON.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; run `dvc repro` to make it")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not readable JSON: {error}") from None
+
+
+def write_array(array: np.ndarray, path: Path) -> None:
+    """Write one array as .npy, without pickle."""
+    import numpy as np
+
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path, *, ndim: int, mmap: bool = False) -> np.ndarray:
+    """Read one .npy array with `ndim` axes; with `mmap` its bytes stay on disk until used.
+
+    Raises:
+        DataError: the file is missing, is no plain array, or has another number of axes.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such array; run `dvc repro` to make it")
+    try:
+        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a readable array: {error}") from None
+    if array.ndim != ndim:
+        raise DataError(f"{path}: expected {ndim} axes, found shape {array.shape}")
+    return np.asarray(array) if not mmap else array

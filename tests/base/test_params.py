@@ -1,0 +1,95 @@
+"""params.yaml: every wrong key or value is named, and the shipped file is valid."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.params import Params, load_params, parse_params
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def changed(path: str, value: object) -> dict:
+    content = copy.deepcopy(SHIPPED)
+    *parents, last = path.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return content
+
+
+def test_shipped_file_is_valid_and_names_every_knob():
+    params = load_params(ROOT / "params.yaml")
+    assert params.data.unknown == ("seven", "eight", "nine")
+    for name, field in Params.model_fields.items():
+        section = field.alias or name
+        known = set(type(getattr(params, name)).model_fields) - {"train"}  # `train` is for methods only
+        assert set(SHIPPED[section]) == known
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("finetune.lamda_1", 3.0, "unknown key 'finetune.lamda_1'; did you mean 'lambda_1'?"),
+        ("splt", {}, "unknown key 'splt'; did you mean 'split'?"),
+        ("zzz", 1, "unknown key 'zzz'; known keys: compute, data,"),
+        ("split.shots", "16", "split.shots: Input should be a valid integer, found '16'"),
+        ("split.shots", 0, "split.shots: Input should be greater than or equal to 1"),
+        ("split.seeds", [1, 1], "split.seeds: expected at least one, all different"),
+        ("split.seeds", [], "split.seeds: expected at least one"),
+        ("compute.device", "gpu", "compute.device: Input should be 'auto', 'cuda' or 'cpu'"),
+        ("finetune.ratio_image", 1.5, "finetune.ratio_image: Input should be less than or equal to 1"),
+        ("finetune.lambda_1", float("nan"), "finetune.lambda_1"),
+        ("finetune.methods", {}, "finetune.methods: expected at least one method"),
+        ("finetune.methods", {"zero-shot": {}, "croft": {"lamda_2": 1.0}}, "did you mean 'lambda_2'?"),
+        ("export.method", "nothing", "export.method: 'nothing' is not one of finetune.methods"),
+        ("backbone.prompts", ["a photo"], "must hold the placeholder {} exactly once"),
+        ("data", None, "data"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(path, value, message):
+    with pytest.raises(ParamsError) as caught:
+        parse_params(changed(path, value), "params.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("params.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_section_is_named():
+    content = copy.deepcopy(SHIPPED)
+    del content["data"]
+    with pytest.raises(ParamsError, match="missing key 'data'"):
+        parse_params(content)
+
+
+def test_method_overrides_replace_shared_settings():
+    params = parse_params(changed("finetune.methods", {"croft": {}, "half": {"ratio_image": 0.5}}))
+    assert params.finetune.settings("half")["ratio_image"] == 0.5
+    assert params.finetune.settings("croft")["ratio_image"] == SHIPPED["finetune"]["ratio_image"]
+    assert "methods" not in params.finetune.settings("croft")
+
+
+def test_values_are_frozen():
+    params = load_params(ROOT / "params.yaml")
+    with pytest.raises(Exception, match="frozen"):
+        params.split.shots = 3
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "", "!!python/object/apply:os.system ['true']"])
+def test_files_that_are_no_mapping_are_refused(tmp_path, text):
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(file)
+
+
+def test_a_missing_file_says_where_to_go(tmp_path):
+    with pytest.raises(ParamsError, match="project's root"):
+        load_params(tmp_path / "params.yaml")

@@ -1,0 +1,15 @@
+"""Shared by every test: nothing is sent anywhere, and torch leaves the second core to the other test worker."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(
+    DO_NOT_TRACK="1",
+    DVC_NO_ANALYTICS="1",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    GX_ANALYTICS_ENABLED="false",
+    OMP_NUM_THREADS="1",
+    TQDM_DISABLE="1",
+)
