@@ -1,0 +1,1 @@
+"""What the method is compared with, under the same contract as `croft`."""

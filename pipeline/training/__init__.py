@@ -1,0 +1,1 @@
+"""The one batched training loop: many runs as one tensor program on cached features."""

@@ -1,0 +1,115 @@
+"""Between tables and tensors: the runs that a split table asks for, and fits as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.fits import Fits
+from pipeline.tables import HISTORY, TRAIN, VALIDATION
+from pipeline.training.runs import Fit, Run
+from pipeline.training.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.features import Features
+
+
+def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Settings]) -> list[Run]:
+    """One run per method, target and seed; test rows of the table are never looked at.
+
+    Args:
+        splits: SPLITS table.
+        features: what the rows of a run point into.
+        methods: settings by name.
+    Raises:
+        DataError: a split has no training images, or an image has no features.
+    """
+    runs = []
+    for target, seed in (
+        splits[["target", "seed"]].drop_duplicates().sort_values(["target", "seed"]).itertuples(index=False)
+    ):
+        split = splits[(splits["target"] == target) & (splits["seed"] == seed)]
+        train, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
+        if train.empty:
+            raise DataError(f"splits: target {target}, seed {seed} has no training images; check split.shots")
+        for method, settings in methods.items():
+            runs.append(
+                Run(
+                    method=method,
+                    target=str(target),
+                    seed=int(seed),
+                    settings=settings,
+                    train_rows=features.view_rows(train["path"]),
+                    train_labels=train["label"].to_numpy(),
+                    validation_rows=features.clean_rows(validation["path"]),
+                    validation_labels=validation["label"].to_numpy(),
+                )
+            )
+    return runs
+
+
+def collect(fits: Sequence[Fit]) -> Fits:
+    """Fits as the tables and arrays that later stages read.
+
+    Args:
+        fits: at least one, all of one width D.
+    Returns:
+        Weights as float32; an untrained fit keeps ratio 0, so that its identity adapters cost no rounding.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "fit": number,
+            "method": fit.run.method,
+            "target": fit.run.target,
+            "seed": fit.run.seed,
+            "epoch": fit.epoch,
+            "validation_accuracy": fit.validation_accuracy,
+            "diverged": fit.diverged,
+            "ratio_image": fit.run.settings.ratio_image if fit.run.settings.train else 0.0,
+            "ratio_text": fit.run.settings.ratio_text if fit.run.settings.train else 0.0,
+            "settings": json.dumps(asdict(fit.run.settings), sort_keys=True),
+        }
+        for number, fit in enumerate(fits)
+    ]
+    history = [
+        {
+            "method": fit.run.method,
+            "target": fit.run.target,
+            "seed": fit.run.seed,
+            "epoch": int(epoch["epoch"]),
+            "learning_rate": epoch["lr"],
+            "loss": epoch["loss"],
+            "cross_entropy": epoch["cross_entropy"],
+            "validation_accuracy": epoch["validation_accuracy"],
+        }
+        for fit in fits
+        for epoch in fit.history
+    ]
+    return Fits(
+        table=pd.DataFrame(rows),
+        image_weights=np.stack([fit.weight_image for fit in fits]).astype(np.float32),
+        text_weights=np.stack([fit.weight_text for fit in fits]).astype(np.float32),
+        history=pd.DataFrame(history, columns=list(HISTORY.columns)),
+    )
+
+
+def fit_metrics(fits: Sequence[Fit]) -> dict[str, dict[str, float]]:
+    """Per method: mean source-validation accuracy over targets and seeds, and how many runs diverged."""
+    metrics: dict[str, dict[str, float]] = {}
+    for method in dict.fromkeys(fit.run.method for fit in fits):
+        of_method = [fit for fit in fits if fit.run.method == method]
+        metrics[method] = {
+            "validation_accuracy": round(float(np.mean([fit.validation_accuracy for fit in of_method])), 6),
+            "diverged": sum(fit.diverged for fit in of_method),
+            "fits": len(of_method),
+        }
+    return metrics

@@ -1,0 +1,68 @@
+"""Bad input is refused before training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError, ParamsError
+from pipeline.training.runs import Run
+
+
+def check_features(views: NDArray[Any], clean: NDArray[Any], text: NDArray[Any]) -> None:
+    """Shapes fit each other, every number is finite and no text row is zero.
+
+    Raises:
+        DataError: naming the array and the first bad row.
+    """
+    for name, array, axes in (("views", views, 3), ("clean", clean, 2), ("text", text, 2)):
+        if array.ndim != axes:
+            raise DataError(f"{name} features: expected {axes} axes, found shape {array.shape}")
+        if array.shape[-1] != text.shape[-1]:
+            raise DataError(f"{name} features are {array.shape[-1]} wide, text features {text.shape[-1]}")
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{name} features: {int(bad.sum())} rows are NaN or infinite, the first is row {int(bad.argmax())}; "
+                "encode them again"
+            )
+    if len(text) < 2:
+        raise DataError(f"text features: {len(text)} class; at least 2 are needed")
+    if views.shape[1] < 1:
+        raise DataError("views features: no view per image; set featurize.views to 1 or more")
+
+
+def check_runs(runs: Sequence[Run], views: int, clean: int, classes: int) -> None:
+    """Rows and labels of every run are inside the tables and enough to train on.
+
+    Raises:
+        DataError: naming the run; ParamsError: a selection that needs validation images which are not there.
+    """
+    for run in runs:
+        for part, rows, labels, size in (
+            ("train", run.train_rows, run.train_labels, views),
+            ("validation", run.validation_rows, run.validation_labels, clean),
+        ):
+            if rows.ndim != 1 or rows.shape != labels.shape:
+                raise DataError(f"{run.name}: {part} rows {rows.shape} and labels {labels.shape} do not match")
+            if len(rows) and (rows.min() < 0 or rows.max() >= size):
+                raise DataError(f"{run.name}: a {part} row is outside the {size} rows of the feature table")
+            if len(rows) and (labels.min() < 0 or labels.max() >= classes):
+                wrong = labels[(labels < 0) | (labels >= classes)][0]
+                raise DataError(f"{run.name}: {part} label {int(wrong)} is outside the {classes} classes")
+        if not run.settings.train:
+            continue
+        if not len(run.train_rows):
+            raise DataError(f"{run.name}: no training images")
+        if len(np.unique(run.train_labels)) < 2:
+            raise DataError(f"{run.name}: all {len(run.train_rows)} training images are of one class")
+        if run.batches < 1:
+            raise DataError(
+                f"{run.name}: {len(run.train_rows)} training images are fewer than one batch of "
+                f"{run.settings.batch_size}; lower finetune.batch_size or raise split.shots"
+            )
+        if run.settings.select == "source-val" and not len(run.validation_rows):
+            raise ParamsError(f"{run.name}: select: source-val needs validation images; use select: last")

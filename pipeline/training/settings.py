@@ -1,0 +1,97 @@
+"""What a run is trained with: frozen, checked values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from pipeline.croft.options import PENALTIES, PaperOptions, Penalty, Preset, check_choices
+from pipeline.errors import ParamsError
+
+Select = Literal["source-val", "last"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run; numbers may differ between runs of one batch, structure is grouped by the loop.
+
+    train: False keeps the identity adapters (zero-shot); everything else is then irrelevant.
+    preset: "paper" (alternating) or "released" (the authors' code and its update order).
+    ratio_image, ratio_text: share of the adapted feature, in [0, 1] (released defaults).
+    lambda_1, lambda_2: weights of the covariate term and of the energy-gradient penalty, >= 0.
+    generator: False leaves out the covariate-shift generator and every term of z^c.
+    generator_steps: moves of the generator per mini-batch; 0 is possible in the released preset only.
+    covariate_branch: released preset only, see `released.released_terms`; ignored with 0 generator steps.
+    paper: open choices of the paper preset.
+    penalty: how the penalty is taken; None is the preset's own.
+    lr, warmup_lr: after and during epoch 0.
+    select: the epoch that is kept: first maximum of source-validation accuracy, or the last.
+    """
+
+    train: bool = True
+    preset: Preset = "paper"
+    ratio_image: float = 0.2
+    ratio_text: float = 0.5
+    lambda_1: float = 15.0
+    lambda_2: float = 10.0
+    generator: bool = True
+    generator_steps: int = 1
+    covariate_branch: bool = True
+    paper: PaperOptions = field(default_factory=PaperOptions)
+    penalty: Penalty | None = None
+    lr: float = 0.002
+    warmup_lr: float = 1e-5
+    momentum: float = 0.9
+    weight_decay: float = 0.1
+    epochs: int = 30
+    batch_size: int = 32
+    select: Select = "source-val"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        self._check_numbers()
+        if self.preset == "released" and not self.generator:
+            raise ParamsError("generator: false is not a choice of the released preset; use preset: paper")
+        if self.preset == "paper" and self.generator and self.generator_steps < 1:
+            raise ParamsError("generator_steps: the paper preset needs at least 1, or generator: false")
+
+    def _check_numbers(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.type not in ("float", "int"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ParamsError(f"{entry.name}: expected a finite number, found {value!r}")
+            if entry.type == "int" and value != int(value):
+                raise ParamsError(f"{entry.name}: expected a whole number, found {value!r}")
+            if value < 0:
+                raise ParamsError(f"{entry.name}: {value} is negative")
+        for name in ("ratio_image", "ratio_text"):
+            if getattr(self, name) > 1:
+                raise ParamsError(f"{name}: {getattr(self, name)} is outside [0, 1]")
+        if self.momentum >= 1:
+            raise ParamsError(f"momentum: {self.momentum} is not below 1")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ParamsError(f"{name}: {getattr(self, name)} is less than 1")
+
+    @property
+    def penalty_options(self) -> Penalty:
+        """The penalty that applies: the given one, or the preset's."""
+        return self.penalty or PENALTIES[self.preset]
+
+    @property
+    def structure(self) -> tuple[object, ...]:
+        """Runs that agree on this can be one tensor program; all else is a number per run."""
+        return (
+            self.preset,
+            self.generator,
+            self.generator_steps,
+            self.covariate_branch,
+            self.paper,
+            self.penalty_options,
+            self.lambda_2 > 0,  # an unused penalty is not computed, so that it cannot overflow either
+            self.epochs,
+            self.batch_size,
+        )

@@ -1,0 +1,29 @@
+"""Stochastic gradient descent with momentum and coupled weight decay, for stacked runs."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pipeline.croft.adapters import per_run
+
+
+def sgd(
+    weight: Tensor,
+    velocity: Tensor,
+    gradient: Tensor,
+    *,
+    lr: Tensor | float,
+    momentum: Tensor | float,
+    weight_decay: Tensor | float,
+) -> None:
+    """One step in place: v <- momentum v + gradient + weight_decay w; w <- w - lr v (torch.optim.SGD, no dampening).
+
+    In place, because at D = 512 fresh copies of weight and velocity cost as much as the matrix products.
+
+    Args:
+        weight, velocity: (R, D, D) or (D, D), changed; the velocity starts as zeros.
+        gradient: the same shape, left as it is.
+        lr, momentum, weight_decay: (R,) or numbers, >= 0.
+    """
+    velocity.mul_(per_run(momentum)).add_(gradient).add_(per_run(weight_decay) * weight)
+    weight.sub_(per_run(lr) * velocity)
