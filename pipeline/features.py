@@ -1,4 +1,4 @@
-"""The features that `featurize` writes and every later stage reads: one folder of arrays, an index and a description."""
+"""The features that `featurize` writes and later stages read: one folder of arrays, an index and a description."""
 
 from __future__ import annotations
 

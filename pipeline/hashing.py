@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -29,3 +30,8 @@ def tree_sha256(path: Path) -> str:
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}\n".encode())
     return digest.hexdigest()
+
+
+def lineage(inputs: Mapping[str, Path]) -> dict[str, str]:
+    """Content hashes of what something was made of: name to SHA-256."""
+    return {name: tree_sha256(path) for name, path in inputs.items()}

@@ -97,8 +97,8 @@ class _Training(_Section):
     lambda_2: NotNegative = 10.0
     generator: bool = True
     generator_steps: Annotated[int, Field(ge=0)] = 1
-    learning_rate: Positive = 0.002
-    warmup_learning_rate: Positive = 1e-5
+    lr: Positive = 0.002
+    warmup_lr: Positive = 1e-5
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     weight_decay: NotNegative = 0.1
     epochs: Count = 30
@@ -178,7 +178,8 @@ class Params(_Section):
     def _joint(self) -> Params:
         if self.export.method not in self.finetune.methods:
             raise ValueError(
-                f"export.method: {self.export.method!r} is not one of finetune.methods ({', '.join(self.finetune.methods)})"
+                f"export.method: {self.export.method!r} is not one of finetune.methods: "
+                f"{', '.join(self.finetune.methods)}"
             )
         return self
 

@@ -26,7 +26,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", disable=not self._terminal, dynamic_ncols=True)
         self._label, self._total, self._unit = label, total, unit
-        self._done = 0
+        self.done = 0
         self._start = self._printed = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -34,12 +34,12 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        if not self._terminal and self._done:
+        if not self._terminal and self.done:
             self._line()
 
     def advance(self, count: int = 1) -> None:
         """Count finished units."""
-        self._done += count
+        self.done += count
         self._bar.update(count)
         if not self._terminal and time.monotonic() - self._printed >= LOG_SECONDS:
             self._line()
@@ -47,11 +47,11 @@ class Progress:
     def _line(self) -> None:
         now = time.monotonic()
         seconds = max(now - self._start, 1e-9)
-        rate = self._done / seconds
-        left = (self._total - self._done) / rate if rate else float("inf")
-        ending = f"done in {seconds:.1f} s" if self._done >= self._total else f"about {left:.0f} s left"
+        rate = self.done / seconds
+        left = (self._total - self.done) / rate if rate else float("inf")
+        ending = f"done in {seconds:.1f} s" if self.done >= self._total else f"about {left:.0f} s left"
         print(
-            f"{self._label}: {self._done}/{self._total} {self._unit}, {rate:.1f} {self._unit}/s, {ending}",
+            f"{self._label}: {self.done}/{self._total} {self._unit}, {rate:.1f} {self._unit}/s, {ending}",
             file=sys.stderr,
             flush=True,
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEPLOY = "*"
-"""The target of the fit that is deployed: no domain is held out. `*` can be no folder's name on any file system we read."""
+"""The target of the fit that is deployed: no domain is held out, and no domain can have this name."""
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -208,6 +208,18 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not readable JSON: {error}") from None
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a small table for people and `dvc plots`; six significant digits."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def write_array(array: np.ndarray, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables and arrays: what was written is read back, what is damaged is refused, and no reader sees a half-written file."""
+"""Tables and arrays: what was written is read back, damage is refused, and no reader sees a half-written file."""
 
 from __future__ import annotations
 
@@ -85,9 +85,14 @@ def test_json_refuses_nan_and_is_stable(tmp_path):
 def test_an_error_while_writing_keeps_the_old_file(tmp_path):
     target = tmp_path / "x.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def interrupted():
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
