@@ -1,0 +1,1 @@
+"""How good the fits are on domains they have not seen: scores, intervals, curves, figures and the report."""

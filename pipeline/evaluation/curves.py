@@ -1,0 +1,116 @@
+"""Tidy tables of at most a few hundred rows for `dvc plots` and the figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.detection.metrics import roc_curve
+from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+def roc_points(scores: pd.DataFrame, *, points: int = 61) -> pd.DataFrame:
+    """ROC of unknown against known classes of the held-out domain, averaged over a method's fits.
+
+    The curves are averaged vertically: scores of different fits are not on one scale, so pooling them would measure
+    that too. The area under the average is the mean AUROC, up to the grid.
+
+    Args:
+        scores: SCORES table.
+        points: of the grid, which is denser towards 0, where curves are steep.
+    Returns:
+        method; known_rejected: share of known images rejected, the grid from 0 to 1; unknown_rejected: share of
+        unknown images rejected by then, mean over targets and seeds. `points` rows a method that has unknown images.
+    """
+    import numpy as np
+    import pandas as pd
+
+    grid = np.linspace(0.0, 1.0, points) ** 2
+    parts = []
+    for method, of_method in scores.groupby("method", sort=False):
+        curves = []
+        for _, fit in of_method.groupby(["target", "seed"], sort=False):
+            known, unknown = (fit.loc[fit["role"] == role, "score"].to_numpy() for role in (TEST_SHIFTED, TEST_UNKNOWN))
+            if known.size and unknown.size:
+                known_share, unknown_share, _ = roc_curve(known, unknown)
+                curves.append(_height(grid, known_share, unknown_share))
+        if curves:
+            mean = np.mean(curves, axis=0)
+            parts.append(pd.DataFrame({"method": method, "known_rejected": grid, "unknown_rejected": mean}))
+    return _joined(parts, ["method", "known_rejected", "unknown_rejected"])
+
+
+def score_histogram(scores: pd.DataFrame, bins: int) -> pd.DataFrame:
+    """Distribution of the open-set score by method and role, over all fits of the method.
+
+    Args:
+        scores: SCORES table.
+        bins: number of equal bins between the smallest and the largest score of a method.
+    Returns:
+        method; role; low, high: the bin's edges; score: its centre; share: of the role's scores, summing to 1.
+    """
+    import numpy as np
+    import pandas as pd
+
+    parts = []
+    for method, of_method in scores.groupby("method", sort=False):
+        edges = np.histogram_bin_edges(of_method["score"].to_numpy(dtype="float64"), bins)
+        for role in (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN):
+            values = of_method.loc[of_method["role"] == role, "score"].to_numpy(dtype="float64")
+            if values.size:
+                share = np.histogram(values, edges)[0] / values.size
+                centre = (edges[1:] + edges[:-1]) / 2
+                columns = {"low": edges[:-1], "high": edges[1:], "score": centre, "share": share}
+                parts.append(pd.DataFrame({"method": method, "role": role, **columns}))
+    return _joined(parts, ["method", "role", "low", "high", "score", "share"])
+
+
+def history_points(history: pd.DataFrame, *, points: int = 60) -> pd.DataFrame:
+    """Training history, averaged over a method's fits that hold out a domain.
+
+    Args:
+        history: HISTORY table.
+        points: epochs kept at most, evenly spread, the last one among them.
+    Returns:
+        method; epoch; loss and cross_entropy (nats); validation_accuracy (0 to 1, source domains).
+    """
+    import numpy as np
+
+    columns = ["loss", "cross_entropy", "validation_accuracy"]
+    rows = history[history["target"] != DEPLOY]
+    epochs = np.sort(rows["epoch"].unique())
+    kept = epochs[np.unique(np.linspace(len(epochs) - 1, 0, min(points, len(epochs))).round().astype(int))]
+    rows = rows[rows["epoch"].isin(kept)].replace([np.inf, -np.inf], np.nan)
+    return rows.groupby(["method", "epoch"], sort=False)[columns].mean().dropna(how="all").reset_index()
+
+
+def accuracy_points(summary: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy on each held-out domain.
+
+    Args:
+        summary: from `summarise`.
+    Returns:
+        method; target; accuracy, 0 to 1; accuracy_spread: standard deviation over seeds; accuracy_low, accuracy_high:
+        95 % bootstrap interval over images. The mean over domains, last of a method, has the target "mean".
+    """
+    return summary[["method", "target", "accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]].copy()
+
+
+def _height(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Height of a curve over the grid; where it rises vertically, the top (which `np.interp` does not promise)."""
+    import numpy as np
+
+    left = np.searchsorted(x, grid, side="right") - 1
+    right = np.minimum(left + 1, len(x) - 1)
+    run = x[right] - x[left]
+    share = np.divide(grid - x[left], run, out=np.zeros_like(grid), where=run > 0)
+    return np.asarray(y[left] + share * (y[right] - y[left]))
+
+
+def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -1,0 +1,108 @@
+"""The whole evaluation in one call: scores, summary, curves and report of every fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.gallery import build_gallery
+from pipeline.evaluation.predict import score_fits
+from pipeline.evaluation.report import render_report
+from pipeline.evaluation.summary import metrics_json, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.features import Features
+    from pipeline.fits import Fits
+
+Metrics = dict[str, dict[str, dict[str, float | int | None]]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation gives.
+
+    Attributes:
+        scores: SCORES table.
+        metrics: {method: {held-out domain or "mean": {metric: value}}}.
+        curves: tidy tables for `dvc plots`, by name.
+        report: a self-contained HTML page.
+    """
+
+    scores: pd.DataFrame
+    metrics: Metrics
+    curves: dict[str, pd.DataFrame]
+    report: str
+
+    def flat_metrics(self) -> dict[str, float]:
+        """Metrics as `method.target.metric`, without those that were not measured."""
+        return {
+            f"{method}.{target}.{name}": float(value)
+            for method, targets in self.metrics.items()
+            for target, values in targets.items()
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+def evaluate(
+    features: Features,
+    fits: Fits,
+    splits: pd.DataFrame,
+    manifest: pd.DataFrame,
+    *,
+    root: Path,
+    max_pixels: int,
+    deployed: str,
+    bootstrap: int,
+    bins: int,
+    lineage: Mapping[str, str],
+) -> Evaluation:
+    """Let every fit meet the domain that it has not seen.
+
+    Args:
+        features, fits, splits, manifest: as the earlier stages wrote them.
+        root: the data root, for the report's example images.
+        max_pixels: above which an image is refused.
+        deployed: the method that will be exported.
+        bootstrap: resamples of test images for intervals.
+        bins: of the score histograms.
+        lineage: what made these numbers, for the report.
+    Raises:
+        DataError: no fit has converged, or an example image cannot be read.
+    """
+    scores = score_fits(features, fits, splits)
+    summary = summarise(scores, bootstrap=bootstrap)
+    table = fits.table
+    diverged = table[table["diverged"]]
+    report = render_report(
+        title=root.name,
+        deployed=deployed,
+        summary=summary,
+        scores=scores,
+        history=fits.history,
+        gallery=build_gallery(
+            manifest, scores, root=root, classes=features.meta["classes"], method=deployed, max_pixels=max_pixels
+        ),
+        settings={str(row["method"]): json.loads(row["settings"]) for row in table.to_dict("records")},
+        lineage={"weights": features.meta["weights_sha256"], **lineage},
+        bootstrap=bootstrap,
+        bins=bins,
+        links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
+        notes=[
+            f"{row['method']} diverged with target {row['target']}, seed {row['seed']}, and is left out."
+            for row in diverged.to_dict("records")
+        ],
+    )
+    curves = {
+        "accuracy": accuracy_points(summary),
+        "histogram": score_histogram(scores, bins),
+        "history": history_points(fits.history),
+        "roc": roc_points(scores),
+    }
+    return Evaluation(scores, metrics_json(summary), curves, report)

@@ -1,0 +1,160 @@
+"""The report's figures as SVG; each shows one of the tables of `curves`, in the order of methods that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.evaluation.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
+from pipeline.evaluation.wording import MEAN
+from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLE_LABELS = {
+    TEST_ID: "ID (source domains)",
+    TEST_SHIFTED: "shifted (held-out domain)",
+    TEST_UNKNOWN: "unknown (held-out domain)",
+}
+_ROLE_COLOURS = {TEST_ID: "#0072B2", TEST_SHIFTED: "#E69F00", TEST_UNKNOWN: "#A0005A"}
+_ROLE_LINES = {TEST_ID: "-", TEST_SHIFTED: "--", TEST_UNKNOWN: "-"}
+
+
+def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Accuracy by held-out domain: a mark per method, a bar for the spread over seeds, a pale bar for the interval.
+
+    Args:
+        accuracy: from `accuracy_points`.
+        methods: to show, in this order.
+    Returns:
+        <svg> text.
+    """
+    targets = [*sorted(set(accuracy["target"]) - {MEAN}), MEAN]
+    numbers = ["accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]
+    with house_style():
+        figure, (axes,) = new_figure(9.2, 3.6)
+        handles = []
+        for index, method in enumerate(methods):
+            rows = 100 * accuracy[accuracy["method"] == method].set_index("target")[numbers].reindex(targets)
+            x = [place + 0.7 * ((index + 0.5) / len(methods) - 0.5) for place in range(len(targets))]
+            style = looks(methods)[method]
+            colour = style["color"]
+            axes.vlines(x, rows["accuracy_low"], rows["accuracy_high"], color=colour, alpha=0.25, linewidth=6)
+            spread = rows["accuracy_spread"].fillna(0.0)
+            handle = axes.errorbar(x, rows["accuracy"], spread, fmt=style["marker"], color=colour, capsize=3, ms=6)
+            handles.append(handle)
+        for place in range(1, len(targets)):
+            axes.axvline(place - 0.5, color="#e5e7eb", linewidth=0.8, linestyle="-" if targets[place] != MEAN else "--")
+        axes.set_xticks(range(len(targets)), targets)
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlim(-0.5, len(targets) - 0.5)
+        axes.set_xlabel("held-out domain")
+        axes.set_ylabel("accuracy on known classes, %")
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        legend_above(figure, handles, methods)
+        return svg(figure)
+
+
+def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
+    """ROC of unknown against known classes on held-out domains, with the two operating points of the FPR95s.
+
+    Args:
+        roc: from `roc_points`, not empty.
+        methods: to show, in this order.
+    Returns:
+        <svg> text.
+    """
+    with house_style():
+        figure, (axes,) = new_figure(5.8, 4.6)
+        handles, names = [], []
+        for method in methods:
+            rows = roc[roc["method"] == method]
+            if len(rows):
+                x, y = 100 * rows["known_rejected"], 100 * rows["unknown_rejected"]
+                style = {key: value for key, value in looks(methods)[method].items() if key != "marker"}
+                handles.append(axes.plot(x, y, linewidth=1.9, **style)[0])
+                names.append(method)
+        axes.plot([0, 100], [0, 100], color="#d1d5db", linewidth=1)
+        axes.axvline(5, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.axhline(95, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+        note: dict[str, Any] = {
+            "color": GREY,
+            "fontsize": 8.5,
+            "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+        }
+        axes.annotate("5 % of known rejected:\nFPR95, ID positive", (6, 2.5), va="bottom", **note)
+        axes.annotate("95 % of unknown rejected:\nFPR95, OOD positive", (99, 93.5), ha="right", va="top", **note)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 101)
+        axes.set_xlabel("known images of the held-out domain rejected, %")
+        axes.set_ylabel("unknown images rejected, %")
+        axes.legend(handles, legend_labels(names), loc="lower right", bbox_to_anchor=(1.0, 0.08))
+        return svg(figure)
+
+
+def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Distribution of the open-set score of ID, shifted and unknown test images, a panel per method.
+
+    Args:
+        histogram: from `score_histogram`, not empty.
+        methods: to show, in this order.
+    Returns:
+        <svg> text.
+    """
+    import numpy as np
+
+    columns = min(3, len(methods))
+    rows_of_panels = -(-len(methods) // columns)
+    with house_style():
+        figure, panels = new_figure(9.2, 0.6 + 2.6 * rows_of_panels, columns, rows_of_panels)
+        handles = {}
+        for axes, method in zip(panels, methods, strict=False):
+            for role, rows in histogram[histogram["method"] == method].groupby("role", sort=False):
+                name = str(role)
+                edges = np.append(rows["low"], rows["high"].iloc[-1])
+                colour = _ROLE_COLOURS[name]
+                axes.stairs(100 * rows["share"], edges, fill=True, color=colour, alpha=0.18)
+                handles[name] = axes.stairs(
+                    100 * rows["share"], edges, color=colour, linewidth=1.6, linestyle=_ROLE_LINES[name]
+                )
+            axes.set_title(method)
+            axes.set_ylim(bottom=0)
+        for axes in panels[len(methods) :]:
+            axes.set_visible(False)
+        figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
+        figure.supylabel("% of images", fontsize=10, color="#374151")
+        legend_above(figure, list(handles.values()), [ROLE_LABELS[name] for name in handles])
+        return svg(figure)
+
+
+def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Cross-entropy on training images and accuracy on source-domain validation images by epoch.
+
+    Args:
+        history: from `history_points`, not empty.
+        methods: whose looks the order fixes; those without a history are left out.
+    Returns:
+        <svg> text.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    with house_style():
+        figure, (left, right) = new_figure(9.2, 3.0, columns=2)
+        handles, names = [], []
+        for method in methods:
+            rows = history[history["method"] == method]
+            if len(rows):
+                style = looks(methods)[method] | {"markersize": 3.5, "linewidth": 1.6}
+                handles.append(left.plot(rows["epoch"], rows["cross_entropy"], **style)[0])
+                right.plot(rows["epoch"], 100 * rows["validation_accuracy"], **style)
+                names.append(method)
+        left.set_title("Cross-entropy, training images (nats)")
+        right.set_title("Accuracy, source-domain validation (%)")
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.grid()
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend_above(figure, handles, names)
+        return svg(figure)

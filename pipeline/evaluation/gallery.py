@@ -1,0 +1,142 @@
+"""Which images the report shows: some of each domain, confident mistakes, and unknown images taken for known ones."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.detection.thresholds import accept_threshold
+from pipeline.images import open_rgb
+from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ACCEPT = 0.95
+"""Share of the ID test images that the gallery's threshold accepts, fit by fit."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image with its caption.
+
+    Attributes:
+        png: encoded bytes.
+        title: its class.
+        note: what is to be said about it, or nothing.
+    """
+
+    png: bytes
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images of the report; `mistakes` and `accepted` belong to the deployed method."""
+
+    domains: dict[str, list[Example]] = field(default_factory=dict)
+    mistakes: list[Example] = field(default_factory=list)
+    accepted: list[Example] = field(default_factory=list)
+
+
+def build_gallery(
+    manifest: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    root: Path,
+    classes: Sequence[str],
+    method: str,
+    max_pixels: int,
+    per_domain: int = 10,
+    count: int = 10,
+) -> Gallery:
+    """Choose and read the images of the report.
+
+    Args:
+        manifest: MANIFEST table.
+        scores: SCORES table.
+        root: the data root.
+        classes: the known classes, in the order of the labels.
+        method: whose mistakes to show.
+        max_pixels: above which an image is refused.
+        per_domain: images of each domain, at most one a class.
+        count: mistakes, and accepted unknown images, at most.
+    Returns:
+        Thumbnails, the same for the same tables.
+    Raises:
+        DataError: an image is missing or damaged.
+    """
+    true_class = dict(zip(manifest["path"], manifest["class"], strict=True))
+    own = scores[scores["method"] == method]
+
+    def example(path: str, note: str = "") -> Example:
+        return Example(thumbnail(root / path, max_pixels=max_pixels), true_class[path], note)
+
+    def said(row: Mapping[Hashable, Any]) -> str:
+        return f"said {classes[row['predicted']]}, {100 * row['confidence']:.0f}\u00a0% sure"
+
+    return Gallery(
+        domains={
+            str(domain): [
+                example(row["path"], "" if row["class"] in classes else "unknown")
+                for row in one_a_class(rows, per_domain).to_dict("records")
+            ]
+            for domain, rows in manifest.groupby("domain", sort=True)
+        },
+        mistakes=[example(row["path"], said(row)) for row in confident_mistakes(own, count).to_dict("records")],
+        accepted=[example(row["path"], said(row)) for row in accepted_unknown(own, count).to_dict("records")],
+    )
+
+
+def one_a_class(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Up to `count` rows of a manifest, one a class: the one with the smallest hash, which no file name decides."""
+    first = rows.sort_values("sha256").drop_duplicates("class").sort_values("class")
+    if len(first) <= count:
+        return first
+    step = len(first) / count
+    return first.iloc[[int(place * step) for place in range(count)]]
+
+
+def confident_mistakes(scores: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Rows of one method's known images of held-out domains with the surest wrong answers, an image once."""
+    wrong = scores[(scores["role"] == TEST_SHIFTED) & (scores["predicted"] != scores["label"])]
+    return wrong.sort_values(["confidence", "path"], ascending=[False, True]).drop_duplicates("path").head(count)
+
+
+def accepted_unknown(scores: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Rows of one method's unknown images farthest below the threshold that accepts ACCEPT of a fit's ID images.
+
+    A fit without ID test images takes its known images of the held-out domain instead. An image is shown once.
+    """
+    import pandas as pd
+
+    parts = []
+    for _, fit in scores.groupby(["target", "seed"], sort=False):
+        known = fit[fit["role"] == TEST_ID]
+        known = known if len(known) else fit[fit["role"] == TEST_SHIFTED]
+        unknown = fit[fit["role"] == TEST_UNKNOWN]
+        if len(known) and len(unknown):
+            threshold = accept_threshold(known["score"].to_numpy(), ACCEPT)
+            parts.append(unknown.assign(margin=threshold - unknown["score"].astype("float64")))
+    if not parts:
+        return scores.head(0)
+    rows = pd.concat(parts)
+    rows = rows[rows["margin"] >= 0].sort_values(["margin", "path"], ascending=[False, True])
+    return rows.drop_duplicates("path").head(count).drop(columns="margin")
+
+
+def thumbnail(path: Path, *, max_pixels: int, side: int = 128) -> bytes:
+    """PNG of an image, at most `side` pixels wide and high.
+
+    Raises:
+        DataError: the image is missing or damaged.
+    """
+    image = open_rgb(path, max_pixels=max_pixels)
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,83 @@
+"""Tables for plots: they must say what the metrics say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.tables import DEPLOY, HISTORY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+
+
+def test_area_under_the_average_curve_is_the_mean_auroc(scores, summary) -> None:
+    points = roc_points(scores, points=2001)
+    for method, rows in points.groupby("method"):
+        area = np.trapezoid(rows["unknown_rejected"], rows["known_rejected"])
+        auroc = summary[(summary["method"] == method) & (summary["target"] == "mean")]["auroc"].iloc[0]
+        assert area == pytest.approx(auroc, abs=2e-3)
+
+
+def test_roc_runs_from_left_to_right_and_up(scores) -> None:
+    points = roc_points(scores)
+    assert len(points) == 2 * 61
+    for _, rows in points.groupby("method"):
+        assert (np.diff(rows["known_rejected"]) > 0).all()
+        assert (np.diff(rows["unknown_rejected"]) >= -1e-12).all()
+        assert rows[["known_rejected", "unknown_rejected"]].iloc[-1].tolist() == [1.0, 1.0]
+
+
+def test_roc_without_unknown_images_is_an_empty_table(scores) -> None:
+    points = roc_points(scores[scores["role"] != TEST_UNKNOWN])
+    assert points.empty
+    assert list(points.columns) == ["method", "known_rejected", "unknown_rejected"]
+
+
+def test_histogram_by_hand(table_of) -> None:
+    known = [("m", "a", 1, f"k{i}", TEST_SHIFTED, 0, 0, score) for i, score in enumerate([0.0, 0.9, 1.1, 4.0])]
+    scores = table_of([*known, ("m", "a", 1, "i", TEST_ID, 0, 0, 2.5)])
+    found = score_histogram(scores, 4)  # edges 0 1 2 3 4; the last bin holds its right edge
+    assert found[found["role"] == TEST_SHIFTED]["share"].tolist() == [0.5, 0.25, 0.0, 0.25]
+    assert found[found["role"] == TEST_ID]["share"].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert found["score"].tolist()[:4] == [0.5, 1.5, 2.5, 3.5]
+
+
+def test_histogram_shares_sum_to_one_for_each_kind(scores) -> None:
+    sums = score_histogram(scores, 40).groupby(["method", "role"])["share"].sum()
+    assert len(sums) == 6
+    np.testing.assert_allclose(sums, 1.0)
+
+
+def test_history_is_the_mean_over_fits_that_hold_out_a_domain() -> None:
+    rows = [
+        ("m", "a", 1, 0, 0.1, 4.0, 2.0, 0.5),
+        ("m", "b", 1, 0, 0.1, 2.0, 1.0, 0.7),
+        ("m", DEPLOY, 1, 0, 0.1, 99.0, 99.0, 0.0),
+        ("m", "a", 1, 1, 0.1, float("inf"), 1.0, 0.9),  # diverges here
+        ("m", "b", 1, 1, 0.1, 1.0, 0.5, 0.9),
+    ]
+    found = history_points(pd.DataFrame(rows, columns=list(HISTORY.columns)))
+    assert found.to_dict("list") == {
+        "method": ["m", "m"],
+        "epoch": [0, 1],
+        "loss": [3.0, 1.0],
+        "cross_entropy": [1.5, 0.75],
+        "validation_accuracy": [pytest.approx(0.6), 0.9],
+    }
+
+
+def test_a_long_history_is_thinned_and_keeps_its_ends() -> None:
+    rows = [("m", "a", 1, epoch, 0.1, 1.0, 1.0, 0.5) for epoch in range(1000)]
+    epochs = history_points(pd.DataFrame(rows, columns=list(HISTORY.columns)), points=50)["epoch"].tolist()
+    assert len(epochs) == 50
+    assert (epochs[0], epochs[-1]) == (0, 999)
+
+
+def test_no_history_is_an_empty_table() -> None:
+    assert history_points(pd.DataFrame(columns=list(HISTORY.columns)).astype(dict(HISTORY.columns))).empty
+
+
+def test_accuracy_points_hold_every_row_of_the_summary(summary) -> None:
+    points = accuracy_points(summary)
+    assert points["target"].tolist() == ["ink", "oil", "web", "mean"] * 2
+    assert points["accuracy"].tolist() == summary["accuracy"].tolist()

@@ -1,0 +1,151 @@
+"""The summary against numbers counted by hand and against the binomial distribution."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from pipeline.errors import DataError
+from pipeline.evaluation import bootstrap
+from pipeline.evaluation.summary import metrics_json, summarise
+from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+
+
+def rows(method: str, target: str, seed: int, right: int, wrong: int, unknown: tuple[float, ...] = ()) -> list:
+    """`right` and `wrong` known images with scores 0, 1, 2 ..., an ID image that is right, and unknown images."""
+    known = [
+        (method, target, seed, f"{target}/{i}", TEST_SHIFTED, 0, 0 if i < right else 1, float(i))
+        for i in range(right + wrong)
+    ]
+    others = [(method, target, seed, f"{target}/u{i}", TEST_UNKNOWN, -1, 0, score) for i, score in enumerate(unknown)]
+    return [*known, (method, target, seed, f"{target}/id", TEST_ID, 1, 1, 0.0), *others]
+
+
+def record(summary, method: str, target: str) -> dict:
+    return summary[(summary["method"] == method) & (summary["target"] == target)].iloc[0].to_dict()
+
+
+def test_by_hand(table_of) -> None:
+    scores = table_of(
+        rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5))  # accuracy 3/4
+        + rows("m", "a", 2, 2, 2, unknown=(9.0, 8.0))  # 2/4
+        + rows("m", "b", 1, 1, 1, unknown=(5.0,))  # 1/2
+        + rows("m", "b", 2, 2, 0, unknown=(5.0,))  # 1
+    )
+    summary = summarise(scores, bootstrap=100)
+    assert summary["target"].tolist() == ["a", "b", "mean"]
+    a, mean = record(summary, "m", "a"), record(summary, "m", "mean")
+    assert (a["n"], a["n_unknown"], a["seeds"]) == (4, 2, 2)
+    assert a["accuracy"] == pytest.approx(5 / 8)
+    assert a["accuracy_spread"] == pytest.approx(math.sqrt(2) / 8)  # of 3/4 and 1/2: half the gap times sqrt 2
+    assert a["accuracy_id"] == 1.0
+    assert a["accuracy_id_spread"] == 0.0
+    # Seed 1: known 0 1 2 3, unknown 3.5 beats four, 2.5 beats three: 7/8. Seed 2: 1.
+    assert a["auroc"] == pytest.approx(15 / 16)
+    # Accepting 95 % of four known images accepts all, up to 3: one of two unknown (2.5) in seed 1, none in seed 2.
+    assert a["fpr95_id_positive"] == pytest.approx(1 / 4)
+    # Rejecting 95 % of two unknown images rejects both, from 2.5: one of four known (3) in seed 1, none in seed 2.
+    assert a["fpr95_ood_positive"] == pytest.approx(1 / 8)
+    assert a["base_rate"] == pytest.approx(2 / 6)
+    # Means over domains: seed 1 (3/4 + 1/2)/2 = 5/8, seed 2 (1/2 + 1)/2 = 3/4.
+    assert mean["accuracy"] == pytest.approx(11 / 16)
+    assert mean["accuracy_spread"] == pytest.approx(math.sqrt(2) / 16)
+    assert (mean["n"], mean["n_unknown"], mean["seeds"]) == (6, 3, 2)
+
+
+def test_interval_is_that_of_the_binomial(table_of) -> None:
+    summary = summarise(table_of(rows("m", "a", 1, 160, 40)), bootstrap=20_000)
+    low, high = binom.ppf([0.025, 0.975], 200, 0.8) / 200  # resampling 200 images of which 80 % are right
+    found = record(summary, "m", "a")
+    assert found["accuracy_low"] == pytest.approx(low, abs=0.006)  # one image is 0.005
+    assert found["accuracy_high"] == pytest.approx(high, abs=0.006)
+    assert record(summary, "m", "mean")["accuracy_low"] == found["accuracy_low"]
+
+
+def test_the_mean_of_four_domains_has_half_the_interval(table_of) -> None:
+    scores = table_of([row for target in "abcd" for row in rows("m", target, 1, 160, 40)])
+    summary = summarise(scores, bootstrap=4000)
+    width = {
+        t: record(summary, "m", t)["accuracy_high"] - record(summary, "m", t)["accuracy_low"] for t in ("a", "mean")
+    }
+    assert width["mean"] == pytest.approx(width["a"] / 2, rel=0.1)
+
+
+def test_a_rows_numbers_do_not_depend_on_the_others(scores) -> None:
+    whole = summarise(scores, bootstrap=100)
+    part = summarise(scores[(scores["method"] == "tuned") & (scores["target"] == "oil")], bootstrap=100)
+    assert record(part, "tuned", "oil") == record(whole, "tuned", "oil")
+    shuffled = summarise(scores.sample(frac=1.0, random_state=0), bootstrap=100)
+    for target in ("ink", "mean"):
+        first, second = record(shuffled, "tuned", target), record(whole, "tuned", target)
+        assert {k: v for k, v in first.items() if isinstance(v, float)} == pytest.approx(
+            {k: v for k, v in second.items() if isinstance(v, float)}
+        )
+
+
+def test_chunks_of_resamples_keep_the_interval(table_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = table_of(rows("m", "a", 1, 8, 2))
+    whole = summarise(scores, bootstrap=101)
+    monkeypatch.setattr(bootstrap, "_CELLS", 30)
+    assert summarise(scores, bootstrap=101).equals(whole)
+
+
+def test_one_seed_has_no_spread(table_of) -> None:
+    found = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(1.0,))), bootstrap=100))["m"]
+    for target in ("a", "mean"):
+        assert found[target]["accuracy"] == 0.75
+        assert found[target]["accuracy_spread"] is None
+        assert found[target]["auroc_spread"] is None
+
+
+def test_without_unknown_classes_the_open_set_is_null(table_of) -> None:
+    found = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1) + rows("m", "a", 2, 3, 1)), bootstrap=100))["m"]
+    for target in ("a", "mean"):
+        for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision", "base_rate"):
+            assert found[target][name] is None
+        assert found[target]["n_unknown"] == 0
+        assert found[target]["accuracy_spread"] == 0.0
+
+
+def test_a_method_without_a_domain_has_no_mean(table_of) -> None:
+    scores = table_of(rows("whole", "a", 1, 3, 1) + rows("whole", "b", 1, 1, 1) + rows("half", "a", 1, 4, 0))
+    found = metrics_json(summarise(scores, bootstrap=100))
+    assert found["half"]["a"]["accuracy"] == 1.0
+    assert found["half"]["mean"]["accuracy"] is None
+    assert found["half"]["mean"]["seeds"] == 0
+    assert found["whole"]["mean"]["accuracy"] == pytest.approx(5 / 8)
+
+
+def test_the_mean_takes_the_seeds_that_have_every_domain(table_of) -> None:
+    scores = table_of(rows("m", "a", 1, 3, 1) + rows("m", "b", 1, 1, 1) + rows("m", "a", 2, 0, 4))  # b diverged in 2
+    found = metrics_json(summarise(scores, bootstrap=100))["m"]
+    assert found["mean"]["accuracy"] == pytest.approx(5 / 8)
+    assert found["mean"]["seeds"] == 1
+    assert found["a"]["seeds"] == 2
+
+
+def test_metrics_are_plain_json_numbers(summary) -> None:
+    found = json.loads(json.dumps(metrics_json(summary), allow_nan=False))
+    assert list(found) == ["plain", "tuned"]
+    assert list(found["plain"]) == ["ink", "oil", "web", "mean"]
+    values = found["tuned"]["mean"]
+    assert type(values["n"]) is type(values["seeds"]) is int
+    assert all(isinstance(value, int | float) for value in values.values())
+    for name in ("accuracy", "accuracy_id", "auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
+        assert 0.0 <= values[name] <= 1.0
+        assert values[f"{name}_spread"] >= 0.0
+    assert values["accuracy_low"] <= values["accuracy"] <= values["accuracy_high"]
+
+
+def test_refuses_a_domain_that_has_the_means_name(table_of) -> None:
+    with pytest.raises(DataError, match="a domain is called 'mean'"):
+        summarise(table_of(rows("m", "mean", 1, 1, 1)), bootstrap=100)
+
+
+def test_refuses_scores_that_are_not_finite(table_of) -> None:
+    with pytest.raises(DataError, match="not finite"):
+        summarise(table_of(rows("m", "a", 1, 1, 1, unknown=(np.nan,))), bootstrap=100)
