@@ -1,0 +1,1 @@
+"""Frozen CLIP: loading, prompts, views, encoding and the store of embeddings."""

@@ -1,0 +1,1 @@
+"""What is on disk: folders to a manifest, the quality gate, splits, leakage."""

@@ -1,0 +1,46 @@
+"""Which classes are known, and names that were meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DataError, ParamsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
+    """The classes that are trained on: every class of the manifest but the unknown ones, sorted.
+
+    Args:
+        manifest: MANIFEST table.
+        unknown: classes that training never sees.
+    Returns:
+        C >= 2 class names; a class's position is its label.
+    Raises:
+        ParamsError: a name in `unknown` is no class of the data.
+        DataError: fewer than two classes are left.
+    """
+    classes = sorted(manifest["class"].unique())
+    for name in unknown:
+        if name not in classes:
+            raise ParamsError(f"data.unknown: no class folder is called {name!r}; {nearest(name, classes)}")
+    known = [name for name in classes if name not in set(unknown)]
+    if len(known) < 2:
+        raise DataError(
+            f"data.unknown leaves {len(known)} known of {len(classes)} classes ({', '.join(known) or 'none'}); "
+            "at least 2 are needed"
+        )
+    return known
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The hint that ends an error about a mistyped name: the closest of `names`, or all of them."""
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"there are: {shown}"

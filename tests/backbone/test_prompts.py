@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.backbone.prompts import class_prototypes
+from pipeline.errors import ParamsError
+
+NAMES = ["cat", "dog", "polar bear"]
+
+
+def test_one_prompt_gives_the_raw_text_feature(backbone: Any) -> None:
+    texts = ["a photo of a cat.", "a photo of a dog.", "a photo of a polar bear."]
+    np.testing.assert_array_equal(class_prototypes(backbone, NAMES, ["a photo of a {}."]), backbone.encode_text(texts))
+
+
+def test_several_prompts_give_the_mean_of_unit_features(backbone: Any) -> None:
+    found = class_prototypes(backbone, NAMES, ["a {}.", "the {} here", "{}"])
+    for row, name in zip(found, NAMES, strict=True):
+        parts = [backbone.encode_text([text])[0] for text in (f"a {name}.", f"the {name} here", name)]
+        np.testing.assert_allclose(row, sum(p / np.linalg.norm(p) for p in parts) / 3, atol=1e-6)
+
+
+def test_braces_in_a_name_stay(backbone: Any) -> None:
+    np.testing.assert_array_equal(
+        class_prototypes(backbone, ["{cat}", "x{0}"], ["a {}."]), backbone.encode_text(["a {cat}.", "a x{0}."])
+    )
+
+
+def test_length_limit_is_exact(backbone: Any) -> None:
+    # context 16 = start + 14 words of one token each + end
+    class_prototypes(backbone, ["cat", "dog"], ["{}" + " cat" * 13])
+    with pytest.raises(ParamsError, match=r"backbone\.prompts: 'dog cat.*longer than the model's context of 16 tokens"):
+        class_prototypes(backbone, ["dog"], ["{}" + " cat" * 14])
+    with pytest.raises(ParamsError, match="longer than"):
+        class_prototypes(backbone, ["dog"], ["{}" + " cat" * 200])  # beyond four contexts too
+
+
+def test_classes_with_the_same_name_are_refused(backbone: Any) -> None:
+    with pytest.raises(ParamsError, match="two classes are called 'cat'"):
+        class_prototypes(backbone, ["cat", "dog", "cat"], ["a {}."])

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from pipeline.data.classes import known_classes
+from pipeline.errors import DataError, ParamsError
+
+
+def test_known_are_all_but_the_unknown_sorted(rows: Callable[..., pd.DataFrame]) -> None:
+    manifest = rows([("b", "dog", 1), ("a", "cat", 1), ("a", "emu", 1)])
+    assert known_classes(manifest, ["dog"]) == ["cat", "emu"]
+    assert known_classes(manifest, []) == ["cat", "dog", "emu"]
+
+
+def test_mistyped_name_is_answered_with_the_nearest(rows: Callable[..., pd.DataFrame]) -> None:
+    manifest = rows([("a", "seven", 1), ("a", "eight", 1), ("a", "zero", 1)])
+    with pytest.raises(ParamsError, match=r"data\.unknown: no class folder is called 'sevne'; did you mean 'seven'\?"):
+        known_classes(manifest, ["sevne"])
+
+
+def test_fewer_than_two_known_classes_are_refused(rows: Callable[..., pd.DataFrame]) -> None:
+    with pytest.raises(DataError, match=r"leaves 1 known of 2 classes \(cat\)"):
+        known_classes(rows([("a", "cat", 1), ("a", "dog", 1)]), ["dog"])

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.manifest import build_manifest
+from pipeline.errors import DataError
+from pipeline.tables import MANIFEST, read_table, write_table
+
+
+def build(root: Path, min_side: int = 16, max_pixels: int = 10_000) -> object:
+    return build_manifest(root, min_side=min_side, max_pixels=max_pixels, workers=2)
+
+
+def test_rows_say_what_the_files_hold(tree: Path, tmp_path: Path) -> None:
+    grey = Image.fromarray(np.full((30, 18), 7, dtype=np.uint8))
+    grey.save(tree / "a" / "cat" / "grey.bmp")
+    turned = Image.fromarray(np.zeros((20, 40, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: the camera was turned by 90 degrees
+    turned.save(tree / "b" / "dog" / "turned.JPG", exif=exif)
+    (tree / "a" / ".DS_Store").write_bytes(b"junk")
+    (tree / ".gitignore").write_text("*")
+
+    manifest = build(tree)
+
+    files = sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*.*") if not p.name.startswith("."))
+    assert list(manifest["path"]) == files
+    by_path = manifest.set_index("path")
+    for path in files:
+        content = (tree / path).read_bytes()
+        assert by_path.at[path, "sha256"] == hashlib.sha256(content).hexdigest()
+        assert by_path.at[path, "bytes"] == len(content)
+        assert [by_path.at[path, "domain"], by_path.at[path, "class"]] == path.split("/")[:2]
+    sizes = by_path[["width", "height", "mode", "format"]]
+    assert list(sizes.loc["a/cat/0.png"]) == [24, 20, "RGB", "PNG"]
+    assert list(sizes.loc["a/cat/grey.bmp"]) == [18, 30, "L", "BMP"]
+    assert list(sizes.loc["b/dog/turned.JPG"]) == [20, 40, "RGB", "JPEG"]  # 40 x 20 as stored
+    write_table(manifest, tmp_path / "m.parquet", MANIFEST)
+    assert read_table(tmp_path / "m.parquet", MANIFEST).equals(manifest)
+
+
+def test_link_inside_the_folder_is_read(tree: Path) -> None:
+    (tree / "a" / "cat" / "link.png").symlink_to(tree / "a" / "cat" / "0.png")
+    assert len(build(tree)) == 9
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def small(path: Path) -> None:
+    Image.fromarray(np.zeros((15, 40, 3), dtype=np.uint8)).save(path)
+
+
+def huge(path: Path) -> None:
+    Image.fromarray(np.zeros((101, 100, 3), dtype=np.uint8)).save(path)
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (lambda r: cut(r / "a/cat/0.png"), r"1 bad image.*a/cat/0\.png: damaged image"),
+    "no image": (lambda r: (r / "a/cat/0.png").write_bytes(b"text" * 50), r"a/cat/0\.png: not an image"),
+    "empty file": (lambda r: (r / "a/cat/0.png").write_bytes(b""), r"a/cat/0\.png: not an image"),
+    "too small": (lambda r: small(r / "a/cat/0.png"), r"a/cat/0\.png: 40 x 15 pixels, less than data.min_side \(16\)"),
+    "bomb": (lambda r: huge(r / "a/cat/0.png"), r"a/cat/0\.png: 100 x 101 pixels, more than data.max_pixels \(10000\)"),
+    "missing root": (shutil.rmtree, r"no such folder of images; .*dvc repro.*dvc pull.*data\.root"),
+    "no domains": (lambda r: [shutil.rmtree(r / d) for d in "ab"], r"holds no folders; expected domain/class/image"),
+    "no classes": (lambda r: (r / "c").mkdir(), r"images/c: a domain without class folders"),
+    "empty class": (lambda r: (r / "b/fox").mkdir(), r"images/b/fox: a class folder without images"),
+    "image among domains": (lambda r: (r / "x.png").touch(), r"images/x\.png: a file at the wrong depth"),
+    "image among classes": (lambda r: (r / "a/x.png").touch(), r"images/a/x\.png: a file at the wrong depth"),
+    "folder too deep": (lambda r: (r / "a/cat/more").mkdir(), r"images/a/cat/more: a folder inside a class folder"),
+    "unknown suffix": (lambda r: (r / "a/cat/x.csv").touch(), r"images/a/cat/x\.csv: not an image file"),
+    "link out": (lambda r: (r / "a/cat/x.png").symlink_to("/etc/hostname"), r"x\.png: a link that leaves images"),
+    "folder link out": (lambda r: (r / "c").symlink_to("/etc"), r"images/c: a link that leaves images"),
+    "not UTF-8": (
+        lambda r: os.close(os.open(bytes(r / "a/cat") + b"/\xff.png", os.O_CREAT)),
+        r"xff\.png': the name is not UTF-8",
+    ),
+    "reserved name": (lambda r: (r / "a").rename(r / "*"), r"a domain cannot be called '\*'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_named_in_one_line(tree: Path, fault: str) -> None:
+    plant, message = FAULTS[fault]
+    plant(tree)
+    with pytest.raises(DataError, match=message) as caught:
+        build(tree)
+    assert "\n" not in str(caught.value)
+
+
+def test_many_bad_images_are_counted_and_five_named(tree: Path) -> None:
+    for path in sorted(tree.rglob("*.png"))[:7]:
+        cut(path)
+    with pytest.raises(DataError, match=r"7 bad images; .*and 2 more") as caught:
+        build(tree)
+    assert str(caught.value).count("damaged") == 5
