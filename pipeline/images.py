@@ -19,6 +19,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 """Pillow formats that are tried; others have decoders that are rarely used and rarely reviewed."""
 
+MAX_ASPECT = 100
+"""Longer side over shorter side; a longer strip has few pixels, and very many once its shorter side is enlarged."""
+
 
 def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
     """Decode one image as 8-bit RGB: EXIF rotation applied, transparency over white, 16-bit scaled, first frame only.
@@ -39,8 +42,12 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
                 raise DataError(
                     f"{name}: {image.width} x {image.height} pixels, more than data.max_pixels ({max_pixels})"
                 )
+            if max(image.size) > MAX_ASPECT * min(image.size):
+                raise DataError(
+                    f"{name}: {image.width} x {image.height} pixels, a strip longer than {MAX_ASPECT} times its width"
+                )
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            return to_rgb(ImageOps.exif_transpose(image))
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -53,7 +60,8 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
         raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
-def _rgb(image: Image) -> Image:
+def to_rgb(image: Image) -> Image:
+    """8-bit RGB of a decoded image: transparency over white, 16-bit scaled."""
     from PIL import Image
 
     if image.mode.startswith("I;16") or image.mode == "I":

@@ -91,3 +91,9 @@ def test_clean_view_equals_torchvision(size):
     image = Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
     expected = Compose([Resize(32, InterpolationMode.BICUBIC), CenterCrop(32)])(image)
     assert np.array_equal(centre_square(image, 32), np.asarray(expected))
+
+
+def test_a_strip_is_refused_before_it_is_enlarged():
+    with pytest.raises(DataError, match=r"strip\.png: 101 x 1 pixels"):
+        open_rgb(encoded(Image.new("1", (101, 1))), max_pixels=LIMIT, name="strip.png")
+    assert open_rgb(encoded(Image.new("1", (100, 1))), max_pixels=LIMIT).size == (100, 1)

@@ -1,0 +1,173 @@
+"""The deployed model as a torch module, from uint8 pixels to the unknown flag, and its ONNX file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.croft.adapters import adapt, logits
+from pipeline.detection.scores import energy
+from pipeline.errors import CheckpointError
+from pipeline.tables import atomic_path
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18
+INPUT = "images"
+OUTPUTS = ("probabilities", "score", "unknown")
+_EXTERNAL_BYTES = 2**31 - 2**20  # protobuf ends at 2 GiB; beyond it the weights go to a second file
+
+
+class DeployedModel(nn.Module):
+    """Frozen visual tower, image adapter and adapted text prototypes: images in, decisions out.
+
+    Args:
+        visual: maps (B, 3, S, S) normalised pixels to (B, D) raw features.
+        image_weight: (D, D) image adapter W_I.
+        prototypes: (C, D) adapted and normalised text features, one per class.
+        ratio_image: share of the adapted image feature, in [0, 1].
+        logit_scale: s > 0, already exponentiated.
+        mean, std: 3 numbers each, of pixels in [0, 1].
+        threshold: an image is unknown when its score is larger.
+    """
+
+    image_weight: Tensor
+    prototypes: Tensor
+    mean: Tensor
+    std: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        visual: nn.Module,
+        *,
+        image_weight: Tensor,
+        prototypes: Tensor,
+        ratio_image: float,
+        logit_scale: float,
+        mean: Sequence[float],
+        std: Sequence[float],
+        threshold: float,
+    ) -> None:
+        super().__init__()
+        width = image_weight.shape[0]
+        if image_weight.shape != (width, width) or prototypes.ndim != 2 or prototypes.shape[1] != width:
+            raise CheckpointError(
+                f"deployed model: expected an adapter (D, D) and prototypes (C, D), "
+                f"found {tuple(image_weight.shape)} and {tuple(prototypes.shape)}"
+            )
+        self.visual = visual
+        self.ratio_image, self.logit_scale = float(ratio_image), float(logit_scale)
+        self.register_buffer("image_weight", image_weight.detach().float().clone())
+        self.register_buffer("prototypes", prototypes.detach().float().clone())
+        self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32).reshape(1, 3, 1, 1))
+        self.register_buffer("threshold", torch.tensor(float(threshold), dtype=torch.float32))
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Decide on images.
+
+        Args:
+            images: (B, S, S, 3) uint8, RGB.
+        Returns:
+            probabilities (B, C) float32, score (B,) float32 (larger = more open-set), unknown (B,) bool.
+        """
+        pixels = images.permute(0, 3, 1, 2).float() / 255.0  # (B, 3, S, S)
+        features = self.visual((pixels - self.mean) / self.std)
+        probabilities, score = self.decide(features)
+        return probabilities, score, score > self.threshold
+
+    def decide(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (B, C) and score (B,) of raw image features (B, D)."""
+        adapted = adapt(features.float(), self.image_weight, self.ratio_image)
+        values = logits(adapted, self.prototypes, self.logit_scale)  # (B, C)
+        return values.softmax(dim=1), energy(values)
+
+
+def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Mapping[str, str] | None = None) -> int:
+    """Write the module as a checked ONNX file with a free batch size.
+
+    The file holds no paths or stack traces, so that the same weights give the same bytes.
+
+    Args:
+        module: on the CPU.
+        image_size: side S in pixels.
+        path: the file to write; replaced as a whole.
+        metadata: name to text, kept inside the file.
+    Returns:
+        The opset.
+    Raises:
+        CheckpointError: the visual tower cannot be traced.
+    """
+    import onnx
+
+    proto = _trace(module, image_size)
+    _strip(proto)
+    onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
+    if proto.ByteSize() > _EXTERNAL_BYTES:
+        _write_with_weights_beside(proto, path)
+    else:
+        onnx.checker.check_model(proto, full_check=True)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    return next(int(item.version) for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+
+
+def _trace(module: DeployedModel, image_size: int) -> onnx.ModelProto:
+    example = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)  # 0 and 1 would be taken for constants
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter's own use of torch; a wrong graph fails in parity
+        try:
+            program = torch.onnx.export(
+                module.eval(),
+                (example,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                opset_version=OPSET,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter wraps whatever the tower raises in its own types
+            first = str(error).strip().splitlines() or [type(error).__name__]
+            raise CheckpointError(f"{type(module.visual).__name__}: cannot be exported to ONNX: {first[0]}") from error
+    if program is None:
+        raise CheckpointError(
+            f"{type(module.visual).__name__}: cannot be exported to ONNX: the exporter returned nothing"
+        )
+    return program.model_proto
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    proto.doc_string = ""
+    proto.graph.doc_string = ""
+    graphs = [proto.graph, *proto.functions]
+    for graph in graphs:
+        for node in graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+        for value in graph.value_info:
+            del value.metadata_props[:]
+        del graph.metadata_props[:]
+    for value in [*proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
+        del value.metadata_props[:]
+
+
+def _write_with_weights_beside(proto: onnx.ModelProto, path: Path) -> None:
+    import onnx
+
+    beside = f"{path.name}.data"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / beside).unlink(missing_ok=True)  # onnx appends to a file that is there
+    with atomic_path(path) as temporary:
+        onnx.save_model(
+            proto, str(temporary), save_as_external_data=True, location=beside, all_tensors_to_one_file=True
+        )
+        onnx.checker.check_model(str(temporary))

@@ -1,0 +1,123 @@
+"""Does the exported graph say the same as the torch module, on real images and at several batch sizes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DeviceError, ParityError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.export.graph import DeployedModel
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_CHUNK = 64  # images at once through either side, whatever their number
+
+
+def compare(
+    module: DeployedModel, onnx_path: Path, images: np.ndarray, *, tolerance: float, provider: str = "cpu"
+) -> dict[str, Any]:
+    """Run both on the same images and measure how far apart they are.
+
+    Args:
+        module: the reference, on the CPU.
+        onnx_path: the exported graph.
+        images: (N, S, S, 3) uint8.
+        tolerance: largest difference of a probability, and of a score relative to max(1, |score|).
+        provider: cpu or cuda, where ONNX Runtime runs.
+    Returns:
+        images, batch_sizes, provider, tolerance, max_probability_difference, max_score_difference (relative),
+        unknown_disagreements (outside the tolerance around the threshold) and passed.
+    Raises:
+        DeviceError: ONNX Runtime cannot run on the provider.
+        ParityError: there is no image, or the graph refuses the images.
+    """
+    import numpy as np
+
+    if len(images) == 0:
+        raise ParityError(f"{onnx_path}: no image to compare on")
+    session = _session(onnx_path, provider)
+    sizes = sorted({1, min(3, len(images)), min(_CHUNK, len(images))})
+    probability = score = 0.0
+    disagreements = 0
+    threshold = float(module.threshold)
+    for size in sizes:
+        # The small batches show that the batch is free; only the largest one has to see every image.
+        count = len(images) if size == sizes[-1] else size
+        for start in range(0, count, size):
+            batch = images[start : start + size]
+            found, expected = _onnx(session, batch, onnx_path), _torch(module, batch)
+            for reference, output in zip(expected, found, strict=True):
+                if reference.shape != output.shape or not np.isfinite(output).all():
+                    raise ParityError(
+                        f"{onnx_path}: expected finite output of shape {reference.shape}, found {output.shape}"
+                    )
+            scale = np.maximum(1.0, np.abs(expected[1]))
+            probability = max(probability, float(np.abs(expected[0] - found[0]).max()))
+            score = max(score, float((np.abs(expected[1] - found[1]) / scale).max()))
+            decided = np.abs(expected[1] - threshold) > tolerance * scale
+            disagreements += int((expected[2] != found[2])[decided].sum())
+    return {
+        "images": len(images),
+        "batch_sizes": sizes,
+        "provider": provider,
+        "tolerance": tolerance,
+        "max_probability_difference": probability,
+        "max_score_difference": score,
+        "unknown_disagreements": disagreements,
+        "passed": probability <= tolerance and score <= tolerance and disagreements == 0,
+    }
+
+
+def check(result: Mapping[str, Any], tolerance: float) -> None:
+    """Refuse a graph that is too far from the reference.
+
+    Args:
+        result: as `compare` returns.
+        tolerance: largest difference allowed.
+    Raises:
+        ParityError: a difference is larger, or an unknown flag differs away from the threshold.
+    """
+    probability, score = float(result["max_probability_difference"]), float(result["max_score_difference"])
+    flags = int(result["unknown_disagreements"])
+    # Written so that a NaN fails.
+    if not (probability <= tolerance and score <= tolerance and flags == 0):
+        raise ParityError(
+            f"ONNX Runtime ({result['provider']}) and torch differ by {probability:.2e} in probability and "
+            f"{score:.2e} in score (allowed {tolerance:.0e}), and in {flags} unknown flags, "
+            f"on {result['images']} images; nothing is exported: see export.tolerance"
+        )
+
+
+def _session(path: Path, provider: str) -> Any:
+    import onnxruntime
+
+    if provider not in PROVIDERS:
+        raise DeviceError(f"provider: expected {' or '.join(PROVIDERS)}, found {provider!r}")
+    chosen: Any = PROVIDERS[provider]
+    if chosen not in onnxruntime.get_available_providers():
+        raise DeviceError(f"{path}: ONNX Runtime has no {chosen} here")
+    if provider == "cuda":
+        onnxruntime.preload_dlls()
+        chosen = (chosen, {"use_tf32": "0"})  # TF32 alone is 1e-3 away from the reference
+    session = onnxruntime.InferenceSession(str(path), providers=[chosen])
+    if PROVIDERS[provider] not in session.get_providers():
+        raise DeviceError(f"{path}: ONNX Runtime fell back to the CPU; check the CUDA libraries")
+    return session
+
+
+def _torch(module: DeployedModel, batch: np.ndarray) -> list[np.ndarray]:
+    import torch
+
+    with torch.inference_mode():
+        return [output.cpu().numpy() for output in module(torch.from_numpy(batch))]
+
+
+def _onnx(session: Any, batch: np.ndarray, path: Path) -> list[np.ndarray]:
+    try:
+        return list(session.run(None, {session.get_inputs()[0].name: batch}))
+    except Exception as error:  # onnxruntime's own exception types share no public base
+        raise ParityError(f"{path}: cannot run on a batch of {len(batch)}: {' '.join(str(error).split())}") from None

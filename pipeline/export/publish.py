@@ -1,0 +1,93 @@
+"""The whole export in one call: graph, card and parity of the deploy fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.export.card import make_card
+from pipeline.export.deploy import deploy
+from pipeline.export.graph import export_onnx
+from pipeline.export.parity import compare
+from pipeline.hashing import file_sha256
+from pipeline.images import centre_square, open_rgb
+from pipeline.tables import DEPLOY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.backbone.load import Backbone
+    from pipeline.features import Features
+    from pipeline.fits import Fits
+
+
+def publish(
+    backbone: Backbone,
+    features: Features,
+    fits: Fits,
+    splits: pd.DataFrame,
+    manifest: pd.DataFrame,
+    *,
+    root: Path,
+    max_pixels: int,
+    class_names: Mapping[str, str],
+    method: str,
+    accept: float,
+    tolerance: float,
+    parity_images: int,
+    provider: str,
+    metrics: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    out: Path,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the graph of the deploy fit and compare it with torch on real images, known and unknown.
+
+    Args:
+        backbone: on the CPU, the one that made the features.
+        features, fits, splits, manifest: as the earlier stages wrote them.
+        root, max_pixels: where the images for the comparison are, and how large one may be.
+        class_names: class to what prompts call it, where that differs.
+        method: the method that is deployed.
+        accept: share of validation images that the threshold accepts, in (0, 1).
+        tolerance: largest difference allowed.
+        parity_images: how many images are compared.
+        provider: cpu or cuda, where ONNX Runtime runs.
+        metrics: of the evaluation.
+        hashes: of what the fit was made of.
+        out: the .onnx file to write.
+    Returns:
+        The card and the parity result; the caller decides on the latter.
+    Raises:
+        DataError: the deploy fit is missing, or an image cannot be read.
+        DeviceError: ONNX Runtime has no such provider.
+    """
+    import numpy as np
+
+    model, row, calibration = deploy(backbone.model.visual, features, fits, splits, method=method, accept=accept)
+    opset = export_onnx(model, backbone.image_size, out, {"threshold": repr(calibration.threshold)})
+    # Ordered by content, so that the sample mixes domains and classes and is the same on every machine.
+    sample = manifest.sort_values("sha256")["path"].head(parity_images)
+    images = np.stack([centre_square(open_rgb(root / p, max_pixels=max_pixels), backbone.image_size) for p in sample])
+    parity = compare(model, out, images, tolerance=tolerance, provider=provider)
+    card = make_card(
+        classes=features.meta["classes"],
+        class_names=class_names,
+        prompts=features.meta["prompts"],
+        model=backbone.name,
+        method=method,
+        settings=json.loads(row["settings"]),
+        threshold=calibration.threshold,
+        accept=accept,
+        accepted=calibration.accepted,
+        image_size=backbone.image_size,
+        mean=backbone.mean,
+        std=backbone.std,
+        hashes={**hashes, "weights": backbone.weights_sha256, "graph": file_sha256(out)},
+        metrics=metrics.get(method, {}),
+        parity=parity,
+        opset=opset,
+        targets=sorted(set(splits["target"]) - {DEPLOY}),
+    )
+    return card, parity

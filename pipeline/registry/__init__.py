@@ -1,0 +1,1 @@
+"""Model versions: registering, the gate, promotion and rollback with their journal, lineage."""

@@ -1,0 +1,194 @@
+"""May this version replace that one? Pure: facts and limits in, a verdict with reasons out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from pipeline.errors import GateError
+
+MEAN = "mean"  # the row of metrics.json that averages over held-out domains
+_ROUNDING = 1e-9  # a drop of exactly the limit passes, whatever its last bit
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """What the gate knows of one version.
+
+    Attributes:
+        accuracy: mean over held-out domains, 0 to 1.
+        auroc: open-set AUROC, mean over held-out domains, 0 to 1; None without unknown classes.
+        reference_accuracy: of the untrained reference on the same images, 0 to 1; None where it was not run.
+        parity: whether the exported graph agrees with the trained model.
+        classes, targets: known classes and held-out domains.
+        data: hash of the manifest; "" where it is not known.
+    """
+
+    accuracy: float
+    auroc: float | None
+    reference_accuracy: float | None
+    parity: bool
+    classes: tuple[str, ...]
+    targets: tuple[str, ...]
+    data: str = ""
+
+    def to_json(self) -> str:
+        """As text for a tag."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> GateFacts:
+        """Read what `to_json` wrote.
+
+        Raises:
+            GateError: it is something else.
+        """
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "classes": tuple(values["classes"]), "targets": tuple(values["targets"])})
+        except (ValueError, TypeError, KeyError):
+            raise GateError("the gate's facts are unreadable; register the model again") from None
+
+
+class Check(NamedTuple):
+    """One line of a verdict."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the version may become champion.
+
+    Attributes:
+        passed: every check holds, or it was forced.
+        reasons: the checks, in the order of reading.
+        forced: a check failed and somebody overruled it.
+        reason: what that somebody said.
+        version, champion: which version was judged, against which ("" for none).
+    """
+
+    passed: bool
+    reasons: tuple[Check, ...]
+    forced: bool = False
+    reason: str = ""
+    version: str = ""
+    champion: str = ""
+    promoted: bool = field(default=False)
+
+    def to_json(self) -> str:
+        """As text for a tag."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def facts(
+    metrics: Mapping[str, Any],
+    *,
+    method: str,
+    reference: str,
+    classes: tuple[str, ...],
+    targets: tuple[str, ...],
+    parity: bool,
+    data: str = "",
+) -> GateFacts:
+    """Facts of the deployed method from metrics.json ({method: {target or "mean": {metric: number or null}}}).
+
+    Raises:
+        GateError: the method has no accuracy there.
+    """
+    row = metrics.get(method, {}).get(MEAN, {})
+    accuracy = _number(row.get("accuracy"))
+    if accuracy is None:
+        raise GateError(f"metrics: no mean accuracy of {method!r}; run `dvc repro evaluate`")
+    return GateFacts(
+        accuracy=accuracy,
+        auroc=_number(row.get("auroc")),
+        reference_accuracy=_number(metrics.get(reference, {}).get(MEAN, {}).get("accuracy")),
+        parity=parity,
+        classes=tuple(sorted(classes)),
+        targets=tuple(sorted(targets)),
+        data=data,
+    )
+
+
+def judge(
+    candidate: GateFacts,
+    champion: GateFacts | None,
+    *,
+    max_accuracy_drop: float,
+    max_auroc_drop: float,
+    min_gain_over_zero_shot: float,
+) -> Verdict:
+    """Compare a version with the absolute limits and with the champion.
+
+    Args:
+        candidate: the version that asks.
+        champion: the version in its place; None for the first one.
+        max_accuracy_drop, max_auroc_drop: how far below the champion it may be, 0 to 1.
+        min_gain_over_zero_shot: how far above the untrained reference it must be, -1 to 1.
+    """
+    reasons = [_parity(candidate), _gain(candidate, min_gain_over_zero_shot)]
+    if champion is None:
+        reasons.append(Check("champion", True, "first version: no champion to compare with"))
+    else:
+        reasons += _against(candidate, champion, max_accuracy_drop, max_auroc_drop)
+    return Verdict(all(check.passed for check in reasons), tuple(reasons))
+
+
+def _parity(candidate: GateFacts) -> Check:
+    words = "agrees" if candidate.parity else "does not agree"
+    return Check("parity", candidate.parity, f"the exported graph {words} with the trained model")
+
+
+def _gain(candidate: GateFacts, least: float) -> Check:
+    if candidate.reference_accuracy is None:
+        return Check("gain", True, "zero-shot was not run: gain not checked")
+    gain = candidate.accuracy - candidate.reference_accuracy
+    sentence = (
+        f"accuracy on held-out domains {candidate.accuracy:.4f}, zero-shot {candidate.reference_accuracy:.4f}: "
+        f"gain {gain:+.4f}, at least {least:+.4f} is required"
+    )
+    return Check("gain", gain >= least - _ROUNDING, sentence)
+
+
+def _against(candidate: GateFacts, champion: GateFacts, accuracy_drop: float, auroc_drop: float) -> list[Check]:
+    if candidate.classes != champion.classes:
+        return [Check("comparable", False, _differ("known classes", candidate.classes, champion.classes))]
+    if candidate.targets != champion.targets:
+        return [Check("comparable", False, _differ("held-out domains", candidate.targets, champion.targets))]
+    data = "same data" if candidate.data == champion.data else "another version of the data"
+    checks = [
+        Check(
+            "comparable",
+            True,
+            f"same known classes and held-out domains as the champion, {data}",
+        ),
+        _drop("accuracy", "accuracy on held-out domains", candidate.accuracy, champion.accuracy, accuracy_drop),
+    ]
+    if champion.auroc is None:
+        return [*checks, Check("auroc", True, "the champion has no open-set AUROC: not compared")]
+    if candidate.auroc is None:
+        return [*checks, Check("auroc", False, f"no open-set AUROC, the champion has {champion.auroc:.4f}")]
+    return [*checks, _drop("auroc", "open-set AUROC", candidate.auroc, champion.auroc, auroc_drop)]
+
+
+def _drop(name: str, words: str, candidate: float, champion: float, allowed: float) -> Check:
+    sentence = (
+        f"{words} {candidate:.4f}, champion {champion:.4f}: {candidate - champion:+.4f}, "
+        f"a drop of {allowed:.4f} is allowed"
+    )
+    return Check(name, candidate >= champion - allowed - _ROUNDING, sentence)
+
+
+def _differ(what: str, candidate: tuple[str, ...], champion: tuple[str, ...]) -> str:
+    mine, theirs = (", ".join(names) or "none" for names in (candidate, champion))
+    return f"not comparable: {what} are {mine}; the champion's are {theirs}"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

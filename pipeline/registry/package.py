@@ -1,0 +1,116 @@
+"""An MLflow model folder that loads without torch and without this project being installed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.tables import read_json
+
+GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
+SERVING_CODE = (
+    "__init__.py",
+    "errors.py",
+    "images.py",
+    "serving/__init__.py",
+    "serving/card.py",
+    "serving/predictor.py",
+    "serving/session.py",
+)
+"""All that prediction imports from this package; a test loads a registered model with nothing else in reach."""
+
+
+def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadata: Mapping[str, Any]) -> None:
+    """Write an MLflow pyfunc model.
+
+    Args:
+        folder: holds model.onnx and card.json.
+        out: the folder to make.
+        run_id, model_id: of the run and of the logged model that it is for.
+        metadata: goes into the MLmodel file.
+    """
+    import pandas as pd
+
+    card = read_json(folder / CARD_FILE)
+    package = Path(pipeline.__file__).parent
+    with tempfile.TemporaryDirectory() as scratch, _quiet():
+        import mlflow.pyfunc
+
+        code = Path(scratch) / "pipeline"
+        for name in SERVING_CODE:
+            (code / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package / name, code / name)
+        mlflow.pyfunc.save_model(
+            path=str(out),
+            python_model=str(package / "serving" / "pyfunc.py"),
+            artifacts={"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)},
+            code_paths=[str(code)],
+            pip_requirements=requirements(),
+            signature=_signature(card["classes"]),
+            input_example=pd.DataFrame({"image": [_grey_png(int(card["image_size"]))]}),
+            metadata=dict(metadata),
+            mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model_id),
+        )
+
+
+def requirements() -> list[str]:
+    """What a server has to install, pinned to what is installed here."""
+    pinned = [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "numpy", "pandas", "pillow")]
+    # A server with a GPU puts onnxruntime-gpu in its place; both together would leave no CUDA.
+    return [*pinned, f"onnxruntime=={_onnxruntime_version()}"]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # MLflow warns about its own code while it is imported, and, in an environment made by uv, that pip is not there.
+    logger = logging.getLogger("mlflow.utils.environment")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _onnxruntime_version() -> str:
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def _signature(classes: list[str]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    outputs: list[Any] = [
+        ColSpec(DataType.string, "label"),
+        ColSpec(DataType.string, "class"),
+        ColSpec(DataType.float, "probability"),
+        ColSpec(DataType.float, "score"),
+        ColSpec(DataType.boolean, "unknown"),
+        *(ColSpec(DataType.float, f"p({name})") for name in classes),
+    ]
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
+
+
+def _grey_png(size: int) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("RGB", (size, size), (128, 128, 128)).save(stream, format="PNG")
+    return stream.getvalue()

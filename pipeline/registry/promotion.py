@@ -1,0 +1,133 @@
+"""Moving the alias champion: forward through the gate, back by the journal."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.errors import GateError, TrackingError
+from pipeline.registry.gate import Check, GateFacts, Verdict, judge
+from pipeline.registry.journal import Entry, champions, entries
+from pipeline.registry.register import FACTS_TAG
+from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, model_version, open_registry, registered_model
+from pipeline.tracking import reported
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+class Limits(Protocol):
+    """The section `promote` of params.yaml has these."""
+
+    @property
+    def max_accuracy_drop(self) -> float: ...
+    @property
+    def max_auroc_drop(self) -> float: ...
+    @property
+    def min_gain_over_zero_shot(self) -> float: ...
+
+
+def promote(
+    name: str,
+    version: str | None = None,
+    *,
+    limits: Limits,
+    force: bool = False,
+    reason: str = "",
+    root: Path | None = None,
+) -> Verdict:
+    """Judge a version and, when it passes, make it champion; the verdict is stored on the version either way.
+
+    Args:
+        name: of the registered model.
+        version: number or alias; the challenger by default.
+        limits: of the gate.
+        force: promote whatever the gate says; needs a reason.
+        reason: kept in the verdict and in the journal.
+        root: the project; the working directory by default.
+    Raises:
+        TrackingError: the server cannot be reached, or the model or version does not exist.
+        GateError: forced without a reason, or the version was not registered by this pipeline.
+    """
+    if force and not reason.strip():
+        raise GateError("a forced promotion needs a reason: --force --reason TEXT")
+    client, uri = open_registry(root)
+    with reported(uri):
+        found = model_version(client, name, version or CHALLENGER)
+        number, present = str(found.version), aliased(client, name, CHAMPION)
+        if number == present:
+            done = Check("champion", True, f"version {number} is the champion already; nothing was changed")
+            return Verdict(True, (done,), version=number, champion=present)
+        verdict = judge(
+            _facts(client, name, number),
+            _facts(client, name, present) if present else None,
+            max_accuracy_drop=limits.max_accuracy_drop,
+            max_auroc_drop=limits.max_auroc_drop,
+            min_gain_over_zero_shot=limits.min_gain_over_zero_shot,
+        )
+        forced = force and not verdict.passed
+        passed = verdict.passed or forced
+        verdict = dataclasses.replace(
+            verdict, passed=passed, forced=forced, reason=reason, version=number, champion=present, promoted=passed
+        )
+        now = _now()
+        for key, value in (
+            ("gate.verdict", verdict.to_json()),
+            ("gate.passed", str(passed).lower()),
+            ("gate.time", now),
+        ):
+            client.set_model_version_tag(name, number, key, value)
+        if passed:
+            _move(client, name, Entry(now, "promote", present, number, forced, reason))
+        return verdict
+
+
+def rollback(name: str, *, root: Path | None = None, reason: str = "") -> tuple[str, str]:
+    """Give the alias champion back to the champion before the present one.
+
+    Args:
+        name: of the registered model.
+        root: the project; the working directory by default.
+        reason: kept in the journal.
+    Returns:
+        The version that was champion, and the one that is now.
+    Raises:
+        TrackingError: the server cannot be reached, or the model does not exist.
+        GateError: there is no champion, or none before it that still exists.
+    """
+    client, uri = open_registry(root)
+    with reported(uri):
+        model = registered_model(client, name)
+        present = aliased(client, name, CHAMPION)
+        if not present:
+            raise GateError(f"{name}: no champion to roll back from; promote a version first")
+        before = [one for one in champions(entries(dict(model.tags)), present)[:-1] if one != present]
+        for candidate in reversed(before):
+            try:
+                model_version(client, name, candidate)
+            except TrackingError:  # deleted since
+                continue
+            _move(client, name, Entry(_now(), "rollback", present, candidate, False, reason))
+            return present, candidate
+    raise GateError(f"{name}: version {present} is the only champion there has been; there is none to go back to")
+
+
+def _move(client: MlflowClient, name: str, entry: Entry) -> None:
+    # The journal comes second: an alias that has moved without an entry is still found as the present champion.
+    client.set_registered_model_alias(name, CHAMPION, entry.after)
+    client.set_registered_model_tag(name, entry.key, entry.to_json())
+
+
+def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
+    text = model_version(client, name, version).tags.get(FACTS_TAG)
+    if not text:
+        raise GateError(
+            f"{name}: version {version} carries no {FACTS_TAG}; only versions registered by `register` can be judged"
+        )
+    return GateFacts.from_json(text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

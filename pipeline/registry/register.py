@@ -1,0 +1,132 @@
+"""Put an exported model into the registry as a version of its own, under the alias challenger."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.registry.gate import facts
+from pipeline.registry.package import CARD_FILE, save_package
+from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
+from pipeline.tables import read_json
+from pipeline.tracking import reported
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+FACTS_TAG = "gate.facts"
+ZERO_SHOT = "zero-shot"  # the method of params.yaml that the gate takes as the untrained reference
+_RUN_TAGS = ("git_commit", "git_dirty", "lock_sha256", "params_sha256", "mlflow.parentRunId")
+_TAG_CHARACTERS = 5000  # some registries hold no more
+
+
+def register_model(
+    folder: Path,
+    *,
+    name: str,
+    run_id: str,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, Any],
+    reference: str = ZERO_SHOT,
+    root: Path | None = None,
+) -> str:
+    """Log the exported model to its run, register a version of it and give it the alias challenger.
+
+    Args:
+        folder: artifacts/export, with model.onnx, card.json and parity.json.
+        name: of the registered model.
+        run_id: the register stage's run; may be open or ended.
+        tags: for the version: `stage.<name>.run_id` of every stage, which lineage reads. The run's commit, lock and
+            params hashes and the card's content hashes are added to them.
+        metrics: metrics.json of the evaluation.
+        reference: the untrained method that the gate compares with.
+        root: the project; the working directory by default.
+    Returns:
+        The version's number.
+    Raises:
+        TrackingError: the server cannot be reached or refuses.
+        DataError: a file of the folder is missing.
+        GateError: the metrics say nothing about the deployed method.
+    """
+    card, parity = read_json(folder / CARD_FILE), read_json(folder / "parity.json")
+    known = facts(
+        metrics,
+        method=card["method"],
+        reference=reference,
+        classes=tuple(card["classes"]),
+        targets=tuple(card["targets"]),
+        parity=bool(parity["passed"]),
+        data=card["sha256"].get("manifest", ""),
+    )
+    client, uri = open_registry(root)
+    with reported(uri):
+        model_id, source = _log_model(client, folder, name=name, run_id=run_id, card=card)
+        _ensure_registered(client, name)
+        of_run = client.get_run(run_id).data.tags
+        labels = {
+            **{key: of_run[key] for key in _RUN_TAGS if key in of_run},
+            **{f"sha256.{key}": value for key, value in card["sha256"].items()},
+            "method": card["method"],
+            "backbone": card["backbone"],
+            FACTS_TAG: known.to_json(),
+            **tags,
+        }
+        version = client.create_model_version(
+            name,
+            source,
+            run_id,
+            tags={key: str(value)[:_TAG_CHARACTERS] for key, value in labels.items()},
+            model_id=model_id,
+        )
+        client.set_registered_model_alias(name, CHALLENGER, version.version)
+        return str(version.version)
+
+
+def ensure_challenger(name: str, version: str, *, root: Path | None = None) -> bool:
+    """Give the alias challenger (back) to a version that is there already; True when it did not have it.
+
+    Raises:
+        TrackingError: the server cannot be reached, or the model or version does not exist.
+    """
+    client, uri = open_registry(root)
+    with reported(uri):
+        if aliased(client, name, CHALLENGER) == version:
+            return False
+        client.set_registered_model_alias(name, CHALLENGER, model_version(client, name, version).version)
+        return True
+
+
+def _log_model(
+    client: MlflowClient, folder: Path, *, name: str, run_id: str, card: Mapping[str, Any]
+) -> tuple[str, str]:
+    from mlflow.entities import LoggedModelOutput
+
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type="classifier")
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            out = Path(scratch) / "model"
+            metadata = {"method": card["method"], "sha256": card["sha256"]}
+            save_package(folder, out, run_id=run_id, model_id=logged.model_id, metadata=metadata)
+            client.log_model_artifacts(logged.model_id, str(out))
+        client.finalize_logged_model(logged.model_id, "READY")
+    except BaseException:
+        with contextlib.suppress(Exception):  # the first error is the one to report
+            client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    # Not "models:/ID": a database store would look that up in MLflow's global tracking URI, which is not ours.
+    return logged.model_id, logged.artifact_location
+
+
+def _ensure_registered(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description="CLIP classifier that says unknown; image bytes in")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

@@ -1,0 +1,70 @@
+"""Looking up registered models and versions, with errors that say what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import TrackingError
+from pipeline.tracking import connect, shown_uri, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow.tracking import MlflowClient
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
+    """The registered model with its tags and aliases.
+
+    Raises:
+        TrackingError: there is none of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise TrackingError(
+            f"{shown_uri(client.tracking_uri)}: no registered model {name!r}; run `croft run` or check register.model"
+        ) from None
+
+
+def model_version(client: MlflowClient, name: str, version: str) -> ModelVersion:
+    """A version by its number or by an alias.
+
+    Raises:
+        TrackingError: the model, the version or the alias does not exist.
+    """
+    from mlflow.exceptions import MlflowException
+
+    model = registered_model(client, name)
+    aliases = dict(model.aliases)
+    number = str(aliases.get(version, version))
+    try:
+        if number.isdigit():
+            return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    known = sorted((int(item.version) for item in client.search_model_versions(f"name = '{name}'")), reverse=True)
+    there = ", ".join([*aliases, *map(str, known[:10])]) or "none"
+    raise TrackingError(f"{name}: no version or alias {version!r}; there is: {there}")
+
+
+def aliased(client: MlflowClient, name: str, alias: str) -> str:
+    """The version number that carries an alias, or "".
+
+    Raises:
+        TrackingError: there is no registered model of that name.
+    """
+    return str(dict(registered_model(client, name).aliases).get(alias, ""))
+
+
+def open_registry(root: Path | None) -> tuple[MlflowClient, str]:
+    """A client and its URI for the project in `root` (the working directory by default)."""
+    root = (root or Path.cwd()).resolve()
+    return connect(root), tracking_uri(root)

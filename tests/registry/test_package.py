@@ -1,0 +1,197 @@
+"""A registered model loads and predicts where torch is not installed, from SQLite and from a real tracking server."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import tracking
+from pipeline.registry.package import requirements
+from pipeline.registry.register import register_model
+from pipeline.serving.predictor import Predictor
+
+NAME = "croft"
+METRICS = {"croft": {"mean": {"accuracy": 0.8, "auroc": 0.7}}}
+
+# Runs in a process of its own, outside the project: torch and everything heavy is out of reach there.
+LOAD = """
+import json, sys, warnings
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "open_clip", "onnx", "prefect", "great_expectations"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocked())
+warnings.simplefilter("ignore")
+import base64
+import mlflow, pandas
+uri, model, inputs = sys.argv[1:4]
+mlflow.set_tracking_uri(uri)
+loaded = mlflow.pyfunc.load_model(model)
+texts = json.load(open(inputs))
+from_bytes = loaded.predict(pandas.DataFrame({"image": [base64.b64decode(text) for text in texts]}))
+from_text = loaded.predict(pandas.DataFrame({"image": texts}, index=[10 + i for i in range(len(texts))]))
+assert list(from_text.index) == [10 + i for i in range(len(texts))]
+assert from_text.reset_index(drop=True).equals(from_bytes)
+assert loaded.predict(pandas.DataFrame({"image": pandas.Series([], dtype="object")})).shape == (0, from_bytes.shape[1])
+example = loaded.predict(loaded.input_example)
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
+rest = infer_and_parse_data(
+    {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
+    loaded.metadata.get_input_schema(),
+)
+assert loaded.predict(rest).equals(from_bytes)
+import pipeline
+print(json.dumps({
+    "rows": from_bytes.to_dict("records"),
+    "example": example["label"].tolist(),
+    "code": pipeline.__file__,
+    "torch": "torch" in sys.modules,
+    "outputs": [spec.name for spec in loaded.metadata.get_output_schema()],
+}))
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]) -> Path:
+    for name in (tracking.URI_VARIABLE, tracking.PARENT_VARIABLE, tracking.EXPERIMENT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path / "export")
+    return tmp_path
+
+
+def images(count: int) -> list[bytes]:
+    drawn = []
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (11, 17, 3), dtype=np.uint8)
+        pixels[:, :, number % 3] |= 128
+        if number == 3:
+            pixels //= 3  # dark: its score lies above the threshold
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, format="PNG")
+        drawn.append(stream.getvalue())
+    return drawn
+
+
+def register(root: Path) -> str:
+    with tracking.stage_run("register", started=time.time(), params={"a": 1}, out=root / "register.json") as run:
+        run.log(metrics={"accuracy": 0.8}, artifacts=[root / "export" / "card.json"])
+        return register_model(root / "export", name=NAME, run_id=run.run_id, tags={}, metrics=METRICS)
+
+
+def check_load(root: Path, uri: str, model: str) -> None:
+    """Load `model` in a process without torch and hold its numbers against the ONNX session of this one."""
+    drawn = images(5)
+    (root / "inputs.json").write_text(json.dumps([base64.b64encode(one).decode() for one in drawn]))
+    elsewhere = root / "elsewhere"
+    elsewhere.mkdir()
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", tracking.URI_VARIABLE)
+    }
+    command = [sys.executable, "-c", LOAD, uri, model, str(root / "inputs.json")]
+    done = subprocess.run(
+        command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    expected = Predictor(root / "export", device="cpu").predict(drawn)
+    assert not found["torch"]
+    assert not Path(found["code"]).is_relative_to(Path(tracking.__file__).parents[1])
+    assert [row["label"] for row in found["rows"]] == expected.labels
+    assert [row["class"] for row in found["rows"]] == expected.most_probable
+    assert [row["unknown"] for row in found["rows"]] == expected.unknown.tolist()
+    assert {True, False} == set(expected.unknown.tolist())  # both answers are seen
+    np.testing.assert_array_equal(np.float32([row["score"] for row in found["rows"]]), expected.score)
+    columns = [f"p({name})" for name in expected.classes]
+    table = np.float32([[row[name] for name in columns] for row in found["rows"]])
+    np.testing.assert_array_equal(table, expected.probabilities)
+    np.testing.assert_array_equal(np.float32([row["probability"] for row in found["rows"]]), table.max(axis=1))
+    assert found["outputs"] == ["label", "class", "probability", "score", "unknown", *columns]
+    assert found["example"] == ["red"]  # grey: all classes alike, and the first one wins
+
+
+def test_loads_without_torch_from_sqlite(root: Path) -> None:
+    version = register(root)
+    check_load(root, tracking.tracking_uri(root), f"models:/{NAME}/{version}")
+    stored = root / ".croft" / "mlartifacts" / "models"
+    assert not [path for path in stored.rglob("*") if path.suffix == ".pkl"]
+    text = next(stored.rglob("MLmodel")).read_text()
+    assert "model_id: m-" in text
+    assert str(root / "export") not in next(stored.rglob("python_env.yaml")).read_text()
+
+
+def test_requirements_are_pinned_and_hold_no_torch() -> None:
+    names = [line.partition("==")[0] for line in requirements()]
+    assert names == ["mlflow", "numpy", "pandas", "pillow", "onnxruntime"]
+    assert all(line.partition("==")[2] for line in requirements())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    where = tmp_path / "server"
+    where.mkdir()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{where}/server.db",
+        "--artifacts-destination",
+        str(where / "artifacts"),
+    ]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    log = (where / "log").open("wb")
+    process = subprocess.Popen(
+        command, cwd=where, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310  the address is ours
+                    break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail((where / "log").read_text()[-2000:])
+                time.sleep(0.3)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        log.close()
+
+
+@pytest.mark.slow
+def test_loads_without_torch_from_a_tracking_server(root: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from pipeline.registry.lineage import lineage
+    from pipeline.registry.promotion import promote
+
+    monkeypatch.setenv(tracking.URI_VARIABLE, server)
+    register(root)
+    limits = SimpleNamespace(max_accuracy_drop=0.0, max_auroc_drop=0.0, min_gain_over_zero_shot=0.0)
+    assert promote(NAME, limits=limits).passed
+    check_load(root, server, f"models:/{NAME}@champion")
+    traced = lineage(NAME)
+    assert traced["tracking_uri"] == server
+    assert traced["run"]["metrics"] == {"accuracy": 0.8}
+    assert not (root / ".croft").exists()  # nothing was written beside the server

@@ -1,0 +1,161 @@
+"""Registering, promoting, rolling back and tracing real versions in a real SQLite store."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.errors import GateError, TrackingError
+from pipeline.registry.lineage import lineage
+from pipeline.registry.promotion import promote, rollback
+from pipeline.registry.register import ensure_challenger, register_model
+from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased
+
+NAME = "croft"
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_accuracy_drop: float = 0.01
+    max_auroc_drop: float = 0.01
+    min_gain_over_zero_shot: float = 0.0
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]) -> Path:
+    for name in (tracking.URI_VARIABLE, tracking.PARENT_VARIABLE, tracking.EXPERIMENT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path / "export")
+    return tmp_path
+
+
+def register(root: Path, accuracy: float, auroc: float = 0.7) -> tuple[str, str]:
+    """A version with these numbers; returns it and its run."""
+    metrics = {
+        "zero-shot": {"mean": {"accuracy": 0.5, "auroc": 0.5}},
+        "croft": {"mean": {"accuracy": accuracy, "auroc": auroc}},
+    }
+    out = root / "artifacts" / "runs" / "register.json"
+    with tracking.stage_run("register", started=time.time(), params={}, out=out) as run:
+        tags = {"stage.register.run_id": run.run_id, "stage.split.run_id": "0" * 32, "git_commit": "abc"}
+        return register_model(root / "export", name=NAME, run_id=run.run_id, tags=tags, metrics=metrics), run.run_id
+
+
+def test_the_life_of_three_versions(root: Path) -> None:
+    client = tracking.connect(root)
+
+    # Version 1: a challenger, then the first champion.
+    first, run_id = register(root, 0.80)
+    assert first == "1"
+    assert aliased(client, NAME, CHALLENGER) == "1"
+    verdict = promote(NAME, limits=Limits())
+    assert (verdict.passed, verdict.promoted, verdict.forced) == (True, True, False)
+    assert verdict.reasons[-1].sentence == "first version: no champion to compare with"
+    assert aliased(client, NAME, CHAMPION) == "1"
+    assert json.loads(client.get_model_version(NAME, "1").tags["gate.verdict"])["passed"] is True
+    with pytest.raises(GateError, match="only champion there has been"):
+        rollback(NAME)
+
+    # Again: nothing changes, and it says so.
+    again = promote(NAME, limits=Limits())
+    assert again.passed
+    assert not again.promoted
+    assert "champion already" in again.reasons[0].sentence
+
+    # Version 2 is worse by 0.05: refused, the verdict stays with it, the champion stays.
+    assert register(root, 0.75)[0] == "2"
+    refused = promote(NAME, limits=Limits())
+    assert not refused.passed
+    assert [check.name for check in refused.reasons if not check.passed] == ["accuracy"]
+    assert aliased(client, NAME, CHAMPION) == "1"
+    assert client.get_model_version(NAME, "2").tags["gate.passed"] == "false"
+
+    # Forced, but only with a reason.
+    with pytest.raises(GateError, match="needs a reason"):
+        promote(NAME, force=True, limits=Limits())
+    forced = promote(NAME, force=True, reason="a test", limits=Limits())
+    assert (forced.passed, forced.forced, forced.reason) == (True, True, "a test")
+    assert aliased(client, NAME, CHAMPION) == "2"
+
+    # Version 3 is better; named by number.
+    assert register(root, 0.90)[0] == "3"
+    better = promote(NAME, "3", limits=Limits())
+    assert better.passed
+    assert better.champion == "2"
+
+    # Back twice: 3 to 2, 2 to 1, and then no further.
+    assert rollback(NAME) == ("3", "2")
+    assert rollback(NAME) == ("2", "1")
+    with pytest.raises(GateError, match="none to go back to"):
+        rollback(NAME)
+
+    traced = lineage(NAME, CHAMPION)
+    assert traced["version"] == "1"
+    assert traced["aliases"] == [CHAMPION]
+    assert traced["run"]["run_id"] == run_id
+    assert traced["run"]["status"] == "FINISHED"
+    assert traced["stages"]["register"]["run_id"] == run_id
+    assert traced["stages"]["split"] == {"run_id": "0" * 32, "status": "not in this store"}
+    assert traced["tags"]["git_commit"] == "abc"
+    assert traced["tags"]["sha256.manifest"] == "m" * 64
+    assert traced["tags"]["method"] == "croft"
+    moves = [(move["action"], move["before"], move["after"], move["forced"]) for move in traced["journal"]]
+    assert moves == [
+        ("promote", "", "1", False),
+        ("promote", "1", "2", True),
+        ("promote", "2", "3", False),
+        ("rollback", "3", "2", False),
+        ("rollback", "2", "1", False),
+    ]
+
+    # A champion that was deleted is passed over: 3 was promoted over 1 by hand, then 2 over it.
+    promote(NAME, "3", limits=Limits())
+    promote(NAME, "2", force=True, reason="a test", limits=Limits())
+    client.delete_model_version(NAME, "3")
+    assert rollback(NAME) == ("2", "1")
+
+    assert ensure_challenger(NAME, "2") is True
+    assert ensure_challenger(NAME, "2") is False
+    assert aliased(client, NAME, CHALLENGER) == "2"
+    assert not (root / "mlflow.db").exists()  # MLflow's global default was never touched
+    assert not (root / "mlruns").exists()
+
+
+def test_what_does_not_exist_is_named(root: Path) -> None:
+    with pytest.raises(TrackingError, match="no registered model 'croft'"):
+        promote(NAME, limits=Limits())
+    register(root, 0.8)
+    with pytest.raises(TrackingError, match="no version or alias '7'; there is: challenger, 1"):
+        promote(NAME, "7", limits=Limits())
+    with pytest.raises(TrackingError, match="no version or alias 'champion'"):
+        lineage(NAME)
+    with pytest.raises(GateError, match="no champion"):
+        rollback(NAME)
+    with pytest.raises(TrackingError, match="no version or alias '8'"):
+        ensure_challenger(NAME, "8")
+
+
+def test_a_version_from_elsewhere_cannot_be_judged(root: Path) -> None:
+    client = tracking.connect(root)
+    client.create_registered_model(NAME)
+    client.create_model_version(NAME, str(root / "export"))
+    with pytest.raises(GateError, match=r"version 1 carries no gate\.facts"):
+        promote(NAME, "1", limits=Limits())
+
+
+def test_a_registration_that_breaks_leaves_no_version(root: Path) -> None:
+    (root / "export" / "model.onnx").unlink()
+    with pytest.raises((TrackingError, OSError)):
+        register(root, 0.8)
+    client = tracking.connect(root)
+    assert list(client.search_model_versions(f"name = '{NAME}'")) == []
+    experiment = client.get_experiment_by_name("croft").experiment_id
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FAILED"]
+    assert not (root / "artifacts" / "runs" / "register.json").exists()

@@ -1,0 +1,161 @@
+"""Predictions of a graph whose numbers are computed by hand: logits are 20 * mean colour in [0, 1]."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipeline
+from pipeline.errors import CheckpointError, DataError
+from pipeline.serving.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, write_tiny_model: Callable[..., Path]) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def predictor(folder: Path) -> Predictor:
+    return Predictor(folder, device="cpu", threads=1)
+
+
+def png(colour: tuple[int, ...], size: tuple[int, int] = (12, 9), mode: str = "RGB") -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size, colour).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_numbers_by_hand(predictor: Predictor) -> None:
+    done = predictor.predict([png((255, 0, 0)), png((0, 0, 0)), png((0, 51, 255))])
+    # Red: logits (20, 0, 0). p = e^20 / (e^20 + 2), score = -ln(e^20 + 2), below the threshold of -10.5: known.
+    # Black: logits 0. p = 1/3, score = -ln 3, above the threshold: unknown.
+    # Blue: logits (0, 4, 20).
+    blue = math.exp(20) + math.exp(4) + 1
+    np.testing.assert_allclose(
+        done.probabilities,
+        [
+            [math.exp(20) / (math.exp(20) + 2), 1 / (math.exp(20) + 2), 1 / (math.exp(20) + 2)],
+            [1 / 3, 1 / 3, 1 / 3],
+            [1 / blue, math.exp(4) / blue, math.exp(20) / blue],
+        ],
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(done.score, [-math.log(math.exp(20) + 2), -math.log(3), -math.log(blue)], rtol=1e-6)
+    assert done.unknown.tolist() == [False, True, False]
+    assert done.labels == ["red", "unknown", "blue"]
+    assert done.most_probable == ["red", "red", "blue"]
+
+
+def test_bytes_paths_and_pillow_images_give_the_same(predictor: Predictor, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    image = Image.fromarray(noise)  # with transparency: over white everywhere
+    path = tmp_path / "image.png"
+    image.save(path)
+    done = predictor.predict([path.read_bytes(), path, image])
+    assert done.score[0] == done.score[1] == done.score[2]
+
+
+def test_many_images_are_split_into_batches_and_none_is_fine(predictor: Predictor) -> None:
+    levels = [number % 256 for number in range(150)]
+    done = predictor.predict([png((level, 0, 0), (8, 8)) for level in levels])
+    expected = [-math.log(math.exp(20 * level / 255) + 2) for level in levels]
+    np.testing.assert_allclose(done.score, expected, rtol=1e-5)
+    nothing = predictor.predict([])
+    assert nothing.probabilities.shape == (0, 3)
+    assert nothing.score.shape == nothing.unknown.shape == (0,)
+    assert nothing.labels == []
+
+
+def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
+    images = [png((level, 255 - level, 0), (8, 8)) for level in range(0, 256, 15)]
+    alone = [predictor.predict([image]).score[0] for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda image: predictor.predict([image]).score[0], images))
+    assert together == alone
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (b"not an image", "image 1: not an image of a known format"),
+        (b"", "image 1: not an image"),
+        (png((1, 2, 3), (40, 40))[:60], "image 1: damaged image"),
+        (Path("/nowhere/there.png"), "/nowhere/there.png: no such file"),
+        (png((1, 2, 3), (2000, 1)), "image 1: 2000 x 1 pixels is too narrow"),
+        (png((1, 2, 3), (500, 500)), "image 1: 500 x 500 pixels"),
+        (Image.new("RGB", (500, 500)), "image 1: 500 x 500 pixels"),
+        (b"x" * 20_001, "image 1: 20001 bytes, more than the allowed 20000"),
+        ("text", "image 1: expected bytes, a path or a Pillow image, found str"),
+    ],
+)
+def test_a_bad_image_is_named(folder: Path, image: object, message: str) -> None:
+    small = Predictor(folder, device="cpu", threads=1, max_bytes=20_000, max_pixels=100_000)
+    with pytest.raises(DataError) as caught:
+        small.predict([png((0, 0, 0)), image])  # type: ignore[list-item]
+    assert str(caught.value).startswith(message)
+
+
+def test_a_lazily_opened_damaged_file_is_named(predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    path.write_bytes(png((1, 2, 3), (40, 40))[:60])
+    with Image.open(path) as image, pytest.raises(DataError, match="image 0: damaged image"):
+        predictor.predict([image])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"classes": ["red", "green"]}, CheckpointError, "does not fit its card"),
+        ({"image_size": 16}, CheckpointError, "does not fit its card"),
+        ({"classes": []}, DataError, "classes"),
+        ({"classes": "red"}, DataError, "classes"),
+        ({"image_size": 0}, DataError, "image_size"),
+        ({"threshold": None}, DataError, "threshold"),
+        ({"threshold": float("nan")}, DataError, "threshold"),
+        ({"format": 2}, DataError, "format"),
+    ],
+)
+def test_a_wrong_card_is_refused(
+    folder: Path, tmp_path: Path, change: dict[str, object], error: type[Exception], message: str
+) -> None:
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({**json.loads((folder / "card.json").read_text()), **change}))
+    with pytest.raises(error, match=message):
+        Predictor(graph=folder / "model.onnx", card=card, device="cpu")
+
+
+def test_missing_parts_are_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"card\.json: no such file"):
+        Predictor(tmp_path)
+    with pytest.raises(CheckpointError, match=r"gone\.onnx: no such file"):
+        Predictor(graph=tmp_path / "gone.onnx", card=folder / "card.json")
+    with pytest.raises(DataError, match="expected a folder"):
+        Predictor()
+    (tmp_path / "card.json").write_text("{")
+    with pytest.raises(DataError, match="not readable JSON"):
+        Predictor(tmp_path)
+
+
+def test_nothing_heavy_is_imported(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pipeline.serving.predictor import Predictor; from PIL import Image;"
+        "Predictor(Path(sys.argv[1]), device='auto').predict([Image.new('RGB', (9, 9))]);"
+        "print([n for n in ('torch', 'open_clip', 'onnx', 'pandas', 'mlflow', 'pipeline.tables') if n in sys.modules])"
+    )
+    root = Path(pipeline.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
