@@ -85,6 +85,8 @@ class Featurize(_Section):
     """How images become features: augmented views of train images, one clean view of every image."""
 
     views: Count = 8
+    flip: bool = True
+    min_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
     view_seed: int = 0
     batch_size: Count = 256
     workers: Count = 4
@@ -105,6 +107,7 @@ class _Training(_Section):
     batch_size: Annotated[int, Field(ge=2)] = 32
     select: Literal["source-val", "last"] = "source-val"
     preset: Literal["paper", "released"] = "paper"
+    covariate_weight: Literal["lambda_1", "one"] = "lambda_1"
     train: bool = True
 
 

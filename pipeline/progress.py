@@ -26,7 +26,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", disable=not self._terminal, dynamic_ncols=True)
         self._label, self._total, self._unit = label, total, unit
-        self.done = 0
+        self.done = self._said = 0
         self._start = self._printed = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -34,7 +34,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        if not self._terminal and self.done:
+        if not self._terminal and self.done != self._said:
             self._line()
 
     def advance(self, count: int = 1) -> None:
@@ -55,7 +55,7 @@ class Progress:
             file=sys.stderr,
             flush=True,
         )
-        self._printed = now
+        self._printed, self._said = now, self.done
 
 
 def track(items: Iterable[T], label: str, total: int, unit: str = "it") -> Iterator[T]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEPLOY = "*"
-"""The target of the fit that is deployed: no domain is held out, and no domain can have this name."""
+"""The target of the fit that is deployed: no domain is held out; ingest refuses a domain of this name."""
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.croft.options import PENALTIES, PaperOptions, Penalty, Preset, check_choices
 from pipeline.errors import ParamsError
@@ -95,3 +96,14 @@ class Settings:
             self.epochs,
             self.batch_size,
         )
+
+
+def settings(values: Mapping[str, Any]) -> Settings:
+    """Settings of plain values; the open choices of the paper's objective may stand among the others.
+
+    Raises:
+        ParamsError: a value is out of its range, or values exclude each other.
+    """
+    own = {field.name for field in fields(PaperOptions)}
+    paper = PaperOptions(**{key: value for key, value in values.items() if key in own})
+    return Settings(paper=paper, **{key: value for key, value in values.items() if key not in own})

@@ -1,0 +1,24 @@
+"""Where stages read and write; the same paths stand in dvc.yaml, and a test compares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ARTIFACTS = Path("artifacts")
+RUNS = ARTIFACTS / "runs"
+MANIFEST = ARTIFACTS / "manifest.parquet"
+VERDICT = ARTIFACTS / "validation" / "validation.json"
+DATA_DOCS = ARTIFACTS / "validation" / "docs"
+SPLITS = ARTIFACTS / "splits.parquet"
+FEATURES = ARTIFACTS / "features"
+FITS = ARTIFACTS / "fits"
+FIT_METRICS = ARTIFACTS / "fits.json"
+SCORES = ARTIFACTS / "evaluation" / "scores.parquet"
+METRICS = ARTIFACTS / "evaluation" / "metrics.json"
+PLOTS = ARTIFACTS / "evaluation" / "plots"
+REPORT = ARTIFACTS / "evaluation" / "report.html"
+MODEL = ARTIFACTS / "export" / "model.onnx"
+CARD = ARTIFACTS / "export" / "card.json"
+PARITY = ARTIFACTS / "export" / "parity.json"
+REGISTRATION = ARTIFACTS / "registration.json"
+EMBEDDINGS = Path(".croft") / "embeddings"  # outside DVC's outputs: it must survive a stage that starts again

@@ -1,0 +1,80 @@
+"""What every stage does around its one call: check params, die with DVC, say errors in one line, track the result."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import process, telemetry
+from pipeline.errors import CroftError
+from pipeline.params import PARAMS_FILE, Params, load_params
+from stages._paths import RUNS
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stage has to say to the tracker, once its outputs are written.
+
+    Attributes:
+        metrics: finite numbers by name.
+        artifacts: files or folders to show in the run; small ones (DVC holds the bytes).
+        datasets: (name, digest, source) of what the stage read.
+        series: name to (step, value) pairs.
+        tags: further facts, as text.
+        within: called with the run's id before the run ends; for what belongs to the run itself.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    artifacts: Sequence[Path] = ()
+    datasets: Sequence[tuple[str, str, str]] = ()
+    series: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    within: Callable[[str], None] | None = None
+
+
+def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Record]], Callable[[], None]]:
+    """Make a function the main of stage `name`, which reads only these `sections` of params.yaml.
+
+    A test holds `sections` and the stage's `params` in dvc.yaml together. A section that was not named is absent
+    from what the function is given, so reading it fails at once.
+    """
+
+    def decorate(body: Callable[[Params], Record]) -> Callable[[], None]:
+        def main() -> None:
+            telemetry.disable()
+            process.die_with_parent()
+            started = time.time()
+            try:
+                params = load_params(PARAMS_FILE)
+                record = body(_only(params, sections))
+                _track(name, started, params, sections, record)
+            except CroftError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                sys.exit(2)
+
+        main.sections = tuple(sections)  # type: ignore[attr-defined]
+        main.stage = name  # type: ignore[attr-defined]
+        return main
+
+    return decorate
+
+
+def _attribute(section: str) -> str:
+    return next(name for name, info in Params.model_fields.items() if (info.alias or name) == section)
+
+
+def _only(params: Params, sections: Sequence[str]) -> Params:
+    return Params.model_construct(**{_attribute(section): getattr(params, _attribute(section)) for section in sections})
+
+
+def _track(name: str, started: float, params: Params, sections: Sequence[str], record: Record) -> None:
+    from pipeline.tracking import stage_run
+
+    values = {s: getattr(params, _attribute(s)).model_dump(mode="json") for s in sections}
+    with stage_run(name, started=started, params=values, tags=record.tags, out=RUNS / f"{name}.json") as run:
+        run.log(metrics=record.metrics, artifacts=record.artifacts, datasets=record.datasets, series=record.series)
+        if record.within is not None:
+            record.within(run.run_id)

@@ -1,0 +1,57 @@
+"""Stage `export`: the fit on all domains becomes an ONNX file with threshold and card, proven to be the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.device import resolve_device
+from pipeline.features import read_features
+from pipeline.fits import read_fits
+from pipeline.hashing import lineage
+from pipeline.params import Params
+from pipeline.tables import MANIFEST, SPLITS, read_json, read_table, write_json
+from stages import _paths as paths
+from stages._run import Record, stage
+
+
+@stage("export", sections=("compute", "data", "backbone", "export"))
+def main(params: Params) -> Record:
+    from pipeline.backbone.load import load_backbone
+    from pipeline.export.parity import check
+    from pipeline.export.publish import publish
+
+    inputs = {"manifest": paths.MANIFEST, "splits": paths.SPLITS, "features": paths.FEATURES, "fits": paths.FITS}
+    card, parity = publish(
+        load_backbone(params.backbone.model, Path(params.backbone.weights), "cpu"),
+        read_features(paths.FEATURES),
+        read_fits(paths.FITS),
+        read_table(paths.SPLITS, SPLITS),
+        read_table(paths.MANIFEST, MANIFEST),
+        root=Path(params.data.root),
+        max_pixels=params.data.max_pixels,
+        class_names=params.backbone.class_names,
+        method=params.export.method,
+        accept=params.export.accept,
+        tolerance=params.export.tolerance,
+        parity_images=params.export.parity_images,
+        provider=resolve_device(params.compute.device),
+        metrics=read_json(paths.METRICS),
+        hashes=lineage(inputs),
+        out=paths.MODEL,
+    )
+    write_json(parity, paths.PARITY)
+    check(parity, params.export.tolerance)
+    write_json(card, paths.CARD)
+    return Record(
+        metrics={"threshold": card["threshold"], "accepted": card["accepted"], **numbers(parity)},
+        artifacts=[paths.CARD, paths.PARITY],
+        datasets=[(name, digest, f"artifacts/{name}") for name, digest in card["sha256"].items()],
+    )
+
+
+def numbers(parity: dict[str, object]) -> dict[str, float]:
+    return {f"parity.{key}": float(value) for key, value in parity.items() if isinstance(value, int | float)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Stage `featurize`: the frozen towers encode what the embedding store lacks, and the features are put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.device import resolve_device
+from pipeline.features import write_features
+from pipeline.hashing import file_sha256
+from pipeline.params import Params
+from pipeline.tables import MANIFEST, SPLITS, TRAIN, read_table
+from stages import _paths as paths
+from stages._run import Record, stage
+
+
+@stage("featurize", sections=("compute", "data", "backbone", "featurize"))
+def main(params: Params) -> Record:
+    from pipeline.backbone.featurize import featurize
+    from pipeline.backbone.load import load_backbone
+    from pipeline.data.classes import known_classes
+
+    manifest = read_table(paths.MANIFEST, MANIFEST)
+    splits = read_table(paths.SPLITS, SPLITS)
+    classes = known_classes(manifest, params.data.unknown)
+    backbone = load_backbone(
+        params.backbone.model, Path(params.backbone.weights), resolve_device(params.compute.device)
+    )
+    features, counts = featurize(
+        manifest,
+        root=Path(params.data.root),
+        train_paths=sorted(splits.loc[splits["role"] == TRAIN, "path"].unique()),
+        classes=classes,
+        names=[params.backbone.class_names.get(name, name) for name in classes],
+        prompts=params.backbone.prompts,
+        backbone=backbone,
+        views=params.featurize.views,
+        flip=params.featurize.flip,
+        min_area=params.featurize.min_area,
+        view_seed=params.featurize.view_seed,
+        batch_size=params.featurize.batch_size,
+        workers=params.featurize.workers,
+        store_path=paths.EMBEDDINGS,
+    )
+    write_features(features, paths.FEATURES)
+    return Record(
+        metrics=counts,
+        artifacts=[paths.FEATURES / "meta.json"],
+        datasets=[("manifest", file_sha256(paths.MANIFEST), str(paths.MANIFEST))],
+        tags={"weights_sha256": backbone.weights_sha256},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Stage `finetune`: every method, held-out domain and seed trains together on cached features; no image is read."""
+
+from __future__ import annotations
+
+from pipeline.device import resolve_device
+from pipeline.features import read_features
+from pipeline.fits import write_fits
+from pipeline.hashing import file_sha256
+from pipeline.params import Params
+from pipeline.tables import SPLITS, read_table, write_json
+from stages import _paths as paths
+from stages._run import Record, stage
+
+
+@stage("finetune", sections=("compute", "finetune"))
+def main(params: Params) -> Record:
+    from pipeline.progress import Progress
+    from pipeline.training.assemble import collect, fit_metrics, plan_runs
+    from pipeline.training.loop import fit
+    from pipeline.training.settings import settings
+
+    features = read_features(paths.FEATURES)
+    methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
+    runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
+    total = sum(run.settings.epochs for run in runs if run.settings.train)
+    with Progress(f"fine-tuning {len(runs)} runs", total, "epochs") as progress:
+        fits = fit(
+            runs,
+            views=features.views,
+            clean=features.clean,
+            text=features.text,
+            logit_scale=features.meta["logit_scale"],
+            device=resolve_device(params.compute.device),
+            on_epoch=lambda done, _: progress.advance(done - progress.done),
+        )
+    tables = collect(fits)
+    metrics = fit_metrics(fits)
+    write_json(metrics, paths.FIT_METRICS)
+    write_fits(tables, paths.FITS)
+    mean = tables.history.groupby(["method", "epoch"])["validation_accuracy"].mean()
+    return Record(
+        metrics={f"{method}.{key}": value for method, values in metrics.items() for key, value in values.items()},
+        artifacts=[paths.FIT_METRICS],
+        series={f"{m}.validation_accuracy_by_epoch": list(mean[m].items()) for m in mean.index.unique("method")},
+        datasets=[("splits", file_sha256(paths.SPLITS), str(paths.SPLITS))],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Stage `ingest`: every image of the data folder is hashed and checked once; one manifest row each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.hashing import file_sha256
+from pipeline.params import Params
+from pipeline.tables import MANIFEST, write_table
+from stages import _paths as paths
+from stages._run import Record, stage
+
+
+@stage("ingest", sections=("data",))
+def main(params: Params) -> Record:
+    from pipeline.data.manifest import build_manifest
+
+    data = params.data
+    manifest = build_manifest(Path(data.root), min_side=data.min_side, max_pixels=data.max_pixels, workers=data.workers)
+    write_table(manifest, paths.MANIFEST, MANIFEST)
+    return Record(
+        metrics={
+            "images": len(manifest),
+            "bytes": int(manifest["bytes"].sum()),
+            "domains": manifest["domain"].nunique(),
+            "classes": manifest["class"].nunique(),
+        },
+        artifacts=[paths.MANIFEST],
+        datasets=[("images", file_sha256(paths.MANIFEST), data.root)],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Stage `split`: who may see what, for every held-out domain and seed, and for the fit that is deployed."""
+
+from __future__ import annotations
+
+from pipeline.hashing import file_sha256
+from pipeline.params import Params
+from pipeline.tables import MANIFEST, SPLITS, read_table, write_table
+from stages import _paths as paths
+from stages._run import Record, stage
+
+
+@stage("split", sections=("data", "split"))
+def main(params: Params) -> Record:
+    from pipeline.data.classes import known_classes
+    from pipeline.data.leakage import check_splits
+    from pipeline.data.protocols import make_splits
+
+    manifest = read_table(paths.MANIFEST, MANIFEST)
+    splits = make_splits(
+        manifest,
+        known=known_classes(manifest, params.data.unknown),
+        targets=params.split.targets,
+        seeds=params.split.seeds,
+        shots=params.split.shots,
+        shots_per=params.split.shots_per,
+        validation=params.split.validation,
+    )
+    check_splits(splits, manifest)
+    write_table(splits, paths.SPLITS, SPLITS)
+    return Record(
+        metrics={f"images_{role}": int(count) for role, count in splits["role"].value_counts().items()},
+        artifacts=[paths.SPLITS],
+        datasets=[("manifest", file_sha256(paths.MANIFEST), str(paths.MANIFEST))],
+    )
+
+
+if __name__ == "__main__":
+    main()

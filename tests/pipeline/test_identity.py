@@ -1,0 +1,88 @@
+"""A stage's output points at the one MLflow run that really computed it, whatever DVC skips or restores."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from conftest import SHRUNK, STAGES, Clone, copy_project
+
+pytestmark = pytest.mark.xdist_group("dvc")
+DOWNSTREAM = STAGES[STAGES.index("finetune") :]
+
+
+def test_a_fresh_run_gives_every_stage_one_run_of_its_own(fresh, recorded):
+    ids = fresh.run_ids()
+    assert list(ids) == STAGES
+    assert len(set(ids.values())) == len(STAGES)
+    assert sorted(i for i in recorded() if i in ids.values()) == sorted(ids.values())
+
+
+def test_afterwards_everything_is_up_to_date_and_only_lock_files_are_new(fresh):
+    assert "up to date" in fresh.run("dvc", "status").stdout
+    changed = fresh.run("git", "status", "--porcelain").stdout.splitlines()
+    assert sorted(line[3:] for line in changed) == ["data/builtin/dvc.lock", "dvc.lock", "params.yaml"]
+
+
+def test_a_second_repro_makes_no_run(clone, recorded):
+    before, runs = clone.run_ids(), recorded()
+    assert "Running stage" not in clone.run("dvc", "repro").stdout
+    assert clone.run_ids() == before
+    assert sorted(recorded()) == sorted(runs)
+
+
+def test_one_changed_parameter_reruns_that_stage_and_what_follows(clone, recorded):
+    before, runs = clone.run_ids(), recorded()
+    metrics = clone.json("artifacts/evaluation/metrics.json")
+    clone.set(finetune={"ratio_image": 0.5})
+    clone.run("dvc", "repro")
+    after = clone.run_ids()
+    assert {s for s in STAGES if after[s] != before[s]} == set(DOWNSTREAM)
+    assert set(recorded()) - set(runs) == {after[s] for s in DOWNSTREAM}
+    assert clone.json("artifacts/evaluation/metrics.json") != metrics
+
+    clone.set(finetune={"ratio_image": 0.2})  # back again: restored from the cache, with the runs that computed it
+    clone.run("dvc", "repro")
+    assert clone.run_ids() == before
+    assert clone.json("artifacts/evaluation/metrics.json") == metrics
+    assert set(recorded()) - set(runs) == {after[s] for s in DOWNSTREAM}
+
+
+def test_a_second_clone_restores_outputs_and_runs_from_a_remote(clone, recorded, store, tmp_path):
+    remote = tmp_path / "remote"
+    clone.run("dvc", "remote", "add", "--default", "shelf", str(remote))
+    clone.run("dvc", "push", "-q")
+    other = Clone(tmp_path / "other", store)
+    copy_project(other.folder)
+    other.set(**SHRUNK)
+    for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
+        shutil.copy2(clone.folder / name, other.folder / name)
+    runs = recorded()
+    other.run("dvc", "pull", "-q")
+    assert "Running stage" not in other.run("dvc", "repro").stdout
+    assert other.run_ids() == clone.run_ids()
+    assert sorted(recorded()) == sorted(runs)
+
+
+def test_metrics_and_plots_can_be_shown_by_dvc(fresh):
+    shown = fresh.run("dvc", "metrics", "show", "--json").stdout
+    assert yaml.safe_load(shown)[""]["data"]["artifacts/evaluation/metrics.json"]["data"]
+    fresh.run("dvc", "plots", "show", "--out", "plots")
+    assert (fresh.folder / "plots" / "index.html").stat().st_size > 1000
+
+
+def test_a_stage_that_cannot_reach_its_tracker_fails_and_says_so(clone):
+    clone.set(split={"seeds": [1, 3]})
+    clone.env["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"  # the discard port: nothing listens
+    done = clone.run("dvc", "repro", "--single-item", "split", check=False)
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "127.0.0.1:9" in errors[0]
+
+
+def test_no_process_of_the_clone_is_left(fresh):
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(fresh.folder) not in listed
