@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # What these change is how a stage talks, never what it writes; a new sentence must not cost a re-encoding.
 TALK = {"errors", "progress", "process", "telemetry", "tracking"}
+# Copied into the registered model rather than imported (pipeline/registry/package.py).
+SHIPPED = {"register": {"pipeline/serving", "pipeline/images.py"}}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,6 @@ def test_deps_cover_what_the_stage_imports(imports, name):
         if not covered(module, deps)
         and module not in {"pipeline", "stages", "stages._run", "stages._paths"}
         and module.removeprefix("pipeline.") not in TALK
-        and imports.find_modules_directly_imported_by(module) is not None
         and not is_bare_package(module)
     }
     assert not missing, f"add to the deps of {name} in dvc.yaml: {sorted(missing)}"
@@ -45,6 +46,7 @@ def test_deps_cover_what_the_stage_imports(imports, name):
 def test_deps_name_nothing_that_the_stage_does_not_import(imports, name):
     closure = imports.find_upstream_modules(f"stages.{name}")
     code = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipeline/") and not dep.endswith(".safetensors")]
+    code = sorted(set(code) - SHIPPED.get(name, set()))
     unused = [dep for dep in code if not any(covered(module, {dep}) for module in closure)]
     assert not unused, f"{name} in dvc.yaml depends on code that it does not import: {unused}"
 
