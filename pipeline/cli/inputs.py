@@ -1,0 +1,45 @@
+"""`croft params` and `croft backbone add`: what goes into a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline import telemetry
+from pipeline.errors import ParamsError
+from pipeline.params import load_params
+
+BACKBONES = Path("data/backbones")
+
+
+def print_params() -> None:
+    """Print the knobs as YAML, defaults filled in."""
+    import yaml
+
+    print(
+        yaml.safe_dump(load_params().model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True),
+        end="",
+    )
+
+
+def add_backbone(model: str, source: str, name: str) -> None:
+    """Save a model's weights as data/backbones/<name>.safetensors, under DVC, and say which knobs to set.
+
+    Raises:
+        ParamsError: the name is no plain file name.
+        CheckpointError: the model or tag is unknown, or the hub or file cannot be read.
+        PipelineError: DVC refused the file.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
+    telemetry.disable()
+    from pipeline.backbone.add import save_backbone
+    from pipeline.flows.dvc import add_input
+
+    saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
+    pushed = add_input(Path.cwd(), saved)
+    notes = sorted(path.as_posix() for path in BACKBONES.iterdir() if path.name.startswith(f"{saved.name}."))
+    print(f"{saved.as_posix()} is under DVC{' and pushed to its remote' if pushed else ''}. Commit:")
+    print(f"  git add {' '.join([*notes, (BACKBONES / '.gitignore').as_posix()])}")
+    print("and set in params.yaml:")
+    print(f"  backbone:\n    model: {model}\n    weights: {saved.as_posix()}")

@@ -1,0 +1,100 @@
+"""`croft promote`, `croft rollback`, `croft lineage`: the registry on a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pipeline import telemetry
+from pipeline.cli.console import make_console
+from pipeline.params import load_params
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.registry.gate import Verdict
+
+
+def promote_version(version: str | None, *, force: bool, reason: str) -> bool:
+    """Put a version through the gate, print the verdict and return whether it passed."""
+    telemetry.disable()
+    params = load_params()
+    from pipeline.registry.promotion import promote
+
+    name = params.register_.model
+    verdict = promote(name, version, limits=params.promote, force=force, reason=reason)
+    print_verdict(name, verdict, make_console())
+    return verdict.passed
+
+
+def print_verdict(name: str, verdict: Verdict, console: Console) -> None:
+    """Every check in a line, then what became of the alias."""
+    from rich.markup import escape
+
+    for check in verdict.reasons:
+        mark = "[green]pass[/green]" if check.passed else "[red]FAIL[/red]"
+        console.print(f"  {mark}  {escape(check.sentence)}", highlight=False, soft_wrap=True)
+    if verdict.promoted:
+        before = f" (before: version {verdict.champion})" if verdict.champion else ""
+        forced = f"; forced: {escape(verdict.reason)}" if verdict.forced else ""
+        ending = f"{name} version {verdict.version} is champion{before}{forced}"
+    elif verdict.passed:
+        ending = f"{name} version {verdict.version} stays champion"
+    else:
+        kept = f"version {verdict.champion} stays champion" if verdict.champion else "there is no champion"
+        ending = f"{name} version {verdict.version} was not promoted; {kept}"
+    console.print(ending, highlight=False, soft_wrap=True)
+
+
+def roll_back(*, reason: str) -> None:
+    """Move the alias champion back and print from where to where."""
+    telemetry.disable()
+    name = load_params().register_.model
+    from pipeline.registry.promotion import rollback
+
+    before, now = rollback(name, reason=reason)
+    make_console().print(f"{name} version {now} is champion again (before: version {before})", highlight=False)
+
+
+def print_lineage(version: str | None) -> None:
+    """Print version, runs, hashes, verdict and journal."""
+    telemetry.disable()
+    name = load_params().register_.model
+    from pipeline.registry.lineage import lineage
+
+    print_facts(lineage(name, version), make_console())
+
+
+def print_facts(facts: dict[str, Any], console: Console) -> None:
+    """The mapping that `pipeline.registry.lineage.lineage` returns, as text."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
+    title = f"{facts['model']} version {facts['version']}{aliases}"
+    registered = f"registered {_moment(facts['created'])} in {facts['tracking_uri']}"
+    console.print(f"{title}, {registered}", highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("Stage", "Run", "Status", "Started", "Commit"):
+        table.add_column(column, overflow="fold")
+    for stage, run in facts["stages"].items():
+        commit = str(run.get("git_commit") or "")[:12]
+        table.add_row(stage, run["run_id"], run.get("status", ""), _moment(run.get("started")), commit)
+    console.print(table)
+    for key, value in facts["tags"].items():
+        console.print(f"  {escape(key)}: {escape(str(value))}", highlight=False, soft_wrap=True)
+    verdict = facts["verdict"]
+    if verdict:
+        forced = ", forced" if verdict.get("forced") else ""
+        console.print(f"Gate: {'passed' if verdict['passed'] else 'refused'}{forced}", highlight=False)
+        for _, passed, sentence in verdict["reasons"]:
+            console.print(f"  {'pass' if passed else 'FAIL'}  {escape(sentence)}", highlight=False, soft_wrap=True)
+    for entry in facts["journal"]:
+        reason = f": {escape(entry['reason'])}" if entry["reason"] else ""
+        change = f"{entry['before'] or 'none'} -> {entry['after']}"
+        console.print(f"  {entry['time']} {entry['action']} {change}{reason}", highlight=False, soft_wrap=True)
+
+
+def _moment(seconds: float | None) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds") if seconds else ""

@@ -1,0 +1,152 @@
+"""`croft run`: what was done to every stage, what came of it, and where to look further."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from pipeline import telemetry
+from pipeline.cli.console import make_console
+from pipeline.errors import TrackingError
+from pipeline.params import Params, load_params
+from pipeline.process import guard
+from pipeline.tables import read_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.flows.dvc import StageResult
+
+METRICS = Path("artifacts/evaluation/metrics.json")
+REPORT = Path("artifacts/evaluation/report.html")
+REGISTRATION = Path("artifacts/registration.json")
+
+
+def run_pipeline(targets: Sequence[str]) -> None:
+    """Run the train flow in the working directory and print what a person wants to know.
+
+    Raises:
+        CroftError: params.yaml is wrong, or a stage failed.
+    """
+    params = load_params()
+    console = make_console()
+    start = time.monotonic()
+    results = _flow(targets, console)
+    print_stages(results, time.monotonic() - start, console)
+    if METRICS.is_file():
+        from pipeline.evaluation.console import print_metrics
+
+        print_metrics(read_json(METRICS), console)
+    if REPORT.is_file():
+        console.print(f"Report: {REPORT.resolve().as_uri()}", soft_wrap=True)
+    if REGISTRATION.is_file():
+        _print_registration(read_json(REGISTRATION), params, console)
+    _print_commands(console)
+
+
+def _flow(targets: Sequence[str], console: Console) -> list[StageResult]:
+    root = Path.cwd()
+    telemetry.disable()
+    guard()
+    signal.signal(signal.SIGTERM, _leave)
+    # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
+    from pipeline.flows.locks import clear_stale_locks
+    from pipeline.flows.server import start_api
+
+    clear_stale_locks(root)
+    console.print("Looking for what is out of date ...", highlight=False)
+    api = start_api(root)
+    from pipeline.flows.dvc import survey_ahead
+
+    survey_ahead(root)
+    from pipeline import tracking
+    from pipeline.flows.train import train
+
+    tracking.connect(root)
+    if api is not None:
+        api.wait()
+    return train(root=str(root), targets=list(targets) or None)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def print_stages(results: Sequence[StageResult], seconds: float, console: Console) -> None:
+    """The table of stages, and how many were executed."""
+    from rich import box
+    from rich.table import Table
+
+    from pipeline.flows.dvc import EXECUTED, RESTORED
+    from pipeline.flows.graph import label
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Stage")
+    table.add_column("State")
+    table.add_column("Seconds", justify="right")
+    colours = {EXECUTED: "green", RESTORED: "cyan"}
+    for result in results:
+        colour = colours.get(result.state, "dim")
+        duration = f"{result.seconds:.1f}" if result.seconds else ""
+        table.add_row(label(result.stage), f"[{colour}]{result.state.replace('-', ' ')}[/{colour}]", duration)
+    console.print(table)
+    executed = sum(result.state == EXECUTED for result in results)
+    restored = sum(result.state == RESTORED for result in results)
+    parts = [f"{executed} stage{'' if executed == 1 else 's'} executed"]
+    if restored:
+        parts.append(f"{restored} restored from DVC's cache")
+    ending = ": everything is up to date" if not executed and not restored else ""
+    console.print(f"{', '.join(parts)}{ending} ({seconds:.0f} s)", highlight=False)
+    console.print()
+
+
+def _print_registration(registration: dict[str, Any], params: Params, console: Console) -> None:
+    from pipeline.registry.register import ensure_challenger
+    from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
+    from pipeline.tracking import reported
+
+    name, version = str(registration["model"]), str(registration["version"])
+    try:
+        if ensure_challenger(name, version):
+            console.print(f"{name} version {version} was made by an earlier run; it is the {CHALLENGER} again")
+        client, uri = open_registry(None)
+        with reported(uri):
+            champion = aliased(client, name, CHAMPION)
+    except TrackingError as error:
+        # The outputs came from a cache or a remote, and the model is registered in somebody else's store.
+        console.print(f"[yellow]{REGISTRATION} names {name} version {version}:[/yellow] {error}", soft_wrap=True)
+        console.print("To register the model here: dvc repro --force --single-item register")
+        return
+    if not champion:
+        from pipeline.cli.models import print_verdict
+        from pipeline.registry.promotion import promote
+
+        verdict = promote(name, version, limits=params.promote, reason="first version")
+        print_verdict(name, verdict, console)
+        champion = version if verdict.promoted else ""
+    aliases = [CHALLENGER, *([CHAMPION] if champion == version else [])]
+    console.print(f"Model: models:/{name}/{version} ({', '.join(aliases)})", highlight=False)
+    if champion and champion != version:
+        console.print(f"Champion: version {champion}; `croft promote` puts version {version} through the gate")
+
+
+def _print_commands(console: Console) -> None:
+    from pipeline.tracking import shown_uri, tracking_uri
+
+    uri = shown_uri(tracking_uri(Path.cwd()))
+    look = f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if uri.startswith("sqlite:") else uri
+    console.print()
+    console.print("Look further:")
+    for command, what in (
+        (look, "runs, parameters, models"),
+        ("dvc plots show", "curves"),
+        ("dvc metrics show", "numbers"),
+        ("croft lineage", "what made the champion"),
+        ("croft promote", "challenger through the gate"),
+    ):
+        console.print(f"  {command}  [dim]{what}[/dim]", highlight=False, soft_wrap=True)

@@ -1,0 +1,66 @@
+"""Undo what a killed DVC leaves behind, so that nobody has to remove a lock by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_REUSED_SECONDS = 2.0  # a process younger than the lock by more than this has only inherited the number
+
+
+def clear_stale_locks(root: Path) -> bool:
+    """Repair DVC's file of path locks: drop it when a kill cut it short, and entries of processes that are gone.
+
+    DVC drops entries of dead processes itself, but not those whose process number was given to another program since
+    (common in containers), and it refuses a damaged file. A file that another DVC is editing right now is left alone.
+
+    Returns:
+        Whether anything was changed.
+    """
+    import fcntl
+
+    path = root / ".dvc" / "tmp" / "rwlock"
+    if not path.is_file():
+        return False
+    with path.with_name("rwlock.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # what DVC takes to edit the file
+        except OSError:
+            return False
+        try:
+            written = path.stat().st_mtime
+            content = json.loads(path.read_text(encoding="utf-8"))
+            kept = _live(content, written)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            path.unlink(missing_ok=True)
+            return True
+        if kept == content:
+            return False
+        path.write_text(json.dumps(kept), encoding="utf-8")
+        return True
+
+
+def _live(content: dict[str, Any], written: float) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for mode, paths in content.items():
+        if mode == "write":
+            left: dict[str, Any] = {path: info for path, info in paths.items() if _holds(int(info["pid"]), written)}
+        else:
+            left = {path: [one for one in infos if _holds(int(one["pid"]), written)] for path, infos in paths.items()}
+            left = {path: infos for path, infos in left.items() if infos}
+        if left or not paths:
+            kept[mode] = left
+    return kept
+
+
+def _holds(pid: int, written: float) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        started: float = process.create_time()
+        return started <= written + _REUSED_SECONDS and started <= time.time()
+    return False

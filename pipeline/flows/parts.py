@@ -1,0 +1,35 @@
+"""Flows for parts of the graph, to be deployed and scheduled on their own: the train flow's mechanism, fewer stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import Flow, flow
+
+from pipeline.flows.dvc import StageResult
+from pipeline.flows.train import run_graph
+
+PARTS = {
+    "version-data": ("validate",),
+    "split": ("split",),
+    "finetune": ("finetune",),
+    "evaluate": ("evaluate",),
+    "export": ("export", "register"),
+}
+"""Name of the flow to the last stages of its part; what they need comes with them."""
+
+
+def _part(name: str, last: tuple[str, ...]) -> Flow[..., list[StageResult]]:
+    @flow(name=name, persist_result=False)
+    def part(root: str = ".", retries: int = 0) -> list[StageResult]:
+        return run_graph(Path(root).resolve(), last, name=name, retries=retries)
+
+    part.description = f"Bring {' and '.join(last)} and everything that they need up to date."
+    return part
+
+
+version_data = _part("version-data", PARTS["version-data"])
+split = _part("split", PARTS["split"])
+finetune = _part("finetune", PARTS["finetune"])
+evaluate = _part("evaluate", PARTS["evaluate"])
+export = _part("export", PARTS["export"])

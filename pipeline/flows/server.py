@@ -1,0 +1,104 @@
+"""A Prefect API for the life of this process, started while other things are still being imported.
+
+Prefect would start one itself, but only after this process has imported all of the server too: twice the time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+API_VARIABLE = "PREFECT_API_URL"
+HOME_VARIABLE = "PREFECT_HOME"
+START_SECONDS = 120.0
+_DEFAULTS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a first start migrates its database
+    # The terminal belongs to the stages' own output; Prefect's log of the run is in its database.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_CLI_PROMPT": "false",
+}
+_SERVER = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",  # this flow uses none
+    "PREFECT__SERVER_EPHEMERAL": "1",  # these two are how Prefect itself starts its temporary server
+    "PREFECT__SERVER_FINAL": "1",
+}
+
+
+class LocalApi:
+    """A starting or running API server; `start_api` makes it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self._process, self.url, self._log = process, url, log
+
+    def wait(self, seconds: float = START_SECONDS) -> None:
+        """Return when it answers.
+
+        Raises:
+            PipelineError: it has ended, or does not answer in time.
+        """
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=seconds):  # noqa: S310 (our own loopback URL)
+                return
+        except (urllib.error.URLError, OSError) as error:
+            ended = self._process.poll()
+            state = f"ended with exit status {ended}" if ended is not None else f"does not answer ({error})"
+            raise PipelineError(f"Prefect's local API {state}; its log is {self._log}") from None
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        try:
+            self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def start_api(root: Path) -> LocalApi | None:
+    """Start a local API and name it in this process's environment, or None where `PREFECT_API_URL` names one.
+
+    Its history is kept under `PREFECT_HOME`, `.croft/prefect` by default. It is ended when this process exits.
+    """
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    home = Path(os.environ.setdefault(HOME_VARIABLE, str(root.resolve() / ".croft" / "prefect")))
+    if os.environ.get(API_VARIABLE, "").strip():
+        return None
+    os.environ.pop(API_VARIABLE, None)
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "server.log"
+    # A socket that already listens: no port can be taken meanwhile, and early requests wait instead of failing.
+    with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
+                *("--fd", str(listening.fileno()), "--log-level", "error", "--lifespan", "on"),
+            ],
+            env={**os.environ, **_SERVER},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,  # Ctrl-C is for the run, which still has to tell the server how it ended
+        )
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+    os.environ[API_VARIABLE] = url
+    api = LocalApi(process, url, log)
+    atexit.register(_stop, api)  # before Prefect is imported, hence after Prefect has sent its last events
+    return api
+
+
+def _stop(api: LocalApi) -> None:
+    with contextlib.suppress(OSError):
+        api.stop()

@@ -1,0 +1,106 @@
+"""The train flow: every stage of the DVC graph as one Prefect task, under one MLflow parent run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from pipeline import telemetry, tracking
+from pipeline.errors import DataError, PipelineError
+from pipeline.flows import dvc
+from pipeline.flows.graph import is_input, label
+from pipeline.flows.locks import clear_stale_locks
+from pipeline.process import guard
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def run_stage(root: str, stage: str, changes: str, needed: bool, extra: dict[str, str]) -> dvc.StageResult:
+    """Bring one stage up to date; without a `dvc` process when nothing that it depends on has changed."""
+    logger = get_run_logger()
+    if not needed:
+        logger.info("up to date")
+        return dvc.StageResult(stage, dvc.UP_TO_DATE, 0.0)
+    logger.info("started")
+    try:
+        result = dvc.reproduce(
+            Path(root), stage, changes=changes, extra=extra, write=_write, terminal=sys.stdout.isatty()
+        )
+    except PipelineError as error:
+        logger.error("%s", error)
+        raise
+    logger.info("%s in %.1f s", result.state, result.seconds)
+    return result
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> list[dvc.StageResult]:
+    """Run the targets and what they need, in order, as tasks of the current flow.
+
+    The parent run's id travels to the stages, and the parent carries `stage.<name>.run_id` and `stage.<name>.state`.
+
+    Raises:
+        PipelineError: a stage failed; those after it are not started.
+    """
+    telemetry.disable()
+    guard()
+    clear_stale_locks(root)
+    found = dvc.take_survey(root)
+    order = found.graph.order(targets)
+    tracking.close_stale_parents(root=root)
+    parent = tracking.open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
+    extra = {tracking.PARENT_VARIABLE: parent}
+    results: list[dvc.StageResult] = []
+    moved: set[str] = set()
+    status = "KILLED"
+    try:
+        for stage in order:
+            changes = found.changed.get(stage, "")
+            if not changes and is_input(stage):
+                continue
+            needed = bool(changes) or not moved.isdisjoint(found.graph.needs[stage])
+            one = run_stage.with_options(name=label(stage), task_run_name=label(stage), retries=retries)
+            result = one(str(root), stage, changes, needed, extra)
+            results.append(result)
+            if result.state != dvc.UP_TO_DATE:
+                moved.add(stage)
+        status = "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        tracking.close_parent(parent, status, _stage_tags(root, results), root=root)
+    return results
+
+
+def _stage_tags(root: Path, results: Sequence[dvc.StageResult]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for result in results:
+        name = label(result.stage)
+        tags[f"stage.{name}.state"] = result.state
+        try:
+            tags[f"stage.{name}.run_id"] = tracking.read_stage_run(root / "artifacts" / "runs" / f"{name}.json")[
+                "run_id"
+            ]
+        except DataError:  # inputs and the built-in data have no run of their own
+            continue
+    return tags
+
+
+@flow(name="train", persist_result=False)
+def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> list[dvc.StageResult]:
+    """Bring the targets (all stages by default) and everything that they need up to date.
+
+    Args:
+        root: the project's folder, where dvc.yaml is.
+        targets: names of stages.
+        retries: how often a failed stage is tried again.
+    """
+    return run_graph(Path(root).resolve(), targets or [], name="train", retries=retries)

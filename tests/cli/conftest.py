@@ -1,0 +1,46 @@
+"""A project that `croft run` accepts (our params.yaml) with a small graph of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[dict[str, dict[str, object]]], Path]:
+    def make(stages: dict[str, dict[str, object]]) -> Path:
+        root = tmp_path / "project"
+        (root / ".dvc").mkdir(parents=True)
+        (root / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+        (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+        (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        return root
+
+    return make
+
+
+@pytest.fixture
+def croft() -> Callable[..., subprocess.Popen[str]]:
+    """Starts `croft` with arguments in a folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CROFT", "PREFECT"))}
+
+    def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli", *arguments],
+            cwd=root,
+            env={**kept, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start

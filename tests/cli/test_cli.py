@@ -1,0 +1,153 @@
+"""The `croft` command: what it prints and how it ends, without any run."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from pipeline.cli.models import print_facts, print_verdict
+from pipeline.cli.run import print_stages
+from pipeline.flows.dvc import StageResult
+from pipeline.registry.gate import Check, Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Croft = Callable[..., "subprocess.Popen[str]"]
+HEAVY = ("torch", "open_clip", "mlflow", "prefect", "great_expectations", "onnxruntime", "pandas", "numpy", "dvc")
+
+
+def printed(show: Callable[[Console], None]) -> str:
+    text = io.StringIO()
+    show(Console(file=text, width=110))
+    return text.getvalue()
+
+
+def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from pipeline.cli import app\n"
+        "try: app(['--help'])\n"
+        f"except SystemExit: print('heavy:', sorted(set(sys.modules) & set({HEAVY!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "heavy: []" in done.stdout
+    for command in ("run", "promote", "rollback", "lineage", "params", "backbone"):
+        assert f" {command} " in done.stdout
+
+
+def test_params_prints_every_knob_as_it_will_be_used(tmp_path: Path, croft: Croft) -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    del content["evaluate"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    out, err = (process := croft(tmp_path, "params")).communicate()
+    assert (process.returncode, err) == (0, "")
+    knobs = yaml.safe_load(out)
+    assert knobs["evaluate"] == {"bootstrap": 1000, "bins": 40}  # the defaults in pipeline/params.py
+    assert knobs["register"] == {"model": content["register"]["model"]}
+    assert {key: knobs["split"][key] for key in content["split"]} == content["split"]
+
+
+@pytest.mark.parametrize("command", [["run"], ["promote"], ["params"]])
+def test_a_wrong_params_file_is_one_line_and_status_2_before_anything_else(
+    tmp_path: Path, croft: Croft, command: list[str]
+) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    assert "  epochs: " in text
+    (tmp_path / "params.yaml").write_text(text.replace("  epochs: ", "  epoch: "))
+    out, err = (process := croft(tmp_path, *command)).communicate()
+    assert process.returncode == 2
+    assert out == ""
+    assert err == "error: params.yaml: unknown key 'finetune.epoch'; did you mean 'epochs'?\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_outside_a_project_it_says_where_to_go(tmp_path: Path, croft: Croft) -> None:
+    _, err = (process := croft(tmp_path, "run")).communicate()
+    assert process.returncode == 2
+    assert err == "error: params.yaml: no such file; run this from the project's root\n"
+
+
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, croft: Croft) -> None:
+    _, err = (process := croft(tmp_path, "backbone", "add", "ViT-B-32", "x.bin", "--name", "../x")).communicate()
+    assert process.returncode == 2
+    assert err.startswith("error: --name: ")
+
+
+def test_the_stage_table_counts_what_was_done() -> None:
+    results = [
+        StageResult("data/builtin/dvc.yaml:digits", "up-to-date", 0.0),
+        StageResult("split", "restored", 2.04),
+        StageResult("finetune", "executed", 61.26),
+    ]
+    text = printed(lambda console: print_stages(results, 70.4, console))
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    assert ["digits", "up", "to", "date"] in rows
+    assert ["split", "restored", "2.0"] in rows
+    assert ["finetune", "executed", "61.3"] in rows
+    assert "1 stage executed, 1 restored from DVC's cache (70 s)" in text
+
+
+def test_a_run_without_work_says_so() -> None:
+    text = printed(lambda console: print_stages([StageResult("split", "up-to-date", 0.0)], 9.0, console))
+    assert "0 stages executed: everything is up to date (9 s)" in text
+
+
+CHECKS = (Check("parity", True, "the graph agrees"), Check("auroc", False, "AUROC 0.70 [worse] than 0.80"))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ending"),
+    [
+        (Verdict(True, CHECKS[:1], version="1", promoted=True), "croft version 1 is champion"),
+        (
+            Verdict(True, CHECKS, True, "known issue", version="3", champion="2", promoted=True),
+            "croft version 3 is champion (before: version 2); forced: known issue",
+        ),
+        (
+            Verdict(False, CHECKS, version="3", champion="2"),
+            "croft version 3 was not promoted; version 2 stays champion",
+        ),
+        (Verdict(False, CHECKS, version="1"), "croft version 1 was not promoted; there is no champion"),
+        (Verdict(True, CHECKS[:1], version="2", champion="2"), "croft version 2 stays champion"),
+    ],
+)
+def test_a_verdict_shows_every_check_and_what_became_of_the_alias(verdict: Verdict, ending: str) -> None:
+    lines = printed(lambda console: print_verdict("croft", verdict, console)).splitlines()
+    expected = ["  pass  the graph agrees", "  FAIL  AUROC 0.70 [worse] than 0.80"][: len(verdict.reasons)]
+    assert lines == [*expected, ending]
+
+
+def test_the_lineage_is_printed_in_full() -> None:
+    run = {"run_id": "a" * 32, "status": "FINISHED", "started": 0.5, "git_commit": "c" * 40}
+    facts = {
+        "model": "croft",
+        "version": "4",
+        "aliases": ["challenger", "champion"],
+        "created": 86400.0,  # one day after 1970-01-01 00:00
+        "tracking_uri": "sqlite:////p/mlflow.db",
+        "stages": {"split": run, "export": {"run_id": "b" * 32, "status": "not in this store"}},
+        "tags": {"manifest_sha256": "d" * 64},
+        "verdict": {"passed": True, "forced": False, "reasons": [["parity", True, "the graph agrees"]]},
+        "journal": [
+            {"time": "T", "action": "promote", "before": "", "after": "4", "forced": False, "reason": "new [x]"}
+        ],
+    }
+    text = printed(lambda console: print_facts(facts, console))
+    for part in (
+        "croft version 4 (challenger, champion), registered 1970-01-02 00:00:00+00:00 in sqlite:////p/mlflow.db",
+        "a" * 32,
+        "b" * 32,
+        "c" * 12,
+        "not in this store",
+        f"manifest_sha256: {'d' * 64}",
+        "Gate: passed",
+        "  pass  the graph agrees",
+        "  T promote none -> 4: new [x]",
+    ):
+        assert part in text

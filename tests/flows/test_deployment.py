@@ -1,0 +1,156 @@
+"""infra/prefect.yaml with the real server, the real `prefect deploy` and a real worker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline.process import end_session
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 240.0  # seconds; only reached when something is broken
+
+pytestmark = pytest.mark.slow
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.3)
+    return found
+
+
+class Prefect:
+    """Commands of the environment against one server, and that server's REST API."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/api"
+        self.log = folder / "log.txt"
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CROFT"))},
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_API_URL": self.url,
+            "PREFECT_SERVER_API_HOST": "127.0.0.1",
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_CLI_PROMPT": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                ["prefect", *arguments],
+                executable=str(Path(sys.executable).with_name("prefect")),
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.running.append(process)
+        return process
+
+    def call(self, path: str, body: object | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            text = response.read()
+        return json.loads(text) if text else None
+
+    def state(self, run: str) -> str:
+        return str(self.call(f"flow_runs/{run}")["state_type"])
+
+    def healthy(self) -> bool:
+        with contextlib.suppress(urllib.error.URLError):
+            return bool(self.call("health"))
+        return False
+
+
+@pytest.fixture
+def prefect(tmp_path: Path) -> Iterator[Prefect]:
+    one = Prefect(tmp_path)
+    yield one
+    for process in reversed(one.running):
+        end_session(process)
+
+
+def parents(root: Path) -> list[str]:
+    """The status of each MLflow parent run, oldest first."""
+    with contextlib.closing(sqlite3.connect(root / ".croft" / "mlflow.db")) as database:
+        return [
+            status for (status,) in database.execute("SELECT status FROM runs WHERE name = 'train' ORDER BY start_time")
+        ]
+
+
+def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
+    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect
+) -> None:
+    prefect.start("server", "start", "--no-ui")
+    until(lambda: prefect.healthy(), "the server")
+    assert prefect.start("work-pool", "create", "croft", "--type", "process").wait(PATIENCE) == 0
+    assert prefect.start("deploy", "--all", "--prefect-file", "infra/prefect.yaml").wait(PATIENCE) == 0
+    deployment = prefect.call("deployments/name/train/weekly")
+    (schedule,) = deployment["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 3 * * 1"
+
+    root = project(
+        {
+            "one": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]},
+            "two": {
+                "cmd": "test ! -e slow || { echo $$ > pid; sleep 600; }; cp one.txt two.txt",
+                "deps": ["one.txt"],
+                "params": ["a"],
+                "outs": ["two.txt"],
+            },
+        }
+    )
+    worker = prefect.start("worker", "start", "--pool", "croft")
+
+    def trigger() -> str:
+        body = {"parameters": {"root": str(root), "retries": 0}, "state": {"type": "SCHEDULED"}}
+        return str(prefect.call(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
+
+    first = trigger()
+    ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    until(lambda: prefect.state(first) in ended, "the first run")
+    assert prefect.state(first) == "COMPLETED"
+    assert (root / "two.txt").read_text() == "1\n"
+    tasks = prefect.call("task_runs/filter", {"flow_runs": {"id": {"any_": [first]}}})
+    assert {task["name"]: task["state_type"] for task in tasks} == {"one": "COMPLETED", "two": "COMPLETED"}
+
+    (root / "slow").touch()
+    (root / "params.yaml").write_text("a: 2\n")
+    second = trigger()
+    until(lambda: (root / "pid").is_file() and (root / "pid").read_text().strip(), "the slow stage")
+    stage = psutil.Process(int((root / "pid").read_text()))
+    family = [stage, *stage.children(recursive=True), *stage.parents()[:1]]  # the shell, its sleep, and dvc
+    prefect.call(f"flow_runs/{second}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    until(lambda: prefect.state(second) in ended, "the cancelled run")
+    assert prefect.state(second) == "CANCELLED"
+    until(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), "its processes to end"
+    )
+
+    worker.send_signal(signal.SIGINT)
+    worker.wait(PATIENCE)
