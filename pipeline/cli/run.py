@@ -55,10 +55,8 @@ def _flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     guard()
     signal.signal(signal.SIGTERM, _leave)
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
-    from pipeline.flows.locks import clear_stale_locks
     from pipeline.flows.server import start_api
 
-    clear_stale_locks(root)
     console.print("Looking for what is out of date ...", highlight=False)
     api = start_api(root)
     from pipeline.flows.dvc import survey_ahead

@@ -17,6 +17,7 @@ from typing import Literal
 
 from pipeline.errors import PipelineError
 from pipeline.flows.graph import Graph, is_input, label, parse_dot, parse_status
+from pipeline.flows.locks import clear_stale_locks
 from pipeline.process import run_group
 
 State = Literal["executed", "restored", "up-to-date"]
@@ -59,6 +60,7 @@ def survey(root: Path) -> Survey:
     Raises:
         PipelineError: DVC refuses, for example because dvc.yaml is not valid.
     """
+    clear_stale_locks(root)
     with ThreadPoolExecutor(2) as pool:
         dot = pool.submit(_output, root, "dag", "--dot")
         status = pool.submit(_output, root, "status", "--json")
@@ -125,6 +127,7 @@ def reproduce(
     missing = is_input(stage) and "deleted" in changes.split()
     verb = ["checkout", stage] if missing else ["repro", "--single-item", stage]
     listener = _Listener(write)
+    clear_stale_locks(root)
     start = time.monotonic()
     status = run_group(
         [sys.executable, "-m", "dvc", "--wait-for-lock", *verb],

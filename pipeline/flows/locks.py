@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ _REUSED_SECONDS = 2.0  # a process younger than the lock by more than this has o
 def clear_stale_locks(root: Path) -> bool:
     """Repair DVC's file of path locks: drop it when a kill cut it short, and entries of processes that are gone.
 
-    DVC drops entries of dead processes itself, but not those whose process number was given to another program since
-    (common in containers), and it refuses a damaged file. A file that another DVC is editing right now is left alone.
+    DVC drops entries of dead processes itself, but not of those that nobody has waited for yet (a container's first
+    process may never do so) or whose number was given to another program since, and it refuses a damaged file. A file
+    that another DVC is editing right now is left alone.
 
     Returns:
         Whether anything was changed.
@@ -61,6 +61,5 @@ def _live(content: dict[str, Any], written: float) -> dict[str, Any]:
 def _holds(pid: int, written: float) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        started: float = process.create_time()
-        return started <= written + _REUSED_SECONDS and started <= time.time()
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + _REUSED_SECONDS)
     return False

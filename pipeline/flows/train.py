@@ -13,7 +13,6 @@ from pipeline import telemetry, tracking
 from pipeline.errors import DataError, PipelineError
 from pipeline.flows import dvc
 from pipeline.flows.graph import is_input, label
-from pipeline.flows.locks import clear_stale_locks
 from pipeline.process import guard
 
 
@@ -51,7 +50,6 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     """
     telemetry.disable()
     guard()
-    clear_stale_locks(root)
     found = dvc.take_survey(root)
     order = found.graph.order(targets)
     tracking.close_stale_parents(root=root)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -53,6 +54,17 @@ def test_entries_of_ended_processes_go_and_those_of_living_ones_stay(tmp_path: P
     assert clear_stale_locks(tmp_path)
     assert json.loads(rwlock.read_text()) == held(os.getpid())
     assert not clear_stale_locks(tmp_path)
+
+
+def test_an_ended_process_that_nobody_has_waited_for_holds_nothing(tmp_path: Path, rwlock: Path) -> None:
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    rwlock.write_text(json.dumps(held(zombie.pid)))
+    assert psutil.pid_exists(zombie.pid)  # all that DVC looks at
+    assert clear_stale_locks(tmp_path)
+    assert json.loads(rwlock.read_text()) == {}
+    zombie.wait()
 
 
 def test_a_number_given_to_a_younger_process_holds_nothing(tmp_path: Path, rwlock: Path) -> None:

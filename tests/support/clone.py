@@ -1,4 +1,4 @@
-"""A temporary clone of the project with its params shrunk, driven by the real `dvc`."""
+"""A temporary clone of the project, driven by the real `dvc`."""
 
 from __future__ import annotations
 
@@ -80,40 +80,3 @@ def copy_project(folder: Path) -> None:
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "clone"],
     ):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tracking") / "mlflow.db"
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Clone:
-    """A clone in which `dvc repro` has run once."""
-    clone = Clone(tmp_path_factory.mktemp("fresh"), store)
-    copy_project(clone.folder)
-    clone.set(**SHRUNK)
-    clone.run("dvc", "repro")
-    return clone
-
-
-@pytest.fixture
-def clone(fresh: Clone, store: Path, tmp_path: Path) -> Clone:
-    """A copy of the finished clone, cache included, to change at will."""
-    folder = tmp_path / "clone"
-    shutil.copytree(fresh.folder, folder, symlinks=True)
-    return Clone(folder, store)
-
-
-@pytest.fixture
-def recorded(store: Path):
-    """Call to list the ids of all stage runs in the tracking store."""
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{store.resolve()}")
-
-    def ids() -> list[str]:
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        return [run.info.run_id for run in client.search_runs(experiments, max_results=1000)]
-
-    return ids

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import SHRUNK, STAGES, Clone, copy_project
+from clone import SHRUNK, STAGES, Clone, copy_project
 
 pytestmark = pytest.mark.xdist_group("dvc")
 DOWNSTREAM = STAGES[STAGES.index("finetune") :]
