@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from pipeline import telemetry
-from pipeline.errors import ParamsError
-from pipeline.params import load_params
+from pipeline.errors import DataError, ParamsError
+from pipeline.params import Params, load_params
 
 BACKBONES = Path("data/backbones")
 
@@ -43,3 +43,24 @@ def add_backbone(model: str, source: str, name: str) -> None:
     print(f"  git add {' '.join([*notes, (BACKBONES / '.gitignore').as_posix()])}")
     print("and set in params.yaml:")
     print(f"  backbone:\n    model: {model}\n    weights: {saved.as_posix()}")
+
+
+def check_inputs(params: Params) -> None:
+    """Refuse a run that cannot work before anything is started.
+
+    Raises:
+        DataError: an input is not there, and neither DVC nor a stage beside it can bring it.
+        DeviceError: CUDA was asked for and there is none.
+    """
+    for key, value in (("data.root", params.data.root), ("backbone.weights", params.backbone.weights)):
+        path = Path(value)
+        tracked = path.with_name(f"{path.name}.dvc").is_file() or (path.parent / "dvc.yaml").is_file()
+        if not path.exists() and not tracked:
+            raise DataError(
+                f"params.yaml: {key}: {value} does not exist; correct the path, put the files there, "
+                "or `dvc pull` them where they are under DVC"
+            )
+    if params.compute.device == "cuda":
+        from pipeline.device import resolve_device
+
+        resolve_device(params.compute.device)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
 from pipeline.cli.console import make_console
+from pipeline.cli.inputs import check_inputs
 from pipeline.errors import TrackingError
 from pipeline.params import Params, load_params
 from pipeline.process import guard
@@ -34,6 +35,7 @@ def run_pipeline(targets: Sequence[str]) -> None:
         CroftError: params.yaml is wrong, or a stage failed.
     """
     params = load_params()
+    check_inputs(params)
     console = make_console()
     start = time.monotonic()
     results = _flow(targets, console)

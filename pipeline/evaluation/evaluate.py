@@ -13,6 +13,7 @@ from pipeline.evaluation.gallery import build_gallery
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import metrics_json, summarise
+from pipeline.tables import DEPLOY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,13 +90,13 @@ def evaluate(
         gallery=build_gallery(
             manifest, scores, root=root, classes=features.meta["classes"], method=deployed, max_pixels=max_pixels
         ),
-        settings={str(row["method"]): json.loads(row["settings"]) for row in table.to_dict("records")},
+        settings={str(row["method"]): _flat(json.loads(row["settings"])) for row in table.to_dict("records")},
         lineage={"weights": features.meta["weights_sha256"], **lineage},
         bootstrap=bootstrap,
         bins=bins,
         links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
         notes=[
-            f"{row['method']} diverged with target {row['target']}, seed {row['seed']}, and is left out."
+            f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}, and is left out."
             for row in diverged.to_dict("records")
         ],
     )
@@ -106,3 +107,18 @@ def evaluate(
         "roc": roc_points(scores),
     }
     return Evaluation(scores, metrics_json(summary), curves, report)
+
+
+def _held_out(target: str) -> str:
+    return "no domain held out (the deploy fit)" if target == DEPLOY else f"{target} held out"
+
+
+def _flat(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings without nesting and without what was not chosen."""
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value))
+        elif value is not None:
+            flat[key] = value
+    return flat

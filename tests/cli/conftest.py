@@ -21,7 +21,10 @@ def project(tmp_path: Path) -> Callable[[dict[str, dict[str, object]]], Path]:
         (root / ".dvc").mkdir(parents=True)
         (root / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
         (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
-        (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        params = (ROOT / "params.yaml").read_text()
+        (root / "params.yaml").write_text(params)
+        for name in (yaml.safe_load(params)["data"]["root"], yaml.safe_load(params)["backbone"]["weights"]):
+            (root / name).mkdir(parents=True)  # inputs that are there; the toy stages read nothing
         return root
 
     return make

@@ -73,6 +73,27 @@ def test_outside_a_project_it_says_where_to_go(tmp_path: Path, croft: Croft) -> 
     assert err == "error: params.yaml: no such file; run this from the project's root\n"
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("data", "root", "data/nowhere", "error: params.yaml: data.root: data/nowhere does not exist"),
+        ("backbone", "weights", "data/none.safetensors", "error: params.yaml: backbone.weights: data/none.safetensors"),
+    ],
+)
+def test_an_input_that_is_not_there_is_named_before_anything_is_started(
+    project, croft: Croft, section: str, key: str, value: str, message: str
+) -> None:
+    root = project({})
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params[section][key] = value
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    run = croft(root, "run")
+    out, error = run.communicate(timeout=60)
+    assert (run.returncode, out) == (2, "")
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+
+
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, croft: Croft) -> None:
     _, err = (process := croft(tmp_path, "backbone", "add", "ViT-B-32", "x.bin", "--name", "../x")).communicate()
     assert process.returncode == 2
