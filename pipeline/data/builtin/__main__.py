@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.data.builtin.digits import write
 from pipeline.errors import CroftError
+from pipeline.process import die_with_parent
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="folder to write, replaced if it exists")
     parser.add_argument("--seed", type=int, default=0, help="decides each image's domain, pose and colours")
     arguments = parser.parse_args()
+    die_with_parent()  # a stage of data/builtin/dvc.yaml
     try:
         count = write(arguments.out, arguments.seed)
     except CroftError as error:
