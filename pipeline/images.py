@@ -38,14 +38,7 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
     name = name or (str(source) if isinstance(source, Path) else "image")
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                raise DataError(
-                    f"{name}: {image.width} x {image.height} pixels, more than data.max_pixels ({max_pixels})"
-                )
-            if max(image.size) > MAX_ASPECT * min(image.size):
-                raise DataError(
-                    f"{name}: {image.width} x {image.height} pixels, a strip longer than {MAX_ASPECT} times its width"
-                )
+            check_size(image, max_pixels=max_pixels, name=name)
             image.load()
             return to_rgb(ImageOps.exif_transpose(image))
     except DataError:
@@ -58,6 +51,19 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
         raise DataError(f"{name}: no such file") from None
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, on damaged bytes
         raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def check_size(image: Image, *, max_pixels: int, name: str) -> None:
+    """Refuse an image that would cost too much memory, now or once it is resized.
+
+    Raises:
+        DataError: it has too many pixels, or is a strip longer than MAX_ASPECT times its width.
+    """
+    size = f"{name}: {image.width} x {image.height} pixels"
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{size}, more than data.max_pixels ({max_pixels})")
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        raise DataError(f"{size}, a strip longer than {MAX_ASPECT} times its width")
 
 
 def to_rgb(image: Image) -> Image:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import CheckpointError, DataError
-from pipeline.images import centre_square, open_rgb
+from pipeline.images import centre_square, check_size, open_rgb, to_rgb
 from pipeline.serving.card import read_card
 from pipeline.serving.session import make_session
 
@@ -123,27 +123,17 @@ class Predictor:
             weight = len(image) if isinstance(image, bytes) else _file_bytes(image)
             if weight > self._max_bytes:
                 raise DataError(f"{name}: {weight} bytes, more than the allowed {self._max_bytes}")
-            return self._square(open_rgb(image, max_pixels=self._max_pixels, name=name), name)
+            return centre_square(open_rgb(image, max_pixels=self._max_pixels, name=name), self.card.image_size)
         from PIL import Image, ImageOps
-
-        from pipeline.images import to_rgb
 
         if not isinstance(image, Image.Image):
             raise DataError(f"{name}: expected bytes, a path or a Pillow image, found {type(image).__name__}")
-        if image.width * image.height > self._max_pixels:
-            raise DataError(f"{name}: {image.width} x {image.height} pixels, more than the allowed {self._max_pixels}")
+        check_size(image, max_pixels=self._max_pixels, name=name)
         try:
             rgb = to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # a lazily opened file is decoded here, and decoders raise anything
             raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
-        return self._square(rgb, name)
-
-    def _square(self, image: Image, name: str) -> np.ndarray:
-        size, sides = self.card.image_size, sorted(image.size)
-        # A strip of 1 x 50,000,000 pixels is a small image that becomes a huge one when its short side grows to S.
-        if size * size * sides[1] > self._max_pixels * sides[0]:
-            raise DataError(f"{name}: {image.width} x {image.height} pixels is too narrow a strip to be resized")
-        return centre_square(image, size)
+        return centre_square(rgb, self.card.image_size)
 
 
 def _file_bytes(path: Path) -> int:

@@ -92,7 +92,7 @@ def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
         (b"", "image 1: not an image"),
         (png((1, 2, 3), (40, 40))[:60], "image 1: damaged image"),
         (Path("/nowhere/there.png"), "/nowhere/there.png: no such file"),
-        (png((1, 2, 3), (2000, 1)), "image 1: 2000 x 1 pixels is too narrow"),
+        (png((1, 2, 3), (2000, 1)), "image 1: 2000 x 1 pixels, a strip"),
         (png((1, 2, 3), (500, 500)), "image 1: 500 x 500 pixels"),
         (Image.new("RGB", (500, 500)), "image 1: 500 x 500 pixels"),
         (b"x" * 20_001, "image 1: 20001 bytes, more than the allowed 20000"),
