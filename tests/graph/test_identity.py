@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -84,5 +83,4 @@ def test_a_stage_that_cannot_reach_its_tracker_fails_and_says_so(clone):
 
 
 def test_no_process_of_the_clone_is_left(fresh):
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(fresh.folder) not in listed
+    assert fresh.processes() == []

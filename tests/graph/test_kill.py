@@ -7,25 +7,12 @@ import signal
 import subprocess
 import time
 
-import psutil
 import pytest
 from clone import SHRUNK, STAGES, Clone, copy_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
 # Long enough to be inside the stage's own work for some stages, and inside its imports for others.
 DELAYS = {"digits": 2.0, "featurize": 7.0, "finetune": 6.0, "evaluate": 6.0, "export": 12.0, "register": 6.0}
-
-
-def processes_of(clone: Clone) -> list[str]:
-    """Command lines of processes that work in the clone's folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd().startswith(str(clone.folder)) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def kill_during(clone: Clone, stage: str, command: list[str]) -> None:
@@ -46,7 +33,7 @@ def kill_during(clone: Clone, stage: str, command: list[str]) -> None:
             os.kill(run.pid, signal.SIGKILL)
         run.wait(timeout=10)
     deadline = time.monotonic() + 15
-    while (left := processes_of(clone)) and time.monotonic() < deadline:
+    while (left := clone.processes()) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left
 

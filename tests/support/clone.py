@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -62,6 +64,15 @@ class Clone:
 
     def json(self, path: str) -> dict:
         return json.loads((self.folder / path).read_text())
+
+    def processes(self) -> list[str]:
+        """Command lines of the processes that work in this folder."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.cwd().startswith(str(self.folder)) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
 
 
 def copy_project(folder: Path) -> None:
