@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,13 +93,7 @@ class Featurize(_Section):
     workers: Count = 4
 
 
-class _Training(_Section):
-    ratio_image: Rate = 0.2
-    ratio_text: Rate = 0.5
-    lambda_1: NotNegative = 15.0
-    lambda_2: NotNegative = 10.0
-    generator: bool = True
-    generator_steps: Annotated[int, Field(ge=0)] = 1
+class _Optimised(_Section):
     lr: Positive = 0.002
     warmup_lr: Positive = 1e-5
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
@@ -106,13 +101,61 @@ class _Training(_Section):
     epochs: Count = 30
     batch_size: Annotated[int, Field(ge=2)] = 32
     select: Literal["source-val", "last"] = "source-val"
+
+
+class _Training(_Optimised):
+    ratio_image: Rate = 0.2
+    ratio_text: Rate = 0.5
+    lambda_1: NotNegative = 15.0
+    lambda_2: NotNegative = 10.0
+    generator: bool = True
+    generator_steps: Annotated[int, Field(ge=0)] = 1
     preset: Literal["paper", "released"] = "paper"
     covariate_weight: Literal["lambda_1", "one"] = "lambda_1"
     train: bool = True
 
 
+class _Adapters(_Training):
+    kind: Literal["adapters"] = "adapters"
+
+
+class _LinearProbe(_Optimised):
+    kind: Literal["linear-probe"]
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+
+
+class _ClipAdapter(_Optimised):
+    kind: Literal["clip-adapter"]
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    ratio_image: Rate = 0.2
+    reduction: Count = 4
+
+
+class _TipAdapter(_Section):
+    kind: Literal["tip-adapter"]
+    alpha: NotNegative = 1.0
+    beta: NotNegative = 5.5
+    select: Literal["source-val", "last"] = "source-val"
+
+
+class _TipAdapterF(_Optimised):
+    kind: Literal["tip-adapter-f"]
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    alpha: NotNegative = 1.0
+    beta: NotNegative = 5.5
+
+
+_KINDS: dict[str, type[BaseModel]] = {
+    "adapters": _Adapters,
+    "linear-probe": _LinearProbe,
+    "clip-adapter": _ClipAdapter,
+    "tip-adapter": _TipAdapter,
+    "tip-adapter-f": _TipAdapterF,
+}
+
+
 class Finetune(_Training):
-    """The objective's settings; each method overrides some of them."""
+    """What all methods share; each method names its kind (adapters by default) and overrides some settings."""
 
     methods: dict[str, dict[str, Any]]
 
@@ -124,13 +167,46 @@ class Finetune(_Training):
             self.settings(name)
         return self
 
-    def settings(self, method: str) -> dict[str, Any]:
-        """All training settings of one method, its overrides applied, as plain values."""
-        merged = {**self.model_dump(exclude={"methods"}), **(self.methods[method] or {})}
+    def settings(self, method: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """All settings of one method, those of its kind that are shared and its own, as plain values with its kind.
+
+        Args:
+            method: one of `methods`.
+            changes: replace settings of the method, as a point of a sweep does.
+        """
+        own = self.methods[method] or {}
+        kind = own.get("kind", "adapters")
+        if kind not in _KINDS:
+            near = difflib.get_close_matches(str(kind), _KINDS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KINDS)}"
+            raise ValueError(f"methods.{method}: unknown kind {kind!r}; {hint}")
+        if "kind" in (changes or {}):
+            raise ValueError("kind: a method's kind cannot be swept")
+        model = _KINDS[kind]
+        shared = {key: value for key, value in self.model_dump().items() if key in model.model_fields}
         try:
-            return _Training.model_validate(merged).model_dump()
+            return model.model_validate({**shared, **own, **(changes or {})}).model_dump()
         except ValidationError as error:
-            raise ValueError(f"methods.{method}: {_first_problem(error, _Training)}") from None
+            raise ValueError(f"methods.{method}: {_first_problem(error, model)}") from None
+
+
+class Sweep(_Section):
+    """A grid of settings of one method, tried by `croft sweep`; source validation chooses."""
+
+    method: str = "croft"
+    axes: dict[str, Annotated[tuple[Any, ...], BeforeValidator(_frozen)]] = {
+        "lambda_1": (1.0, 5.0, 10.0, 15.0, 20.0),
+        "lambda_2": (1.0, 5.0, 10.0, 15.0, 20.0),
+    }
+
+    @model_validator(mode="after")
+    def _values(self) -> Sweep:
+        if not self.axes:
+            raise ValueError("axes: expected at least one setting with its values")
+        for name, values in self.axes.items():
+            if not values or len({str(value) for value in values}) != len(values):
+                raise ValueError(f"axes.{name}: expected at least one value, all different")
+        return self
 
 
 class Evaluate(_Section):
@@ -138,6 +214,7 @@ class Evaluate(_Section):
 
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     bins: Annotated[int, Field(ge=5)] = 40
+    hessian_probes: Annotated[int, Field(ge=0)] = 64
 
 
 class Export(_Section):
@@ -172,6 +249,7 @@ class Params(_Section):
     backbone: BackboneParams
     featurize: Featurize = Featurize()
     finetune: Finetune
+    sweep: Sweep = Sweep()
     evaluate: Evaluate = Evaluate()
     export: Export = Export()
     register_: Register = Field(default=Register(), alias="register")
@@ -184,6 +262,17 @@ class Params(_Section):
                 f"export.method: {self.export.method!r} is not one of finetune.methods: "
                 f"{', '.join(self.finetune.methods)}"
             )
+        if self.sweep.method not in self.finetune.methods:
+            raise ValueError(
+                f"sweep.method: {self.sweep.method!r} is not one of finetune.methods: "
+                f"{', '.join(self.finetune.methods)}"
+            )
+        for name, values in self.sweep.axes.items():
+            for value in values:
+                try:
+                    self.finetune.settings(self.sweep.method, {name: value})
+                except ValueError as error:
+                    raise ValueError(f"sweep.axes.{name}: {str(error).split(': ', 1)[-1]}") from None
         return self
 
 

@@ -84,16 +84,16 @@ FEATURE_INDEX = Table(
 FITS = Table(
     "fits",
     {
-        "fit": "int64",  # row of image_weights.npy and text_weights.npy
+        "fit": "int64",  # prefix of the fit's arrays in heads.safetensors
         "method": "str",
+        "kind": "str",  # the formula that its arrays and scalars go into
         "target": "str",
         "seed": "int64",
         "epoch": "int64",  # the epoch that was kept; -1 where nothing was trained
         "validation_accuracy": "float64",  # 0 to 1, source domains
         "diverged": "bool",
-        "ratio_image": "float64",  # the share of the adapted features, as trained
-        "ratio_text": "float64",
-        "settings": "str",  # all settings as JSON, keys sorted
+        "scalars": "str",  # of the formula, as JSON, keys sorted
+        "settings": "str",  # as trained, as JSON, keys sorted
     },
     ("method", "target", "seed"),
 )

@@ -30,6 +30,7 @@ def main(params: Params) -> Record:
         deployed=params.export.method,
         bootstrap=params.evaluate.bootstrap,
         bins=params.evaluate.bins,
+        hessian_probes=params.evaluate.hessian_probes,
         lineage=inputs,
     )
     write_table(result.scores, paths.SCORES, SCORES)

@@ -16,7 +16,7 @@ from stages._run import Record, stage
 def main(params: Params) -> Record:
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, fit_metrics, plan_runs
-    from pipeline.training.loop import fit
+    from pipeline.training.methods import fit_methods
     from pipeline.training.settings import settings
 
     features = read_features(paths.FEATURES)
@@ -24,7 +24,7 @@ def main(params: Params) -> Record:
     runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
     total = sum(run.settings.epochs for run in runs if run.settings.train)
     with Progress(f"fine-tuning {len(runs)} runs", total, "epochs") as progress:
-        fits = fit(
+        fits = fit_methods(
             runs,
             views=features.views,
             clean=features.clean,

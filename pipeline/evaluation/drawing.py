@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Okabe & Ito (2008), without the yellow that fades on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")  # 9 and 7 share no divisor: 63 methods look different
 LINES = ("-", "--", "-.", ":")
 GREY = "#6b7280"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.gallery import build_gallery
+from pipeline.evaluation.hessian import hessian_agreement, hessian_metrics, penalty_effects, verdicts
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import metrics_json, summarise
@@ -62,6 +63,7 @@ def evaluate(
     deployed: str,
     bootstrap: int,
     bins: int,
+    hessian_probes: int = 0,
     lineage: Mapping[str, str],
 ) -> Evaluation:
     """Let every fit meet the domain that it has not seen.
@@ -73,6 +75,7 @@ def evaluate(
         deployed: the method that will be exported.
         bootstrap: resamples of test images for intervals.
         bins: of the score histograms.
+        hessian_probes: random directions along which the Hessians of the domains are compared; 0 leaves that out.
         lineage: what made these numbers, for the report.
     Raises:
         DataError: no fit has converged, or an example image cannot be read.
@@ -81,6 +84,8 @@ def evaluate(
     summary = summarise(scores, bootstrap=bootstrap)
     table = fits.table
     diverged = table[table["diverged"]]
+    settings = {str(row["method"]): json.loads(row["settings"]) for row in table.to_dict("records")}
+    hessian = hessian_agreement(features, fits, splits, manifest, probes=hessian_probes) if hessian_probes else None
     report = render_report(
         title=root.name,
         deployed=deployed,
@@ -90,10 +95,12 @@ def evaluate(
         gallery=build_gallery(
             manifest, scores, root=root, classes=features.meta["classes"], method=deployed, max_pixels=max_pixels
         ),
-        settings={str(row["method"]): _flat(json.loads(row["settings"])) for row in table.to_dict("records")},
+        settings={method: _flat(values) for method, values in settings.items()},
         lineage={"weights": features.meta["weights_sha256"], **lineage},
         bootstrap=bootstrap,
         bins=bins,
+        hessian=hessian,
+        verdicts=[] if hessian is None else verdicts(penalty_effects(hessian, settings, bootstrap=bootstrap)),
         links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
         notes=[
             f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}, and is left out."
@@ -106,7 +113,13 @@ def evaluate(
         "history": history_points(fits.history),
         "roc": roc_points(scores),
     }
-    return Evaluation(scores, metrics_json(summary), curves, report)
+    metrics = metrics_json(summary)
+    if hessian is not None:
+        curves["hessian"] = hessian
+        for method, targets in hessian_metrics(hessian).items():
+            for target, values in targets.items():
+                metrics[method][target] |= values
+    return Evaluation(scores, metrics, curves, report)
 
 
 def _held_out(target: str) -> str:

@@ -158,3 +158,37 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(figure, handles, names)
         return svg(figure)
+
+
+def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Cosine between the Hessians of the held-out and the source domains: a mark per fit, a line at a method's mean.
+
+    Args:
+        hessian: from `hessian_agreement`, not empty.
+        methods: whose looks and order these are; those that were not measured are left out.
+    Returns:
+        <svg> text.
+    """
+    shown = [method for method in methods if (hessian["method"] == method).any()]
+    targets = sorted(hessian["target"].unique())
+    with house_style():
+        figure, (axes,) = new_figure(9.2, 3.2)
+        handles = []
+        for index, method in enumerate(shown):
+            rows = hessian[hessian["method"] == method]
+            shift = 0.7 * ((index + 0.5) / len(shown) - 0.5)
+            style = looks(methods)[method] | {"linestyle": "none", "alpha": 0.75}
+            x = [targets.index(target) + shift for target in rows["target"]]
+            handles.append(axes.plot(x, rows["hessian_cosine"], **style)[0])
+            for target, mean in rows.groupby("target")["hessian_cosine"].mean().items():
+                place = targets.index(target) + shift
+                axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
+        axes.set_xticks(range(len(targets)), targets)
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlim(-0.5, len(targets) - 0.5)
+        axes.set_xlabel("held-out domain")
+        axes.set_ylabel("cosine of Hessians")
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        legend_above(figure, handles, shown)
+        return svg(figure)

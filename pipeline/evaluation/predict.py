@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.features import Features
-    from pipeline.fits import Fits
+    from pipeline.fits import Fits, Head
 
 TEST_ROLES = (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN)
 _ROWS = 8192  # images a product: bounds the memory at any number of test images
@@ -24,7 +24,7 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
 
     Args:
         features: of every image in `splits`; its clean views are used.
-        fits: adapters side by side.
+        fits: of all methods, side by side.
         splits: SPLITS table.
     Returns:
         SCORES table, in the order of the fits, then of the splits; the score is the energy of the logits.
@@ -42,14 +42,7 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
             raise DataError(f"splits: no test images for target {target!r}, seed {seed}; run `dvc repro split`")
         rows = tests[target, seed]
         predicted, confidence, score = predict(
-            features.clean,
-            features.clean_rows(rows["path"]),
-            features.text,
-            fits.image_weights[fit["fit"]],
-            fits.text_weights[fit["fit"]],
-            ratio_image=fit["ratio_image"],
-            ratio_text=fit["ratio_text"],
-            scale=float(features.meta["logit_scale"]),
+            features.clean, features.clean_rows(rows["path"]), fits.heads[fit["fit"]]
         )
         part = rows[["target", "seed", "path", "role", "label"]].assign(
             method=fit["method"], predicted=predicted, confidence=confidence, score=score
@@ -60,26 +53,13 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
     return pd.concat(parts, ignore_index=True)[list(SCORES.columns)].astype(dict(SCORES.columns))
 
 
-def predict(
-    images: np.ndarray,
-    rows: np.ndarray,
-    text: np.ndarray,
-    image_weight: np.ndarray,
-    text_weight: np.ndarray,
-    *,
-    ratio_image: float,
-    ratio_text: float,
-    scale: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classify and score images by one fit.
 
     Args:
         images: (N, D) float32 raw image features; may be memory-mapped.
         rows: (B,) which of them.
-        text: (C, D) float32 raw text prototypes.
-        image_weight, text_weight: (D, D) float32 adapters.
-        ratio_image, ratio_text: share of the adapted feature, in [0, 1].
-        scale: factor of the cosines, exp(logit_scale).
+        head: what the fit left behind.
     Returns:
         predicted (B,) int64 in [0, C); confidence (B,) float32, the largest class probability; score (B,) float32
         energy, larger = more open-set.
@@ -87,18 +67,17 @@ def predict(
     import numpy as np
     import torch
 
-    from pipeline.croft.adapters import adapt, logits
+    from pipeline.baselines.heads import head_logits
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float32))  # a copy: mapped arrays are not writable
 
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     with torch.inference_mode():
-        classes = adapt(tensor(text), tensor(text_weight), ratio_text)  # (C, D)
-        weight = tensor(image_weight)
+        arrays = {name: tensor(array) for name, array in head.arrays.items()}
         for start in range(0, len(rows), _ROWS):
             batch = tensor(images[rows[start : start + _ROWS]])  # (b, D)
-            values = logits(adapt(batch, weight, ratio_image), classes, scale)  # (b, C)
+            values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
             confidence, predicted = values.softmax(dim=1).max(dim=1)
             parts.append((predicted, confidence, energy(values)))
     first, second, third = (torch.cat(column).numpy() for column in zip(*parts, strict=True))

@@ -35,6 +35,8 @@ def render_report(
     seed: int = 0,
     links: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    hessian: pd.DataFrame | None = None,
+    verdicts: Sequence[str] = (),
 ) -> str:
     """The report as HTML; the same arguments give the same bytes.
 
@@ -51,6 +53,8 @@ def render_report(
         bins: of the score histograms.
         links: pages beside the report, {text: relative path}, for instance the Data Docs.
         notes: what else a reader must know, such as fits that diverged.
+        hessian: from `hessian_agreement`; without it (or without rows) that section says that it was not measured.
+        verdicts: what it says about the theory.
     Returns:
         HTML text.
     """
@@ -80,7 +84,9 @@ def render_report(
         terms=OPEN_SET,
         base_rate=percent(next((m[MEAN]["base_rate"] for m in metrics.values() if MEAN in m), None)),
         counts=tables.counts(metrics),
-        figures=_figures(summary, scores, history, methods, bins),
+        figures=_figures(summary, scores, history, methods, bins, hessian),
+        hessian=tables.hessian_rows(hessian, methods) if hessian is not None else [],
+        verdicts=verdicts,
         gallery=gallery,
         accept=f"{100 * ACCEPT:.0f}",
         shared=tables.shared_settings(settings),
@@ -94,7 +100,12 @@ def render_report(
 
 
 def _figures(
-    summary: pd.DataFrame, scores: pd.DataFrame, history: pd.DataFrame, methods: Sequence[str], bins: int
+    summary: pd.DataFrame,
+    scores: pd.DataFrame,
+    history: pd.DataFrame,
+    methods: Sequence[str],
+    bins: int,
+    hessian: pd.DataFrame | None,
 ) -> dict[str, Any]:
     from markupsafe import Markup
 
@@ -106,5 +117,6 @@ def _figures(
         "roc": figures.roc_figure(roc, methods) if len(roc) else "",
         "histogram": figures.histogram_figure(score_histogram(scores, bins), methods),
         "history": figures.history_figure(progress, methods) if len(progress) else "",
+        "hessian": figures.hessian_figure(hessian, methods) if hessian is not None and len(hessian) else "",
     }
     return {name: Markup(text) for name, text in drawn.items()}  # noqa: S704 - drawn by us; matplotlib escapes names

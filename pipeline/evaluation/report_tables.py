@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline.evaluation.hessian import MEASURES
 from pipeline.evaluation.wording import (
     HIGHER_IS_BETTER,
     MEAN,
@@ -17,6 +18,9 @@ from pipeline.evaluation.wording import (
     percent,
     targets_of,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Settings = Mapping[str, Mapping[str, object]]
 
@@ -78,6 +82,17 @@ def _rows(metrics: Metrics, columns: Sequence[tuple[str, str, bool]]) -> list[Ro
         }
         for method in by_accuracy(metrics)
     ]
+
+
+def hessian_rows(hessian: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Each method's agreement of Hessians: mean over held-out domains and seeds ± standard deviation over all fits."""
+    rows = []
+    for method in methods:
+        own = hessian[hessian["method"] == method]
+        if len(own):
+            columns = [own[name].dropna() for name in MEASURES]
+            rows.append((method, [f"{c.mean():.3f} ± {c.std(ddof=1):.3f}" if len(c) > 1 else NONE for c in columns]))
+    return rows
 
 
 def counts(metrics: Metrics) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""From the deploy fit to a deployed model: pick the fit, adapt the prototypes, calibrate the threshold."""
+"""From the deploy fit to a deployed model: pick the fit, join its head to the tower, calibrate the threshold."""
 
 from __future__ import annotations
 
@@ -54,27 +54,15 @@ def deploy(
     Raises:
         DataError: that fit is missing or has diverged, or there is no validation image.
     """
-    import torch
-
-    from pipeline.croft.adapters import adapt
     from pipeline.detection.thresholds import accept_threshold
     from pipeline.export.graph import DeployedModel
 
     row = _deploy_row(fits.table, method)
-    number = int(row["fit"])
     rows = splits[(splits["target"] == DEPLOY) & (splits["seed"] == row["seed"]) & (splits["role"] == VALIDATION)]
     if rows.empty:
         raise DataError("splits: the deploy fit has no validation image; set split.validation")
-    text_weight = torch.tensor(fits.text_weights[number])
     model = DeployedModel(
-        visual,
-        image_weight=torch.tensor(fits.image_weights[number]),
-        prototypes=adapt(torch.from_numpy(features.text), text_weight, float(row["ratio_text"])),
-        ratio_image=float(row["ratio_image"]),
-        logit_scale=float(features.meta["logit_scale"]),
-        mean=features.meta["mean"],
-        std=features.meta["std"],
-        threshold=0.0,
+        visual, fits.heads[int(row["fit"])], mean=features.meta["mean"], std=features.meta["std"], threshold=0.0
     )
     clean = features.clean[features.clean_rows(rows["path"])]
     probabilities, scores = _decide(model, clean)

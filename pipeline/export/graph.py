@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.croft.adapters import adapt, logits
+from pipeline.baselines.heads import formula, head_logits
 from pipeline.detection.scores import energy
 from pipeline.errors import CheckpointError
+from pipeline.fits import Head
 from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:
@@ -25,47 +27,32 @@ _EXTERNAL_BYTES = 2**31 - 2**20  # protobuf ends at 2 GiB; beyond it the weights
 
 
 class DeployedModel(nn.Module):
-    """Frozen visual tower, image adapter and adapted text prototypes: images in, decisions out.
+    """Frozen visual tower and the head of one fit: images in, decisions out.
 
     Args:
         visual: maps (B, 3, S, S) normalised pixels to (B, D) raw features.
-        image_weight: (D, D) image adapter W_I.
-        prototypes: (C, D) adapted and normalised text features, one per class.
-        ratio_image: share of the adapted image feature, in [0, 1].
-        logit_scale: s > 0, already exponentiated.
+        head: of any kind; only what its formula takes becomes part of the graph.
         mean, std: 3 numbers each, of pixels in [0, 1].
         threshold: an image is unknown when its score is larger.
+    Raises:
+        CheckpointError: the head's arrays are of different widths; DataError: its kind is unknown.
     """
 
-    image_weight: Tensor
-    prototypes: Tensor
     mean: Tensor
     std: Tensor
     threshold: Tensor
 
     def __init__(
-        self,
-        visual: nn.Module,
-        *,
-        image_weight: Tensor,
-        prototypes: Tensor,
-        ratio_image: float,
-        logit_scale: float,
-        mean: Sequence[float],
-        std: Sequence[float],
-        threshold: float,
+        self, visual: nn.Module, head: Head, *, mean: Sequence[float], std: Sequence[float], threshold: float
     ) -> None:
         super().__init__()
-        width = image_weight.shape[0]
-        if image_weight.shape != (width, width) or prototypes.ndim != 2 or prototypes.shape[1] != width:
-            raise CheckpointError(
-                f"deployed model: expected an adapter (D, D) and prototypes (C, D), "
-                f"found {tuple(image_weight.shape)} and {tuple(prototypes.shape)}"
-            )
+        self.kind, self.scalars = head.kind, {name: float(value) for name, value in head.scalars.items()}
+        self.names = [name for name in formula(head.kind).arrays if name in head.arrays]
+        arrays = {name: torch.from_numpy(np.array(head.arrays[name], dtype=np.float32)) for name in self.names}
+        _check_shapes(arrays, head)
         self.visual = visual
-        self.ratio_image, self.logit_scale = float(ratio_image), float(logit_scale)
-        self.register_buffer("image_weight", image_weight.detach().float().clone())
-        self.register_buffer("prototypes", prototypes.detach().float().clone())
+        for name, array in arrays.items():
+            self.register_buffer(name, array)
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32).reshape(1, 3, 1, 1))
         self.register_buffer("threshold", torch.tensor(float(threshold), dtype=torch.float32))
@@ -86,9 +73,22 @@ class DeployedModel(nn.Module):
 
     def decide(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (B, C) and score (B,) of raw image features (B, D)."""
-        adapted = adapt(features.float(), self.image_weight, self.ratio_image)
-        values = logits(adapted, self.prototypes, self.logit_scale)  # (B, C)
+        arrays = {name: self.get_buffer(name) for name in self.names}
+        values = head_logits(features.float(), self.kind, arrays, self.scalars)  # (B, C)
         return values.softmax(dim=1), energy(values)
+
+
+def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:
+    """Refuse a head that cannot run, before a tower of minutes does."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+    matrices = [shape for shape in shapes.values() if len(shape) == 2]
+    try:
+        width = max(shape[1] for shape in matrices)
+        head_logits(torch.zeros(1, width), head.kind, arrays, head.scalars)
+    except (RuntimeError, ValueError):
+        raise CheckpointError(
+            f"deployed model: the arrays of a head of kind {head.kind!r} do not fit each other: {shapes}"
+        ) from None
 
 
 def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Mapping[str, str] | None = None) -> int:

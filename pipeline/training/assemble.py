@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,9 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.fits import Fits
 from pipeline.tables import HISTORY, TRAIN, VALIDATION
-from pipeline.training.runs import Fit, Run
-from pipeline.training.settings import Settings
+from pipeline.training.methods import Trained
+from pipeline.training.runs import Run
+from pipeline.training.settings import Settings, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +55,11 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
     return runs
 
 
-def collect(fits: Sequence[Fit]) -> Fits:
-    """Fits as the tables and arrays that later stages read.
+def collect(fits: Sequence[Trained]) -> Fits:
+    """Fits as the tables and heads that later stages read.
 
     Args:
         fits: at least one, all of one width D.
-    Returns:
-        Weights as float32; an untrained fit keeps ratio 0, so that its identity adapters cost no rounding.
     """
     import pandas as pd
 
@@ -69,14 +67,14 @@ def collect(fits: Sequence[Fit]) -> Fits:
         {
             "fit": number,
             "method": fit.run.method,
+            "kind": fit.head.kind,
             "target": fit.run.target,
             "seed": fit.run.seed,
             "epoch": fit.epoch,
             "validation_accuracy": fit.validation_accuracy,
             "diverged": fit.diverged,
-            "ratio_image": fit.run.settings.ratio_image if fit.run.settings.train else 0.0,
-            "ratio_text": fit.run.settings.ratio_text if fit.run.settings.train else 0.0,
-            "settings": json.dumps(asdict(fit.run.settings), sort_keys=True),
+            "scalars": json.dumps(dict(fit.head.scalars), sort_keys=True),
+            "settings": json.dumps(used(fit.run.settings), sort_keys=True),
         }
         for number, fit in enumerate(fits)
     ]
@@ -96,13 +94,12 @@ def collect(fits: Sequence[Fit]) -> Fits:
     ]
     return Fits(
         table=pd.DataFrame(rows),
-        image_weights=np.stack([fit.weight_image for fit in fits]).astype(np.float32),
-        text_weights=np.stack([fit.weight_text for fit in fits]).astype(np.float32),
+        heads={number: fit.head for number, fit in enumerate(fits)},
         history=pd.DataFrame(history, columns=list(HISTORY.columns)),
     )
 
 
-def fit_metrics(fits: Sequence[Fit]) -> dict[str, dict[str, float]]:
+def fit_metrics(fits: Sequence[Trained]) -> dict[str, dict[str, float]]:
     """Per method: mean source-validation accuracy over targets and seeds, and how many runs diverged."""
     metrics: dict[str, dict[str, float]] = {}
     for method in dict.fromkeys(fit.run.method for fit in fits):

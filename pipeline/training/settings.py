@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from pipeline.croft.options import PENALTIES, PaperOptions, Penalty, Preset, check_choices
 from pipeline.errors import ParamsError
 
 Select = Literal["source-val", "last"]
+Baseline = Literal["linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f"]
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,62 @@ class Settings:
         )
 
 
+@dataclass(frozen=True)
+class BaselineSettings(Settings):
+    """Settings of a run that trains something else than adapters; of `Settings` it uses what `RELEVANT` lists.
+
+    kind: the head's formula, see `pipeline.baselines.heads`.
+    optimizer: "sgd" (with momentum) or "adamw"; both follow the same schedule.
+    reduction: clip-adapter only, width over hidden units.
+    alpha, beta: tip-adapter and tip-adapter-f only; where the search by source validation starts, and what is kept
+        with select: last.
+    """
+
+    kind: Baseline = "linear-probe"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    reduction: int = 4
+    alpha: float = 1.0
+    beta: float = 5.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reduction < 1:
+            raise ParamsError(f"reduction: {self.reduction} is less than 1")
+        if self.train and self.kind == "tip-adapter":
+            raise ParamsError("tip-adapter trains nothing; use kind: tip-adapter-f")
+
+
+_OPTIMISED = ("optimizer", "lr", "warmup_lr", "momentum", "weight_decay", "epochs", "batch_size", "select")
+RELEVANT: dict[str, tuple[str, ...]] = {
+    "linear-probe": _OPTIMISED,
+    "clip-adapter": ("ratio_image", "reduction", *_OPTIMISED),
+    "tip-adapter": ("alpha", "beta", "select"),
+    "tip-adapter-f": ("alpha", "beta", *_OPTIMISED),
+}
+"""The settings that a kind of baseline uses."""
+
+
+def used(run: Settings) -> dict[str, Any]:
+    """The settings that a run really uses, as plain values, its kind included."""
+    if isinstance(run, BaselineSettings):
+        return {"kind": run.kind} | {name: getattr(run, name) for name in RELEVANT[run.kind]}
+    return {"kind": "adapters" if run.train else "zero-shot"} | asdict(run)
+
+
 def settings(values: Mapping[str, Any]) -> Settings:
     """Settings of plain values; the open choices of the paper's objective may stand among the others.
+
+    A `kind` other than adapters gives `BaselineSettings`.
 
     Raises:
         ParamsError: a value is out of its range, or values exclude each other.
     """
+    kind = values.get("kind", "adapters")
+    values = {key: value for key, value in values.items() if key != "kind"}
+    if kind != "adapters":
+        if kind not in RELEVANT:
+            raise ParamsError(f"kind: {kind!r} is none of adapters, {', '.join(RELEVANT)}")
+        return BaselineSettings(kind=kind, train=kind != "tip-adapter", **values)
     own = {field.name for field in fields(PaperOptions)}
     paper = PaperOptions(**{key: value for key, value in values.items() if key in own})
     return Settings(paper=paper, **{key: value for key, value in values.items() if key not in own})

@@ -37,7 +37,7 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "heavy: []" in done.stdout
-    for command in ("run", "promote", "rollback", "lineage", "params", "backbone"):
+    for command in ("run", "sweep", "promote", "rollback", "lineage", "params", "backbone"):
         assert f" {command} " in done.stdout
 
 
@@ -48,7 +48,7 @@ def test_params_prints_every_knob_as_it_will_be_used(tmp_path: Path, croft: Crof
     out, err = (process := croft(tmp_path, "params")).communicate()
     assert (process.returncode, err) == (0, "")
     knobs = yaml.safe_load(out)
-    assert knobs["evaluate"] == {"bootstrap": 1000, "bins": 40}  # the defaults in pipeline/params.py
+    assert knobs["evaluate"] == {"bootstrap": 1000, "bins": 40, "hessian_probes": 64}  # defaults of params.py
     assert knobs["register"] == {"model": content["register"]["model"]}
     assert {key: knobs["split"][key] for key in content["split"]} == content["split"]
 

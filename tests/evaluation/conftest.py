@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.baselines.adapters import adapters_head
 from pipeline.features import Features
 from pipeline.fits import Fits
 from pipeline.tables import (
@@ -75,8 +76,9 @@ def world() -> tuple[Features, Fits, pd.DataFrame]:
                 weights.append(
                     np.eye(width) + noise * np.random.default_rng([seed, len(fits)]).normal(size=(width, width))
                 )
+                scalars = json.dumps({"ratio_image": 0.2, "ratio_text": 0.5, "scale": 20.0})
                 settings = json.dumps({"train": method == "tuned", "epochs": 3})
-                fits.append((len(fits), method, target, seed, 2, 0.9, False, 0.2, 0.5, settings))
+                fits.append((len(fits), method, "adapters", target, seed, 2, 0.9, False, scalars, settings))
                 history += [
                     (method, target, seed, e, 0.002, 2.0 / (e + 1), 1.0 / (e + 1), 0.5 + 0.1 * e)
                     for e in range(3)
@@ -86,7 +88,11 @@ def world() -> tuple[Features, Fits, pd.DataFrame]:
     table = pd.DataFrame(fits, columns=list(FITS.columns)).astype(dict(FITS.columns))
     steps = pd.DataFrame(history, columns=list(HISTORY.columns)).astype(dict(HISTORY.columns))
     all_splits = pd.DataFrame(splits, columns=list(SPLITS.columns)).astype(dict(SPLITS.columns))
-    return features, Fits(table, stacked, stacked[::-1].copy(), steps), all_splits
+    heads = {
+        number: adapters_head(image, words, text, ratio_image=0.2, ratio_text=0.5, scale=20.0)
+        for number, (image, words) in enumerate(zip(stacked, stacked[::-1], strict=True))
+    }
+    return features, Fits(table, heads, steps), all_splits
 
 
 @pytest.fixture(scope="session")

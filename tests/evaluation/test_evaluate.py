@@ -22,7 +22,7 @@ def manifest(world, tmp_path: Path) -> pd.DataFrame:
     return pd.DataFrame({"path": paths, "domain": parts.str[0], "class": parts.str[1], "sha256": paths})
 
 
-def run(world, manifest: pd.DataFrame, root: Path) -> Evaluation:
+def run(world, manifest: pd.DataFrame, root: Path, **more: int) -> Evaluation:
     features, fits, splits = world
     return evaluate(
         features,
@@ -35,6 +35,7 @@ def run(world, manifest: pd.DataFrame, root: Path) -> Evaluation:
         bootstrap=100,
         bins=20,
         lineage={"commit": "0123abcd"},
+        **more,
     )
 
 
@@ -55,3 +56,15 @@ def test_names_diverged_fits(world, manifest: pd.DataFrame, tmp_path: Path) -> N
     assert "tuned diverged with oil held out, seed 1" in found.report
     assert found.metrics["tuned"]["mean"]["accuracy"] is None
     assert "tuned.mean.accuracy" not in found.flat_metrics()
+
+
+def test_agreement_of_hessians_is_in_metrics_plots_and_report(world, manifest: pd.DataFrame, tmp_path: Path) -> None:
+    fits = world[1]
+    found = run(world, manifest, tmp_path, hessian_probes=2)
+    table = found.curves["hessian"]
+    held_out = fits.table[fits.table["target"] != "*"]
+    assert len(table) == len(held_out)
+    own = table[(table["method"] == "tuned") & (table["target"] == "oil")]
+    assert found.metrics["tuned"]["oil"]["hessian_cosine"] == pytest.approx(own["hessian_cosine"].mean())
+    assert "cosine, held-out with source" in found.report
+    assert found.report.count("<svg") == run(world, manifest, tmp_path).report.count("<svg") + 1

@@ -26,7 +26,8 @@ def test_equals_the_formula(world, scores) -> None:
     for key, part in scores.groupby(["method", "target", "seed"], sort=False):
         own = table.loc[key]
         f = clean[[position[path] for path in part["path"]]]
-        W_I, W_T = fits.image_weights[own["fit"]].astype("float64"), fits.text_weights[own["fit"]].astype("float64")
+        arrays = fits.heads[own["fit"]].arrays
+        W_I, W_T = arrays["image_weight"].astype("float64"), arrays["text_weight"].astype("float64")
         logits = 20.0 * unit(0.2 * f @ W_I.T + 0.8 * f) @ unit(0.5 * text @ W_T.T + 0.5 * text).T
         odds = np.exp(logits)
         np.testing.assert_array_equal(part["predicted"], logits.argmax(1))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.export.graph import DeployedModel, export_onnx
+from pipeline.fits import Head
 
 SIZE, WIDTH, CLASSES = 32, 32, 5
 MEAN, STD = (0.48, 0.45, 0.40), (0.27, 0.26, 0.28)
@@ -33,16 +34,12 @@ def module() -> DeployedModel:
         )
         weight = torch.eye(WIDTH) + 0.1 * torch.randn(WIDTH, WIDTH)
         prototypes = torch.nn.functional.normalize(torch.randn(CLASSES, WIDTH), dim=1)
-    return DeployedModel(
-        visual,
-        image_weight=weight,
-        prototypes=prototypes,
-        ratio_image=0.2,
-        logit_scale=100.0,
-        mean=MEAN,
-        std=STD,
-        threshold=THRESHOLD,
+    head = Head(
+        "adapters",
+        {"image_weight": weight.numpy(), "prototypes": prototypes.numpy()},
+        {"ratio_image": 0.2, "scale": 100.0},
     )
+    return DeployedModel(visual, head, mean=MEAN, std=STD, threshold=THRESHOLD)
 
 
 @pytest.fixture(scope="session")

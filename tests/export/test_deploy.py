@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.baselines.adapters import adapters_head
 from pipeline.errors import DataError
 from pipeline.export.deploy import deploy
 from pipeline.features import Features
@@ -33,13 +34,18 @@ def features() -> Features:
 def fits(diverged: bool = False) -> Fits:
     quarter_turn = [[0.0, -1.0], [1.0, 0.0]]
     rows = [
-        {"fit": 0, "method": "turned", "target": DEPLOY, "seed": 7, "ratio_image": 1.0, "ratio_text": 0.0},
-        {"fit": 1, "method": "plain", "target": DEPLOY, "seed": 7, "ratio_image": 0.2, "ratio_text": 0.5},
-        {"fit": 2, "method": "plain", "target": "ink", "seed": 7, "ratio_image": 0.2, "ratio_text": 0.5},
+        {"fit": 0, "method": "turned", "target": DEPLOY, "seed": 7},
+        {"fit": 1, "method": "plain", "target": DEPLOY, "seed": 7},
+        {"fit": 2, "method": "plain", "target": "ink", "seed": 7},
     ]
-    weights = np.array([quarter_turn, np.eye(2), np.eye(2)], np.float32)
-    table = pd.DataFrame(rows).assign(diverged=diverged)
-    return Fits(table=table, image_weights=weights, text_weights=weights, history=pd.DataFrame())
+    turned, eye, text = np.array(quarter_turn, np.float32), np.eye(2, dtype=np.float32), features().text
+    plain = adapters_head(eye, eye, text, ratio_image=0.2, ratio_text=0.5, scale=10.0)
+    heads = {
+        0: adapters_head(turned, turned, text, ratio_image=1.0, ratio_text=0.0, scale=10.0),
+        1: plain,
+        2: plain,
+    }
+    return Fits(table=pd.DataFrame(rows).assign(diverged=diverged), heads=heads, history=pd.DataFrame())
 
 
 def splits() -> pd.DataFrame:

@@ -12,6 +12,8 @@ import torch
 import pipeline
 from pipeline.errors import CheckpointError
 from pipeline.export.graph import INPUT, OPSET, OUTPUTS, DeployedModel, export_onnx
+from pipeline.export.parity import compare
+from pipeline.fits import Head
 
 
 def images(count: int, size: int = 32) -> np.ndarray:
@@ -77,30 +79,45 @@ def test_a_tower_that_cannot_be_traced_is_an_error_and_leaves_no_file(module: De
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return pixels.flatten(1)[:, :32] * (1.0 if pixels.sum().item() > 0 else 2.0)
 
-    broken = DeployedModel(
-        Chooses(),
-        image_weight=torch.eye(32),
-        prototypes=module.prototypes,
-        ratio_image=0.2,
-        logit_scale=100.0,
-        mean=(0.0,) * 3,
-        std=(1.0,) * 3,
-        threshold=0.0,
-    )
+    head = Head("zero-shot", {"prototypes": module.prototypes.numpy()}, {"scale": 100.0})
+    broken = DeployedModel(Chooses(), head, mean=(0.0,) * 3, std=(1.0,) * 3, threshold=0.0)
     with pytest.raises(CheckpointError, match="Chooses: cannot be exported to ONNX"):
         export_onnx(broken, 32, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(CheckpointError, match=r"\(4, 4\) and \(3, 5\)"):
-        DeployedModel(
-            torch.nn.Identity(),
-            image_weight=torch.eye(4),
-            prototypes=torch.zeros(3, 5),
-            ratio_image=0.2,
-            logit_scale=1.0,
-            mean=(0.0,) * 3,
-            std=(1.0,) * 3,
-            threshold=0.0,
-        )
+    head = Head(
+        "adapters",
+        {"image_weight": np.eye(4, dtype=np.float32), "prototypes": np.zeros((3, 5), np.float32)},
+        {"ratio_image": 0.2, "scale": 1.0},
+    )
+    with pytest.raises(CheckpointError, match=r"\(4, 4\).*\(3, 5\)"):
+        DeployedModel(torch.nn.Identity(), head, mean=(0.0,) * 3, std=(1.0,) * 3, threshold=0.0)
+
+
+HEADS = {
+    "zero-shot": ({"prototypes": (5, 32)}, {}),
+    "linear-probe": ({"weight": (5, 32), "bias": (5,)}, {}),
+    "clip-adapter": ({"down": (8, 32), "up": (32, 8), "prototypes": (5, 32)}, {"ratio_image": 0.2}),
+    "tip-adapter": (
+        {"keys": (11, 32), "values": (11, 5), "prototypes": (5, 32)},
+        {"alpha": 1.5, "beta": 5.5},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_every_kind_of_head_is_exported_and_agrees_with_torch(kind: str, module: DeployedModel, tmp_path: Path) -> None:
+    source = np.random.default_rng(0)
+    shapes, scalars = HEADS[kind]
+    arrays = {name: source.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays["left_over"] = np.zeros((3, 3), np.float32)  # kept for diagnostics only; no part of the graph
+    head = Head(kind, arrays, {**scalars, "scale": 10.0})
+    other = DeployedModel(module.visual, head, mean=(0.5,) * 3, std=(0.3,) * 3, threshold=-3.0)
+    path = tmp_path / "model.onnx"
+    export_onnx(other, 32, path)
+    result = compare(other, path, images(9), tolerance=1e-4)
+    assert result["passed"], result
+    assert "left_over" not in {item.name for item in onnx.load(str(path)).graph.initializer}
+    assert "left_over" not in dict(other.named_buffers())

@@ -1,0 +1,75 @@
+"""Do the classification loss's Hessians agree between domains? Exact Hessian-vector products with random probes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pipeline.croft.adapters import adapt, cross_entropy, logits
+
+
+def domain_grams(
+    features: Tensor,
+    labels: Tensor,
+    text: Tensor,
+    weight_image: Tensor,
+    weight_text: Tensor,
+    probes: Tensor,
+    *,
+    ratio_image: float,
+    ratio_text: float,
+    scale: float,
+) -> Tensor:
+    """Inner products (H_a v)·(H_b v) of every pair of domains, for each probe v.
+
+    H_k is the Hessian, with respect to (W_I, W_T) together, of the mean cross-entropy on domain k. With independent
+    entries of mean 0 and variance 1 in v, the mean over probes is unbiased for the Frobenius product ⟨H_a, H_b⟩
+    (Hutchinson, 1990: E[vᵀ H_a H_b v] = tr(H_a H_b)); with scaled unit vectors as probes it is exact.
+
+    Args:
+        features: (K, N, D) raw image features, N images of each of K domains.
+        labels: (K, N) int64 in [0, C).
+        text: (C, D) raw text features.
+        weight_image, weight_text: (D, D).
+        probes: (P, 2, D, D); [:, 0] perturbs W_I, [:, 1] W_T.
+        ratio_image, ratio_text: in [0, 1]; scale: s > 0.
+    Returns:
+        (P, K, K), symmetric, not negative on the diagonal.
+    """
+    domains = len(features)
+    stacked = [w.detach().expand(domains, -1, -1).clone().requires_grad_() for w in (weight_image, weight_text)]
+    words = adapt(text, stacked[1], ratio_text)  # (K, C, D)
+    loss = cross_entropy(logits(adapt(features, stacked[0], ratio_image), words, scale), labels)  # (K,)
+    gradient = torch.autograd.grad(loss.sum(), stacked, create_graph=True)
+    grams = []
+    for probe in probes:
+        # Domain k's loss sees only its own copy of the weights, so one backward gives H_k v for all k.
+        along = sum((part * direction).sum() for part, direction in zip(gradient, probe, strict=True))
+        products = torch.autograd.grad(along, stacked, retain_graph=True)
+        rows = torch.cat([part.flatten(1) for part in products], dim=1)  # (K, 2 D²)
+        grams.append(rows @ rows.mT)
+    return torch.stack(grams)
+
+
+def random_probes(count: int, width: int, *, seed: int, like: Tensor) -> Tensor:
+    """Entries +1 and -1 with equal chance, (count, 2, width, width); the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, (count, 2, width, width), generator=generator)
+    return (2 * signs - 1).to(like)
+
+
+def agreement(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and relative distance of Hessians, from their Frobenius products.
+
+    Args:
+        gram: (K, K), ⟨H_a, H_b⟩.
+    Returns:
+        cosine (K, K): ⟨H_a, H_b⟩ / (‖H_a‖ ‖H_b‖), 1 where they agree up to a factor.
+        distance (K, K): ‖H_a - H_b‖ / sqrt((‖H_a‖² + ‖H_b‖²) / 2), 0 where they are equal, at most 2.
+        NaN where a Hessian vanishes.
+    """
+    squares = gram.diagonal()
+    cosine = gram / (squares[:, None] * squares[None, :]).sqrt()
+    total = squares[:, None] + squares[None, :]
+    distance = ((total - 2 * gram).clamp(min=0) / (total / 2)).sqrt()
+    return cosine, distance

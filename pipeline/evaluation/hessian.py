@@ -1,0 +1,191 @@
+"""Agreement of the classification loss's Hessians between domains, for every fit of adapters; and what it says.
+
+The paper argues that making the energy's gradient small (λ2 > 0) makes the Hessians of the classification loss agree
+across domains, which bounds the error on a new domain. Measured here, in feature space, for W_I and W_T together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.evaluation.wording import MEAN
+from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, VALIDATION
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from pipeline.features import Features
+    from pipeline.fits import Fits
+
+MEASURES = ("hessian_cosine", "hessian_distance", "hessian_cosine_sources")
+COLUMNS = ("method", "target", "seed", *MEASURES)
+IMAGES = 128  # of each domain at most: the estimate's error is that of the probes, not of the images
+_ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
+
+
+def hessian_agreement(
+    features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int, seed: int = 0
+) -> pd.DataFrame:
+    """How well the Hessians of the domains agree, at the weights of each fit of adapters.
+
+    Of each domain the same number of images counts, none of them trained on. Zero-shot stands for the adapters before
+    training. All fits of one split share images and probes. Diverged fits, fits of other kinds than adapters, and the
+    deploy fit are left out.
+
+    Args:
+        features, fits, splits, manifest: as the earlier stages wrote them.
+        probes: random directions, at least 1.
+        seed: of the probes.
+    Returns:
+        One row per fit. hessian_cosine, hessian_distance: mean over the pairs of the held-out domain with each source
+        domain, see `croft.hessian.agreement`; hessian_cosine_sources: over the pairs of source domains (NaN for one).
+    """
+    import pandas as pd
+    import torch
+
+    from pipeline.croft.hessian import agreement, domain_grams, random_probes
+
+    kept = fits.table[
+        (fits.table["target"] != DEPLOY) & ~fits.table["diverged"] & fits.table["kind"].isin(["adapters", "zero-shot"])
+    ]
+    domain_of = manifest.set_index("path")["domain"]
+    text = torch.from_numpy(features.text.copy())
+    directions = random_probes(probes, text.shape[1], seed=seed, like=text) if len(kept) else text
+    eye = torch.eye(text.shape[1])
+    rows = []
+    for (target, number), members in kept.groupby(["target", "seed"], sort=False):
+        split = splits[(splits["target"] == target) & (splits["seed"] == number) & splits["role"].isin(_ROLES)]
+        picked = _pick(split.assign(domain=split["path"].map(domain_of)), str(target))
+        if len(picked) < 2:
+            continue
+        images = torch.stack(
+            [torch.from_numpy(features.clean[features.clean_rows(part["path"])].copy()) for part in picked]
+        )
+        labels = torch.stack([torch.from_numpy(part["label"].to_numpy(copy=True)) for part in picked])
+        for fit in members.to_dict("records"):
+            head = fits.heads[fit["fit"]]
+            untrained = fit["kind"] == "zero-shot"
+            ratios = json.loads(fit["settings"]) if untrained else head.scalars
+            names = ("image_weight", "text_weight")
+            if not {"ratio_image", "ratio_text"} <= set(ratios) or not (untrained or set(names) <= set(head.arrays)):
+                continue
+            weights = [eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names]
+            grams = domain_grams(
+                images, labels, text, weights[0], weights[1], directions, scale=float(features.meta["logit_scale"]),
+                ratio_image=float(ratios["ratio_image"]), ratio_text=float(ratios["ratio_text"]),
+            )  # fmt: skip
+            cosine, distance = (part.numpy() for part in agreement(grams.double().mean(0)))
+            measured = (_mean(cosine[0, 1:]), _mean(distance[0, 1:]), _mean(_upper(cosine[1:, 1:])))
+            rows.append((fit["method"], target, number, *measured))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _pick(split: pd.DataFrame, target: str) -> list[pd.DataFrame]:
+    """Equally many rows of each domain, the held-out one first, evenly spread over classes."""
+    parts = [part.sort_values(["label", "path"]) for _, part in split.groupby("domain", sort=True)]
+    parts.sort(key=lambda part: part["domain"].iloc[0] != target)
+    if not parts or parts[0]["domain"].iloc[0] != target:
+        return []
+    count = min(IMAGES, *(len(part) for part in parts))
+    return [part.iloc[[place * len(part) // count for place in range(count)]] for part in parts]
+
+
+def _upper(square: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return square[np.triu_indices(len(square), 1)]
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+    """{method: {held-out domain or MEAN: {measure: mean over seeds}}}; None where nothing was measured.
+
+    Args:
+        table: from `hessian_agreement`.
+    """
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    for method, of_method in table.groupby("method", sort=False):
+        by_target = of_method.groupby("target", sort=False)[list(MEASURES)].mean()
+        by_target.loc[MEAN] = by_target.mean()
+        found[str(method)] = {
+            str(target): {str(name): float(value) if math.isfinite(value) else None for name, value in row.items()}
+            for target, row in by_target.to_dict("index").items()
+        }
+    return found
+
+
+def penalty_effects(
+    table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int, seed: int = 0
+) -> list[dict[str, Any]]:
+    """What the energy-gradient penalty does to the agreement: each method with it against one without it.
+
+    Args:
+        table: from `hessian_agreement`.
+        settings: of each method.
+        bootstrap: resamples of the (held-out domain, seed) pairs.
+        seed: of the resampling.
+    Returns:
+        One entry per pair of methods that differ in λ2 alone, or, for a method without such a partner, per method
+        without the penalty: with, without, also (other settings that differ), gain (of the cosine, mean over pairs),
+        low, high (95 % interval), better, fits (how many of the pairs agree more, of how many).
+    """
+    import numpy as np
+
+    cosine = table.pivot(index=["target", "seed"], columns="method", values="hessian_cosine")
+    trained = {m: settings[m] for m in cosine.columns if m in settings and settings[m].get("train", False)}
+    effects: list[dict[str, Any]] = []
+    for method, own in trained.items():
+        if not own.get("lambda_2"):
+            continue
+        partners = {
+            other: sorted(n for n in {*own, *theirs} - {"lambda_2"} if own.get(n) != theirs.get(n))
+            for other, theirs in trained.items()
+            if not theirs.get("lambda_2")
+        }
+        exact = {other: names for other, names in partners.items() if not names}
+        for other, names in (exact or partners).items():
+            gains = (cosine[method] - cosine[other]).dropna().to_numpy()
+            if not gains.size:
+                continue
+            draws = np.random.default_rng(seed).integers(len(gains), size=(bootstrap, len(gains)))
+            low, high = np.percentile(gains[draws].mean(axis=1), [2.5, 97.5])
+            effects.append(
+                {
+                    "with": method,
+                    "without": other,
+                    "also": names,
+                    "gain": float(gains.mean()),
+                    "low": float(low),
+                    "high": float(high),
+                    "better": int((gains > 0).sum()),
+                    "fits": len(gains),
+                }
+            )
+    return effects
+
+
+def verdicts(effects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each effect as a sentence that says whether the theory's direction holds on these data."""
+    sentences = []
+    for e in effects:
+        if e["low"] > 0:
+            says = "The Hessians agree more with the penalty, as the theory says"
+        elif e["high"] < 0:
+            says = "The Hessians agree less with the penalty, against what the theory says"
+        else:
+            says = "The penalty makes no clear difference to the agreement; the theory's direction is not confirmed"
+        text = (
+            f"{says}: cosine {e['gain']:+.4f} (95 % interval {e['low']:+.4f} to {e['high']:+.4f}), "
+            f"{e['with']} against {e['without']}, higher in {e['better']} of {e['fits']} fits."
+        )
+        if e["also"]:
+            text += f" They differ in more than the penalty: {', '.join(name.replace('_', ' ') for name in e['also'])}."
+        sentences.append(text)
+    return sentences

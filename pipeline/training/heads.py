@@ -1,0 +1,191 @@
+"""Training of one baseline run: the same mini-batches, schedule, selection and record as the batched loop's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.baselines.clip_adapter import clip_adapter_start
+from pipeline.baselines.heads import head_logits
+from pipeline.baselines.linear_probe import linear_probe_start
+from pipeline.baselines.tip_adapter import build_cache, search_alpha_beta
+from pipeline.croft.adapters import cross_entropy, normalise
+from pipeline.errors import DataError, ParamsError
+from pipeline.fits import Head
+from pipeline.training.adamw import adamw
+from pipeline.training.runs import Run
+from pipeline.training.schedule import batch_order, learning_rate
+from pipeline.training.settings import BaselineSettings
+from pipeline.training.sgd import sgd
+
+Arrays = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run of any kind has learnt; `epoch`, `validation_accuracy`, `diverged`, `history` as in `runs.Fit`."""
+
+    run: Run
+    head: Head
+    epoch: int
+    validation_accuracy: float
+    diverged: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def check_baselines(runs: Sequence[Run]) -> None:
+    """What `checks.check_runs` does not check where nothing is trained: a cache needs images, a search needs others.
+
+    Raises:
+        DataError: a cache of no image or of one class; ParamsError: a search without validation images.
+    """
+    for run in runs:
+        if run.settings.train:
+            continue
+        if len(np.unique(run.train_labels)) < 2:
+            raise DataError(f"{run.name}: training images of at least 2 classes are needed; check split.shots")
+        if run.settings.select == "source-val" and not len(run.validation_rows):
+            raise ParamsError(f"{run.name}: select: source-val needs validation images; use select: last")
+
+
+def to_device(array: NDArray[Any], device: str, dtype: str) -> Tensor:
+    """A copy as a tensor of dtype "float32" or "float64"."""
+    return torch.from_numpy(np.array(array)).to(device, torch.float64 if dtype == "float64" else torch.float32)
+
+
+def fit_baseline(
+    run: Run, views: Tensor, clean: Tensor, text: Tensor, scale: float, on_epoch: Callable[[], None]
+) -> Trained:
+    """Train one run; its numbers depend on nothing but its own rows, settings and seed.
+
+    Args:
+        run: with `BaselineSettings`.
+        views: (T, V, D); clean: (N, D); text: (C, D), all raw and of one dtype.
+        scale: s > 0.
+        on_epoch: called after each epoch.
+    """
+    settings = run.settings
+    if not isinstance(settings, BaselineSettings):
+        raise TypeError(f"{run.name}: not the settings of a baseline")
+    learnt, fixed, scalars = _start(run, settings, views, text, scale)
+    rows = torch.as_tensor(run.validation_rows.copy(), device=clean.device)
+    validation = (clean[rows], torch.as_tensor(run.validation_labels.copy(), device=clean.device))
+    trainer = _Trainer(run, settings, learnt, fixed, scalars, validation)
+    if settings.train:
+        trainer.train(views, on_epoch)
+    arrays, epoch, share = trainer.best
+    arrays = fixed | arrays
+    if "alpha" in scalars and settings.select == "source-val":
+        scalars["alpha"], scalars["beta"], share = search_alpha_beta(
+            *validation,
+            keys=arrays["keys"],
+            values=arrays["values"],
+            prototypes=arrays["prototypes"],
+            scale=scale,
+            alpha=settings.alpha,
+            beta=settings.beta,
+        )
+    kept = {name: array.detach().cpu().numpy().astype(np.float32) for name, array in arrays.items()}
+    return Trained(run, Head(settings.kind, kept, scalars), epoch, share, trainer.diverged, trainer.history)
+
+
+def _start(
+    run: Run, settings: BaselineSettings, views: Tensor, text: Tensor, scale: float
+) -> tuple[Arrays, Arrays, dict[str, float]]:
+    """What is learnt, what stays, and the scalars of the kind's formula."""
+    prototypes = normalise(text)
+    if settings.kind == "linear-probe":
+        return linear_probe_start(text), {}, {"scale": scale}
+    if settings.kind == "clip-adapter":
+        start = clip_adapter_start(text, run.seed, settings.reduction)
+        return start, {"prototypes": prototypes}, {"scale": scale, "ratio_image": settings.ratio_image}
+    rows = torch.as_tensor(run.train_rows.copy(), device=views.device)
+    labels = torch.as_tensor(run.train_labels.copy(), device=views.device)
+    keys, values = build_cache(views[rows], labels, len(text))
+    scalars = {"scale": scale, "alpha": settings.alpha, "beta": settings.beta}
+    return {"keys": keys}, {"values": values, "prototypes": prototypes}, scalars
+
+
+class _Trainer:
+    """The state of one run."""
+
+    def __init__(
+        self, run: Run, settings: BaselineSettings, learnt: Arrays, fixed: Arrays, scalars: dict[str, float],
+        validation: tuple[Tensor, Tensor],
+    ) -> None:  # fmt: skip
+        self.run, self.settings, self.fixed, self.scalars = run, settings, fixed, scalars
+        self.validation = validation
+        self.learnt = {name: array.clone().requires_grad_() for name, array in learnt.items()}
+        self.velocities = {name: torch.zeros_like(array) for name, array in learnt.items()}
+        self.squares = {name: torch.zeros_like(array) for name, array in learnt.items()}
+        self.steps = 0
+        self.best: tuple[Arrays, int, float] = (learnt, -1, self._accuracy())
+        self.history: list[dict[str, float]] = []
+        self.diverged = False
+
+    def train(self, views: Tensor, on_epoch: Callable[[], None]) -> None:
+        """All epochs, or until a loss or a weight is not finite."""
+        settings, run = self.settings, self.run
+        generator = np.random.default_rng(run.seed)
+        train_rows = torch.as_tensor(run.train_rows.copy(), device=views.device)
+        train_labels = torch.as_tensor(run.train_labels.copy(), device=views.device)
+        for epoch in range(settings.epochs):
+            if not self.diverged:
+                rate = learning_rate(epoch, settings.epochs, settings.lr, settings.warmup_lr)
+                order = torch.from_numpy(batch_order(generator, len(train_rows), settings.batch_size))
+                losses = []
+                for index in order.to(views.device):
+                    features = views[train_rows[index], epoch % views.shape[1]]  # (B, D)
+                    losses.append(self._step(features, train_labels[index], rate))
+                self._record(epoch, rate, torch.stack(losses).double().mean().item())
+            on_epoch()
+
+    def _step(self, features: Tensor, labels: Tensor, rate: float) -> Tensor:
+        settings = self.settings
+        loss = cross_entropy(self._logits(features), labels)
+        names = list(self.learnt)
+        gradients = torch.autograd.grad(loss, list(self.learnt.values()))
+        self.steps += 1
+        with torch.no_grad():
+            for name, gradient in zip(names, gradients, strict=True):
+                weight, velocity = self.learnt[name], self.velocities[name]
+                if settings.optimizer == "sgd":
+                    sgd(
+                        weight, velocity, gradient,
+                        lr=rate, momentum=settings.momentum, weight_decay=settings.weight_decay,
+                    )  # fmt: skip
+                else:
+                    adamw(
+                        weight, velocity, self.squares[name], gradient,
+                        step=self.steps, lr=rate, weight_decay=settings.weight_decay,
+                    )  # fmt: skip
+        return loss.detach()
+
+    def _logits(self, features: Tensor) -> Tensor:
+        return head_logits(features, self.settings.kind, self.fixed | self.learnt, self.scalars)
+
+    def _accuracy(self) -> float:
+        features, labels = self.validation
+        if not len(labels):
+            return float("nan")
+        with torch.no_grad():
+            return (self._logits(features).argmax(-1) == labels).double().mean().item()
+
+    def _record(self, epoch: int, rate: float, loss: float) -> None:
+        finite = all(torch.isfinite(array).all() for array in self.learnt.values())
+        if not (finite and np.isfinite(loss)):
+            self.diverged = True
+            return
+        share = self._accuracy()
+        self.history.append(
+            {"epoch": epoch, "lr": rate, "loss": loss, "cross_entropy": loss, "validation_accuracy": share}
+        )
+        _, kept, best = self.best  # the untrained start is no candidate
+        if self.settings.select == "last" or kept < 0 or share > best:
+            self.best = ({name: array.detach().clone() for name, array in self.learnt.items()}, epoch, share)

@@ -1,0 +1,75 @@
+"""All runs of all kinds: adapters in the batched loop, baselines beside it, each ending in a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.baselines.adapters import adapters_head, zero_shot_head
+from pipeline.training import loop
+from pipeline.training.checks import check_features, check_runs
+from pipeline.training.heads import Trained, check_baselines, fit_baseline, to_device
+from pipeline.training.runs import Fit, Run
+from pipeline.training.settings import BaselineSettings
+
+__all__ = ["Trained", "fit_methods"]
+
+
+def fit_methods(
+    runs: Sequence[Run],
+    *,
+    views: NDArray[np.float32],
+    clean: NDArray[np.float32],
+    text: NDArray[np.float32],
+    logit_scale: float,
+    device: str,
+    dtype: Literal["float32", "float64"] = "float32",
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> list[Trained]:
+    """Train runs of any kind; arguments, errors and independence of runs as in `loop.fit`.
+
+    Baselines are trained one after another: their parameters are so few that a step costs about as much as starting it.
+
+    Returns:
+        One result per run, in the order given.
+    """
+    check_features(views, clean, text)
+    check_runs(runs, len(views), len(clean), len(text))
+    baselines = [run for run in runs if isinstance(run.settings, BaselineSettings)]
+    check_baselines(baselines)
+    adapters = [run for run in runs if not isinstance(run.settings, BaselineSettings)]
+    total = sum(run.settings.epochs for run in runs if run.settings.train)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if on_epoch is not None:
+            on_epoch(done, total)
+
+    data: dict[str, Any] = {"views": views, "clean": clean, "text": text, "logit_scale": logit_scale}
+    fits = loop.fit(adapters, **data, device=device, dtype=dtype, on_epoch=lambda now, _: advance(now - done))
+    found = {id(fit.run): _with_head(fit, text, logit_scale) for fit in fits}
+    views_on, clean_on, text_on = (to_device(array, device, dtype) for array in (views, clean, text))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # such small products gain nothing from being split, and round the same on any machine
+    try:
+        for run in baselines:
+            found[id(run)] = fit_baseline(run, views_on, clean_on, text_on, logit_scale, lambda: advance(1))
+    finally:
+        torch.set_num_threads(threads)
+    return [found[id(run)] for run in runs]
+
+
+def _with_head(fit: Fit, text: NDArray[np.float32], scale: float) -> Trained:
+    settings = fit.run.settings
+    if not settings.train:
+        head = zero_shot_head(text, scale=scale)
+    else:
+        ratios = {"ratio_image": settings.ratio_image, "ratio_text": settings.ratio_text}
+        head = adapters_head(fit.weight_image, fit.weight_text, text, **ratios, scale=scale)
+    return Trained(fit.run, head, fit.epoch, fit.validation_accuracy, fit.diverged, fit.history)
