@@ -32,7 +32,7 @@ class Record:
     datasets: Sequence[tuple[str, str, str]] = ()
     series: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    within: Callable[[str], None] | None = None
+    within: Callable[[str], object] | None = None
 
 
 def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Record]], Callable[[], None]]:

@@ -33,6 +33,14 @@ def run(
 
 
 @app.command()
+def sweep() -> None:
+    """Try the grid of params.yaml (sweep) on every held-out domain and seed; source validation chooses."""
+    from pipeline.cli.sweep import run_sweep
+
+    run_sweep()
+
+
+@app.command()
 def promote(
     version: Version = None,
     force: Annotated[bool, typer.Option(help="Promote whatever the gate says; needs --reason.")] = False,

@@ -38,7 +38,7 @@ def run_pipeline(targets: Sequence[str]) -> None:
     check_inputs(params)
     console = make_console()
     start = time.monotonic()
-    results = _flow(targets, console)
+    results = run_flow(targets, console)
     print_stages(results, time.monotonic() - start, console)
     if METRICS.is_file():
         from pipeline.evaluation.console import print_metrics
@@ -51,7 +51,8 @@ def run_pipeline(targets: Sequence[str]) -> None:
     _print_commands(console)
 
 
-def _flow(targets: Sequence[str], console: Console) -> list[StageResult]:
+def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
+    """Bring the targets and what they need up to date; all stages of the root graph without targets."""
     root = Path.cwd()
     telemetry.disable()
     guard()

@@ -1,0 +1,54 @@
+"""Stage `sweep`: a grid of settings, all held-out domains and seeds in one batched pass; source validation chooses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline.device import resolve_device
+from pipeline.features import read_features
+from pipeline.hashing import lineage
+from pipeline.params import Params
+from pipeline.tables import SPLITS, read_table, write_json, write_table, write_text
+from stages import _paths as paths
+from stages._run import Record, stage
+
+FOLDER = paths.ARTIFACTS / "sweep"
+
+
+@stage("sweep", sections=("compute", "data", "finetune", "sweep"))
+def main(params: Params) -> Record:
+    from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics, sweep_report
+    from pipeline.progress import Progress
+    from pipeline.tracking import record_children
+    from pipeline.training.assemble import collect
+    from pipeline.training.sweep import SWEEP, count_epochs, grid, sweep
+
+    features, splits = read_features(paths.FEATURES), read_table(paths.SPLITS, SPLITS)
+    points, base = grid(params.sweep.axes), params.finetune.settings(params.sweep.method)
+    with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
+        found = sweep(
+            points, base, splits, features, device=resolve_device(params.compute.device),
+            on_epoch=lambda done, _: progress.advance(done - progress.done),
+        )  # fmt: skip
+    table = held_out(found.validation(), features, collect(found.trained), splits)
+    metrics = sweep_metrics(table, found.chosen)
+    inputs = lineage({"splits": paths.SPLITS, "features": paths.FEATURES})
+    write_table(table, FOLDER / "sweep.parquet", SWEEP)
+    write_text(
+        sweep_report(table, found.chosen, title=Path(params.data.root).name, lineage=inputs), FOLDER / "report.html"
+    )
+    write_json(metrics, FOLDER / "sweep.json")
+    means = means_by_configuration(table)[list(MEASURES)]
+    measured = dict(zip(means.index, means.to_dict("records"), strict=True))
+    return Record(
+        metrics={name: value for name, value in metrics.items() if isinstance(value, int | float)},
+        artifacts=[FOLDER / "sweep.json", FOLDER / "report.html"],
+        datasets=[(name, digest, f"artifacts/{name}") for name, digest in inputs.items()],
+        tags={"chosen": json.dumps(points[found.chosen])},
+        within=lambda run: record_children(run, [(name, points[name], measured[name]) for name in points]),
+    )
+
+
+if __name__ == "__main__":
+    main()

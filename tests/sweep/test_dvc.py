@@ -1,0 +1,53 @@
+"""`croft sweep` and DVC experiments in a clone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from clone import SHRUNK, Clone, copy_project
+
+from pipeline import tracking
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc")]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    folder = tmp_path_factory.mktemp("sweep")
+    clone = Clone(folder / "clone", folder / "mlflow.db")
+    clone.folder.mkdir()
+    copy_project(clone.folder)
+    methods = {"zero-shot": {"train": False}, "croft": {}}
+    clone.set(**SHRUNK, sweep={"axes": {"lambda_1": [1.0, 15.0], "lambda_2": [0.0, 1.0]}})
+    clone.set(finetune={"methods": methods})
+    for command in (
+        ["git", "add", "-A"],
+        ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", "commit", "-qm", "s"],
+    ):
+        clone.run(*command)
+    return clone
+
+
+def test_a_sweep_runs_what_it_needs_and_its_configurations_are_nested_runs(clone: Clone, monkeypatch) -> None:
+    out = clone.run("croft", "sweep").stdout
+    assert "Best by source validation" in out
+    assert clone.json("artifacts/sweep/sweep.json")["configurations"] == 4
+    assert Path(clone.folder / "artifacts/sweep/report.html").stat().st_size > 1000
+    assert not (clone.folder / "artifacts/fits").exists()
+    monkeypatch.setenv(tracking.URI_VARIABLE, clone.env[tracking.URI_VARIABLE])
+    client = tracking.connect(clone.folder)
+    run = clone.json("artifacts/runs/sweep.json")
+    children = client.search_runs([run["experiment_id"]], f"tags.`mlflow.parentRunId` = '{run['run_id']}'")
+    assert len(children) == 4
+
+
+def test_an_override_of_an_experiment_reaches_the_fits(clone: Clone) -> None:
+    import json
+
+    import pandas as pd
+
+    clone.run("dvc", "exp", "run", "-S", "finetune.lambda_1=3.5", "dvc.yaml:finetune")
+    table = pd.read_parquet(clone.folder / "artifacts/fits/fits.parquet")
+    own = table.loc[table["method"] == "croft", "settings"].map(json.loads)
+    assert {settings["lambda_1"] for settings in own} == {3.5}

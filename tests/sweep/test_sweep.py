@@ -1,0 +1,179 @@
+"""The grid, the choice, and that no test image plays any part in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import DataError, ParamsError
+from pipeline.evaluation.sweep import held_out, means_by_configuration, sweep_metrics, sweep_report
+from pipeline.features import Features
+from pipeline.tables import DEPLOY, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
+from pipeline.training.assemble import collect
+from pipeline.training.sweep import SWEEP, choose, count_epochs, grid, sweep
+
+WIDTH, CLASSES, DOMAINS = 12, 3, ("ink", "oil")
+BASE: dict[str, Any] = {"generator": False, "lambda_1": 0.0, "lambda_2": 0.0, "epochs": 3, "batch_size": 8, "lr": 0.05}
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Features, pd.DataFrame]:
+    """2 domains x (3 known + 1 unknown class) x 12 images; half trains, a quarter validates."""
+    source = np.random.default_rng(7)
+    centres = source.normal(size=(CLASSES + 1, WIDTH))
+    places = [(d, c, i) for d in DOMAINS for c in range(CLASSES + 1) for i in range(12)]
+    paths = [f"{d}/{c}/{i}.png" for d, c, i in places]
+    clean = np.stack([centres[c] + 1.5 * source.normal(size=WIDTH) for _, c, _ in places]).astype(np.float32)
+    features = Features(
+        index=pd.DataFrame({"path": paths, "view_row": range(len(paths))}),
+        clean=clean,
+        views=clean[:, None].copy(),
+        text=(centres[:CLASSES] + source.normal(size=(CLASSES, WIDTH))).astype(np.float32),
+        meta={"classes": ["a", "b", "c"], "logit_scale": 20.0},
+    )
+    rows = []
+    for target in (*DOMAINS, DEPLOY):
+        for (domain, label, image), path in zip(places, paths, strict=True):
+            role = TRAIN if image < 8 else VALIDATION
+            if domain == target:
+                role = TEST_SHIFTED if label < CLASSES else TEST_UNKNOWN
+            if label < CLASSES or domain == target:
+                rows.append((target, 1, path, role, label if label < CLASSES else -1))
+    return features, pd.DataFrame(rows, columns=list(SPLITS.columns)).astype(dict(SPLITS.columns))
+
+
+POINTS = grid({"lr": [0.01, 0.2], "ratio_image": [0.2, 0.5, 0.8]})
+
+
+def test_grid_is_every_combination_in_order() -> None:
+    assert list(POINTS.values())[:4] == [
+        {"lr": 0.01, "ratio_image": 0.2},
+        {"lr": 0.01, "ratio_image": 0.5},
+        {"lr": 0.01, "ratio_image": 0.8},
+        {"lr": 0.2, "ratio_image": 0.2},
+    ]
+    assert len(POINTS) == 6
+    assert next(iter(POINTS)) == "1 lr=0.01 ratio_image=0.2"
+
+
+@pytest.mark.parametrize("axes", [{}, {"lr": []}, {"lr": [0.1, 0.1]}])
+def test_empty_and_repeated_axes_are_refused(axes: dict[str, list[float]]) -> None:
+    with pytest.raises(ParamsError, match=r"sweep\.axes"):
+        grid(axes)
+
+
+def table_of(accuracies: dict[str, list[float]], diverged: tuple[str, ...] = ()) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"configuration": name, "diverged": name in diverged and not i, "validation_accuracy": value}
+        for name, values in accuracies.items()
+        for i, value in enumerate(values)
+    )
+
+
+def test_the_best_mean_is_chosen_and_the_first_of_equals() -> None:
+    assert choose(table_of({"b": [0.5, 0.7], "a": [0.9, 0.4], "c": [0.6, 0.7]})) == "a"  # 0.6, 0.65, 0.65
+    # 0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 differ in the last bit; they are equals all the same.
+    assert choose(table_of({"x": [0.3, 0.2, 0.1], "y": [0.1, 0.2, 0.3]})) == "x"
+    assert choose(table_of({"y": [0.1, 0.2, 0.3], "x": [0.3, 0.2, 0.1]})) == "y"
+
+
+def test_a_configuration_that_diverged_once_is_not_chosen() -> None:
+    assert choose(table_of({"a": [0.9, 0.9], "b": [0.2, 0.3]}, diverged=("a",))) == "b"
+    with pytest.raises(DataError, match="all 1 configurations diverged"):
+        choose(table_of({"a": [0.9]}, diverged=("a",)))
+
+
+def test_every_point_trains_for_every_held_out_domain_and_never_for_the_deploy_fit(world) -> None:
+    features, splits = world
+    found = sweep(POINTS, BASE, splits, features, device="cpu")
+    table = found.validation()
+    assert len(table) == 6 * 2
+    assert set(table["target"]) == set(DOMAINS)
+    assert list(table["configuration"].unique()) == list(POINTS)
+    assert all(fit.run.settings.lr == POINTS[fit.run.method]["lr"] for fit in found.trained)
+    means = table.groupby("configuration", sort=False)["validation_accuracy"].mean()
+    assert means[found.chosen] == pytest.approx(means.max())
+    assert count_epochs(POINTS, BASE, splits) == 6 * 2 * 3
+
+
+def test_test_images_change_neither_what_is_trained_nor_what_is_chosen(world) -> None:
+    features, splits = world
+    before = sweep(POINTS, BASE, splits, features, device="cpu")
+    testing = splits["role"].isin([TEST_SHIFTED, TEST_UNKNOWN])
+    # Every label of a test row is wrong, and half of the rows are gone.
+    other = splits.assign(label=splits["label"].where(~testing, (splits["label"] + 2) % CLASSES))
+    other = other[~testing | (other.index % 2 == 0)]
+    after = sweep(POINTS, BASE, other, features, device="cpu")
+    assert after.chosen == before.chosen
+    assert after.validation().equals(before.validation())
+    for one, two in zip(before.trained, after.trained, strict=True):
+        assert np.array_equal(one.head.arrays["image_weight"], two.head.arrays["image_weight"])
+    # The reported numbers do see them.
+    measured = [
+        held_out(found.validation(), features, collect(found.trained), rows)
+        for found, rows in ((before, splits), (after, other))
+    ]
+    assert not measured[0]["accuracy"].equals(measured[1]["accuracy"])
+
+
+def test_a_split_without_validation_images_is_refused_before_training(world) -> None:
+    features, splits = world
+    with pytest.raises(DataError, match=r"no validation images.*split\.validation"):
+        sweep(POINTS, {**BASE, "select": "last"}, splits[splits["role"] != VALIDATION], features, device="cpu")
+    with pytest.raises(DataError, match="no domain is held out"):
+        sweep(POINTS, BASE, splits[splits["target"] == DEPLOY], features, device="cpu")
+
+
+def test_table_metrics_and_page(world) -> None:
+    features, splits = world
+    found = sweep(POINTS, BASE, splits, features, device="cpu")
+    table = held_out(found.validation(), features, collect(found.trained), splits)
+    assert set(table.columns) == set(SWEEP.columns)
+    metrics = sweep_metrics(table, found.chosen)
+    assert metrics["chosen"] == POINTS[found.chosen]
+    assert metrics["runs"] == 12
+    own = table[table["configuration"] == found.chosen]
+    assert metrics["accuracy"] == pytest.approx(own["accuracy"].mean())
+    assert metrics["regret"] == pytest.approx(means_by_configuration(table)["accuracy"].max() - own["accuracy"].mean())
+    page = sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
+    assert page.count("<svg") == 3
+    assert "&lt;digits&gt;" in page
+    assert page == sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
+
+
+def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
+    features, splits = world
+    name = next(iter(POINTS))
+    found = sweep({name: POINTS[name]}, BASE, splits, features, device="cpu")
+    table = held_out(found.validation(), features, collect(found.trained), splits)
+    from sklearn.metrics import roc_auc_score
+
+    for fit in found.trained:
+        rows = splits[(splits["target"] == fit.run.target) & splits["role"].isin([TEST_SHIFTED, TEST_UNKNOWN])]
+        images = features.clean[features.clean_rows(rows["path"])].astype(np.float64)
+        ratio, weight = fit.run.settings.ratio_image, fit.head.arrays["image_weight"]
+        adapted = ratio * images @ weight.T + (1 - ratio) * images
+        values = 20 * (adapted / np.linalg.norm(adapted, axis=1, keepdims=True)) @ fit.head.arrays["prototypes"].T
+        known = (rows["label"] >= 0).to_numpy()
+        row = table[table["target"] == fit.run.target].iloc[0]
+        assert row["accuracy"] == pytest.approx((values.argmax(1) == rows["label"])[known].mean())
+        energies = -np.log(np.exp(values).sum(1))
+        assert row["auroc"] == pytest.approx(roc_auc_score(~known, energies), abs=1e-3)
+
+
+def test_diverged_runs_have_no_held_out_numbers(world) -> None:
+    features, splits = world
+    found = sweep(POINTS, BASE, splits, features, device="cpu")
+    lost = next(name for name in POINTS if name != found.chosen)
+    trained = [replace(fit, diverged=fit.run.method == lost) for fit in found.trained]
+    table = held_out(replace(found, trained=trained).validation(), features, collect(trained), splits)
+    assert table.loc[table["configuration"] == lost, "accuracy"].isna().all()
+    assert math.isnan(means_by_configuration(table).loc[lost, "validation_accuracy"])
+    assert sweep_metrics(table, found.chosen)["diverged"] == 2
+    assert json.loads(table["point"].iloc[0]) == next(iter(POINTS.values()))
