@@ -1,5 +1,6 @@
-# make run | test | lint | clean. Needs git, make and a Python 3.11 or 3.12; everything else is installed into .venv.
+# make run | test | lint | bench | clean. Needs git, make and a Python 3.11 or 3.12; everything else is installed into .venv.
 PYTHON ?= python3
+PARTS ?=
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: run setup test test-all lint format clean lock
+.PHONY: run setup test test-all lint format bench clean lock
 
 run: setup  ## set up what is missing, then run every stage that is out of date
 	@croft run
@@ -40,6 +41,9 @@ lint: setup
 format: setup
 	ruff format .
 	ruff check --fix .
+
+bench: setup  ## measure what caching, batching and the closed-form penalty save; results in benchmarks/results
+	python -m benchmarks $(PARTS)
 
 lock:  ## resolve requirements.lock anew from pyproject.toml
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)

@@ -31,6 +31,7 @@ def adapter_terms(
     penalty: Mapping[str, Any],
     covariate_weight: str = "lambda_1",
     covariate_rows: str = "generator",
+    blended: tuple[Tensor, Tensor] | None = None,
 ) -> Terms:
     """Terms of L = CE(s z_I z_Tᵀ, y) + λ1 L_c + λ2 (L_e(z_I) + L_e(z^c)), with
     L_c = CE(s z^c z_Tᵀ, y) - mean_ij [y_i = y_j] ⟨z^c_i, z_I,j⟩ (paper, objective of CRoFT).
@@ -47,6 +48,7 @@ def adapter_terms(
         penalised: False leaves L_e out (where λ2 is 0).
         penalty: arguments of `energy_gradient_penalty`, `scale` included.
         covariate_weight, covariate_rows: see `options.PaperOptions`.
+        blended: what `adapted_image` and `adapted_text` were before they were normalised; saves their products.
     Returns:
         (R,) each: loss, cross_entropy and, where present, covariate (L_c as weighted in the loss) and penalty.
     """
@@ -63,9 +65,9 @@ def adapter_terms(
         loss = loss + terms["covariate"]
     if penalised:
         fixed = (text, weights.image, weights.text, ratio_image, ratio_text)
-        value = energy_gradient_penalty(features, *fixed, **penalty)
+        value = energy_gradient_penalty(features, *fixed, blended=blended, **penalty)
         if shifted is not None and covariate_rows == "generator":
-            value = value + energy_gradient_penalty(features, *fixed, generator=generator, **penalty)
+            value = value + energy_gradient_penalty(features, *fixed, generator=generator, blended=blended, **penalty)
         elif shifted is not None:
             value = value + energy_gradient_penalty(shifted, *fixed, **penalty)
         terms["penalty"] = value

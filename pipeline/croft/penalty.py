@@ -30,6 +30,7 @@ def energy_gradient_penalty(
     entries: str = "sum",
     weights: str = "separate",
     form: str = "closed",
+    blended: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Squared norm of the energy's gradient with respect to the adapter weights (paper, L_e).
 
@@ -41,6 +42,8 @@ def energy_gradient_penalty(
         generator: (R, D, D) or None; with it the energy is that of z^c = n(z G + z), G taken as constant.
         scale: κ > 0, multiplies the cosines.
         energy, gradient, batch, entries, weights, form: see `options.Penalty`.
+        blended: `adapters.blend` of images (R, N, D) and of text (R, C, D), where the caller has them already: one
+            product with each weight, forward and backward, then serves all terms of a loss. The reference ignores it.
     Returns:
         (R,), >= 0; 0-d without a run axis. Differentiable in weights, images and generator.
     """
@@ -52,8 +55,9 @@ def energy_gradient_penalty(
     if weight_image.ndim == 3:  # one shape for all that follows
         images = images.expand(weight_image.shape[0], -1, -1)
         text = text.expand(weight_image.shape[0], -1, -1)
-    before_image = blend(images, weight_image, ratio_image)  # (R, N, D)
-    before_text = blend(text, weight_text, ratio_text)  # (R, C, D)
+    if blended is None:
+        blended = blend(images, weight_image, ratio_image), blend(text, weight_text, ratio_text)
+    before_image, before_text = blended  # (R, N, D), (R, C, D)
     adapted = normalise(before_image)
     u, v = adapted, normalise(before_text)
     shifted = None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.croft.adapters import Gradients, Weights, adapt
+from pipeline.croft.adapters import Gradients, Weights, adapt, blend, normalise
 from pipeline.croft.generator import generator_loss
 from pipeline.croft.objective import Terms, adapter_terms
 from pipeline.croft.released import released_terms
@@ -45,8 +45,8 @@ def paper_step(
         Detached terms (R,) of the mini-batch, with `generator_loss` of the last generator step where there is one.
     """
     image_weight, text_weight = _leaf(weights.image), _leaf(weights.text)
-    image = adapt(features, image_weight, ratio_image)
-    words = adapt(text, text_weight, ratio_text)
+    blended = blend(features, image_weight, ratio_image), blend(text, text_weight, ratio_text)
+    image, words = (normalise(rows) for rows in blended)
     terms: Terms = {}
     if weights.generator is not None:
         fixed_image, fixed_words = image.detach(), words.detach()
@@ -60,6 +60,7 @@ def paper_step(
         features, text, image, words, Weights(image_weight, text_weight, weights.generator), labels,
         ratio_image=ratio_image, ratio_text=ratio_text, lambda_1=lambda_1, lambda_2=lambda_2, scale=scale,
         penalised=penalised, penalty=penalty, covariate_weight=covariate_weight, covariate_rows=covariate_rows,
+        blended=blended,
     )  # fmt: skip
     gradients = torch.autograd.grad(terms["loss"].sum(), [image_weight, text_weight])
     update(Gradients(gradients[0], gradients[1], None))

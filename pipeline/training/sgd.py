@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pipeline.croft.adapters import per_run
@@ -18,12 +19,15 @@ def sgd(
 ) -> None:
     """One step in place: v <- momentum v + gradient + weight_decay w; w <- w - lr v (torch.optim.SGD, no dampening).
 
-    In place, because at D = 512 fresh copies of weight and velocity cost as much as the matrix products.
+    In place and without a temporary of their size: fresh D x D blocks cost as much as the matrix products.
 
     Args:
         weight, velocity: (R, D, D) or (D, D), changed; the velocity starts as zeros.
         gradient: the same shape, left as it is.
         lr, momentum, weight_decay: (R,) or numbers, >= 0.
     """
-    velocity.mul_(per_run(momentum)).add_(gradient).add_(per_run(weight_decay) * weight)
-    weight.sub_(per_run(lr) * velocity)
+    decay, rate = (
+        torch.as_tensor(per_run(value), dtype=weight.dtype, device=weight.device) for value in (weight_decay, lr)
+    )
+    velocity.mul_(per_run(momentum)).add_(gradient).addcmul_(decay, weight)
+    weight.addcmul_(rate, velocity, value=-1)

@@ -1,0 +1,212 @@
+"""All methods on features of real images, leaving one domain out, with other data sets as open set.
+
+    CROFT_REAL_DATA=FOLDER python -m benchmarks.real_features
+
+FOLDER holds `pacs_features.npz`: features of PACS with labels and domains, text features of its classes, and features
+of DTD and Caltech-101. The protocol, the training and the metrics are the pipeline's own. Each method's settings are
+chosen for each held-out domain by source validation, from the small grids below; the held-out domain and the open sets
+are looked at once, at the end. What it found is in docs/real-data.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.protocols import make_splits
+from pipeline.detection.metrics import auroc, fpr95_id_positive, fpr95_ood_positive
+from pipeline.errors import DataError
+from pipeline.evaluation.predict import predict
+from pipeline.features import Features
+from pipeline.params import load_params
+from pipeline.progress import Progress
+from pipeline.tables import DEPLOY, TEST_SHIFTED, TRAIN, VALIDATION
+from pipeline.training.assemble import plan_runs
+from pipeline.training.methods import fit_methods
+from pipeline.training.settings import Settings, settings
+
+LOGIT_SCALE = 100.0  # CLIP's
+SHOTS, VALIDATION_IMAGES, SEEDS = 16, 8, (1, 2, 3)
+OPEN_SETS = ("dtd", "caltech101")
+# Classes of Caltech-101 that show what a class of PACS shows.
+OVERLAPS = {"dalmatian", "snoopy", "elephant", "electric_guitar", "mandolin", "Faces", "Faces_easy"}
+GRIDS: dict[str, dict[str, list[Any]]] = {  # by what a method trains; the rest is as in params.yaml
+    "plain": {"lr": [0.002, 0.02]},
+    "generator": {"lr": [0.002, 0.02], "lambda_1": [1.0, 15.0]},
+    "tip-adapter-f": {"lr": [0.0001, 0.001]},
+}
+
+
+def load(folder: Path) -> tuple[Features, pd.DataFrame, dict[str, np.ndarray]]:
+    """Features of PACS in the pipeline's form, a manifest of them, and (M, D) open-set features by name.
+
+    Raises:
+        DataError: the file is not there.
+    """
+    file = folder / "pacs_features.npz"
+    if not file.is_file():
+        raise DataError(f"{file}: is not there; set CROFT_REAL_DATA to the folder that holds it")
+    with np.load(file, allow_pickle=False) as arrays:
+        names = [str(name) for name in arrays["classnames"]]
+        images, text = (arrays[key].astype(np.float32) for key in ("image_features", "text_features"))
+        labels, domains = arrays["labels"], arrays["domains"]
+        unknown = {key: arrays[f"{key}_features"].astype(np.float32) for key in OPEN_SETS}
+        kept = ~np.isin(arrays["caltech101_classes"], list(OVERLAPS))
+    unknown["caltech101"] = unknown["caltech101"][kept]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    paths = [
+        f"{domain}/{names[label]}/{row:05d}" for row, (domain, label) in enumerate(zip(domains, labels, strict=True))
+    ]
+    manifest = pd.DataFrame(
+        {
+            "path": paths,
+            "domain": [str(domain) for domain in domains],
+            "class": [names[label] for label in labels],
+            # In place of the image's own hash: it only decides the order in which a split takes images.
+            "sha256": [hashlib.sha256(path.encode()).hexdigest() for path in paths],
+        }
+    )
+    features = Features(
+        index=pd.DataFrame({"path": paths, "view_row": range(len(paths))}),
+        clean=images,
+        views=images[:, None],  # no image, hence no augmented view: every epoch sees the one clean feature
+        text=text[order],
+        meta={"classes": [names[position] for position in order], "logit_scale": LOGIT_SCALE},
+    )
+    return features, manifest, unknown
+
+
+def candidates(base: Mapping[str, Settings], overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Settings]]:
+    """For each method, the settings to choose from."""
+    found = {}
+    for name, start in base.items():
+        values = dict(overrides[name])
+        if not start.train:
+            found[name] = [start]
+            continue
+        kind = values.get("kind", "adapters")
+        adapters_with_generator = kind == "adapters" and start.generator
+        grid = GRIDS.get(kind) or GRIDS["generator" if adapters_with_generator else "plain"]
+        points = [dict(zip(grid, choice, strict=True)) for choice in itertools.product(*grid.values())]
+        found[name] = [settings({**values, **point}) for point in points]
+    return found
+
+
+def measure(
+    folder: Path,
+    methods: Sequence[str] = (),
+    *,
+    seeds: Sequence[int] = SEEDS,
+    targets: Sequence[str] = (),
+    epochs: int | None = None,
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """One row per method, held-out domain and seed: validation and test accuracy, and detection of each open set.
+
+    Args:
+        folder: see `load`; methods: of params.yaml, all by default; targets: domains to hold out, all by default.
+        epochs: instead of those of params.yaml.
+    """
+    finetune = load_params().finetune
+    values = {name: finetune.settings(name) for name in methods or finetune.methods}
+    if epochs is not None:
+        values = {name: {**own, **({"epochs": epochs} if "epochs" in own else {})} for name, own in values.items()}
+    choices = candidates({name: settings(own) for name, own in values.items()}, values)
+    features, manifest, unknown = load(folder)
+    splits = make_splits(
+        manifest, known=features.meta["classes"], targets=targets, seeds=seeds, shots=SHOTS,
+        shots_per="class_and_domain", validation=VALIDATION_IMAGES,
+    )  # fmt: skip
+    splits = splits[splits["target"] != DEPLOY]
+    seen = splits[splits["role"].isin([TRAIN, VALIDATION])]
+    named = {f"{name} {position}": one for name, many in choices.items() for position, one in enumerate(many)}
+    runs = plan_runs(seen, features, named)
+    with Progress("real features", sum(run.settings.epochs for run in runs if run.settings.train), "epochs") as bar:
+        fits = fit_methods(
+            runs, views=features.views, clean=features.clean, text=features.text, logit_scale=LOGIT_SCALE,
+            device=device, on_epoch=lambda done, _: bar.advance(done - bar.done),
+        )  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "method": [fit.run.method.rsplit(" ", 1)[0] for fit in fits],
+            "candidate": [int(fit.run.method.rsplit(" ", 1)[1]) for fit in fits],
+            "target": [fit.run.target for fit in fits],
+            "seed": [fit.run.seed for fit in fits],
+            "validation": [np.nan if fit.diverged else fit.validation_accuracy for fit in fits],
+        }
+    )
+    chosen = _choose(table)
+    tests = splits[splits["role"] == TEST_SHIFTED]
+    rows = []
+    for number in chosen.index:
+        own = table.loc[number]
+        test = tests[(tests["target"] == own["target"]) & (tests["seed"] == own["seed"])]
+        head = fits[number].head
+        predicted, _, known = predict(features.clean, features.clean_rows(test["path"]), head)
+        row = own.to_dict() | {"accuracy": float((predicted == test["label"].to_numpy()).mean())}
+        for name, images in unknown.items():
+            _, _, scores = predict(images, np.arange(len(images)), head)
+            row |= {
+                f"{name} auroc": auroc(known, scores),
+                f"{name} fpr95_id_positive": fpr95_id_positive(known, scores),
+                f"{name} fpr95_ood_positive": fpr95_ood_positive(known, scores),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _choose(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each method's and held-out domain's candidate of best mean validation accuracy over seeds."""
+    mean = table.groupby(["method", "target", "candidate"])["validation"].mean().fillna(-1.0)
+    best = mean.groupby(["method", "target"]).idxmax()
+    wanted = set(best)
+    keys = zip(table["method"], table["target"], table["candidate"], strict=True)
+    return table[[key in wanted for key in keys]]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Accuracy by held-out domain, then means over domains with the spread of the seeds."""
+    order = list(dict.fromkeys(table["method"]))
+    domains = sorted(table["target"].unique())
+    numbers = [name for name in table.columns if name not in ("method", "target", "seed", "candidate")]
+    by_domain = table.pivot_table(index="method", columns="target", values="accuracy").loc[order, domains]
+    by_seed = table.groupby(["method", "seed"])[numbers].mean().groupby("method")
+    mean, spread = by_seed.mean().loc[order], by_seed.std(ddof=0).loc[order]
+    lines = ["Accuracy on the held-out domain, mean of the seeds:", ""]
+    lines += [f"| method | {' | '.join(domains)} |", f"|---|{'---|' * len(domains)}"]
+    lines += [f"| {name} | " + " | ".join(f"{v:.3f}" for v in by_domain.loc[name]) + " |" for name in order]
+    lines += ["", "Mean of the held-out domains, ± standard deviation over seeds:", ""]
+    lines += [f"| method | {' | '.join(numbers)} |", f"|---|{'---|' * len(numbers)}"]
+    for name in order:
+        cells = [f"{mean.loc[name, key]:.3f} ± {spread.loc[name, key]:.3f}" for key in numbers]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    from pipeline.device import resolve_device
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, help="instead of those of params.yaml")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--csv", type=Path, help="also write every row here")
+    arguments = parser.parse_args()
+    folder = os.environ.get("CROFT_REAL_DATA")
+    if not folder:
+        parser.error("set CROFT_REAL_DATA to the folder that holds pacs_features.npz")
+    table = measure(Path(folder), epochs=arguments.epochs, device=resolve_device(arguments.device))
+    if arguments.csv:
+        table.to_csv(arguments.csv, index=False)
+    print(markdown(table))
+
+
+if __name__ == "__main__":
+    main()
