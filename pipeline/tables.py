@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DEPLOY = "*"
 """The target of the fit that is deployed: no domain is held out; ingest refuses a domain of this name."""
 
+MEAN = "mean"
+"""Where results are listed by held-out domain, the mean over them; ingest refuses a domain of this name."""
+
 TRAIN = "train"
 VALIDATION = "validation"
 TEST_ID = "test_id"

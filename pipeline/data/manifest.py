@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES, open_rgb
 from pipeline.progress import Progress
-from pipeline.tables import DEPLOY, MANIFEST
+from pipeline.tables import DEPLOY, MANIFEST, MEAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,9 +81,9 @@ def list_images(root: Path) -> list[str]:
         raise DataError(f"{root}: holds no folders; expected domain/class/image")
     paths: list[str] = []
     for domain in domains:
-        if domain.name == DEPLOY:
+        if domain.name in (DEPLOY, MEAN):
             raise DataError(
-                f"{domain.path}: a domain cannot be called {DEPLOY!r}, which stands for all domains; rename it"
+                f"{domain.path}: a domain cannot be called {domain.name!r}, which stands for all domains; rename it"
             )
         classes = [entry for entry in _entries(domain, inside) if _is_folder(entry, root, "domain/class/image")]
         if not classes:

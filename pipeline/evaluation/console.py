@@ -11,7 +11,6 @@ from rich.text import Text
 
 from pipeline.evaluation.wording import (
     HIGHER_IS_BETTER,
-    MEAN,
     OPEN_SET,
     SPREAD,
     Metrics,
@@ -20,6 +19,7 @@ from pipeline.evaluation.wording import (
     cell,
     targets_of,
 )
+from pipeline.tables import MEAN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
-from pipeline.evaluation.wording import MEAN
-from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import MEAN, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.compare import Difference
-from pipeline.evaluation.wording import MEAN, Metrics, best, cell, points
+from pipeline.evaluation.wording import Metrics, best, cell, points
+from pipeline.tables import MEAN
 
 
 @dataclass(frozen=True)

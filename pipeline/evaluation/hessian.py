@@ -11,8 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.wording import MEAN
-from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, VALIDATION
+from pipeline.tables import DEPLOY, MEAN, TEST_ID, TEST_SHIFTED, VALIDATION
 
 if TYPE_CHECKING:
     import numpy as np

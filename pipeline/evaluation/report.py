@@ -12,7 +12,8 @@ from pipeline.evaluation.curves import accuracy_points, history_points, roc_poin
 from pipeline.evaluation.gallery import ACCEPT, Gallery
 from pipeline.evaluation.headline import headline
 from pipeline.evaluation.summary import metrics_json
-from pipeline.evaluation.wording import MEAN, NONE, OPEN_SET, by_accuracy, percent, targets_of
+from pipeline.evaluation.wording import NONE, OPEN_SET, by_accuracy, percent, targets_of
+from pipeline.tables import MEAN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.evaluation.hessian import MEASURES
 from pipeline.evaluation.wording import (
     HIGHER_IS_BETTER,
-    MEAN,
     NONE,
     Metrics,
     best,
@@ -18,6 +17,7 @@ from pipeline.evaluation.wording import (
     percent,
     targets_of,
 )
+from pipeline.tables import MEAN
 
 if TYPE_CHECKING:
     import pandas as pd

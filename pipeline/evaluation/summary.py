@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.detection import metrics
 from pipeline.errors import DataError
 from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
-from pipeline.evaluation.wording import MEAN
-from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import MEAN, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np

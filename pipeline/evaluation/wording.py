@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-MEAN = "mean"
-"""The target of the row that averages over held-out domains."""
+from pipeline.tables import MEAN
 
 Numbers = Mapping[str, float | int | None]
 Metrics = Mapping[str, Mapping[str, Numbers]]

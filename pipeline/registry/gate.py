@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.errors import GateError
+from pipeline.tables import MEAN
 
-MEAN = "mean"  # the row of metrics.json that averages over held-out domains
 _ROUNDING = 1e-9  # a drop of exactly the limit passes, whatever its last bit
 
 

@@ -84,6 +84,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda r: os.close(os.open(bytes(r / "a/cat") + b"/\xff.png", os.O_CREAT)),
         r"xff\.png': the name is not UTF-8",
     ),
+    "name of the mean": (lambda r: (r / "a").rename(r / "mean"), r"a domain cannot be called 'mean'"),
     "reserved name": (lambda r: (r / "a").rename(r / "*"), r"a domain cannot be called '\*'"),
 }
 
