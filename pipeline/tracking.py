@@ -12,8 +12,6 @@ import json
 import math
 import os
 import re
-import socket
-import subprocess
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import DataError, TrackingError
 from pipeline.hashing import file_sha256
+from pipeline.origin import alive, git_state, host, process_tags
 from pipeline.tables import read_json, write_json
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ _METRICS_BATCH = 1000
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
 _DIGEST_CHARACTERS = 36
-_SAME_START_SECONDS = 2.0  # clocks behind a process's creation time tick coarsely
 
 
 def tracking_uri(root: Path) -> str:
@@ -210,7 +208,7 @@ def stage_run(
         "git_dirty": dirty,
         "lock_sha256": file_sha256(root / LOCK_FILE) if (root / LOCK_FILE).is_file() else "",
         "params_sha256": hashlib.sha256(json.dumps(dict(_flat(params)), sort_keys=True).encode()).hexdigest(),
-        **_process_tags(),
+        **process_tags(),
         **({"mlflow.parentRunId": parent} if parent else {}),
     }
     if commit:
@@ -318,7 +316,7 @@ def open_parent(name: str, tags: Mapping[str, str] = _NONE, *, root: Path | None
     root = (root or Path.cwd()).resolve()
     client = connect(root)
     commit, dirty = git_state(root)
-    labels = {"croft.parent": "true", "git_commit": commit, "git_dirty": dirty, **_process_tags(), **tags}
+    labels = {"croft.parent": "true", "git_commit": commit, "git_dirty": dirty, **process_tags(), **tags}
     with reported(client.tracking_uri):
         _, number = experiment_id(client, root)
         return str(client.create_run(number, run_name=name, tags=labels).info.run_id)
@@ -351,52 +349,12 @@ def close_stale_parents(*, root: Path | None = None) -> list[str]:
     closed = []
     with reported(client.tracking_uri):
         _, number = experiment_id(client, root)
-        mine = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{socket.gethostname()}'"
+        mine = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{host()}'"
         for run in client.search_runs([number], filter_string=mine, max_results=1000):
-            if not _alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
+            if not alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
                 client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_id))
     return closed
-
-
-def git_state(root: Path) -> tuple[str, str]:
-    """The commit ("" outside a repository) and whether tracked files differ from it ("true" or "false").
-
-    dvc.lock is not counted: the run itself rewrites it.
-    """
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude,glob)**/dvc.lock")
-    return commit, "true" if changed else "false"
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _process_tags() -> dict[str, str]:
-    import psutil
-
-    started = psutil.Process().create_time()
-    return {
-        "croft.host": socket.gethostname(),
-        "croft.pid": str(os.getpid()),
-        "croft.process_started": f"{started:.2f}",
-    }
-
-
-def _alive(pid: str, started: str) -> bool:
-    import psutil
-
-    try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) < _SAME_START_SECONDS)
-    except (psutil.NoSuchProcess, ValueError):
-        return False
-    except psutil.AccessDenied:
-        return True
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

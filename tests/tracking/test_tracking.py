@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
+from pipeline import origin, tracking
 from pipeline.errors import DataError, TrackingError
 
 
@@ -171,7 +171,7 @@ def test_git_state_counts_tracked_changes_but_not_the_lock_that_dvc_rewrites(roo
             ["git", *who, *arguments], cwd=root, check=True, capture_output=True, text=True
         ).stdout.strip()
 
-    assert tracking.git_state(root) == ("", "false")
+    assert origin.git_state(root) == ("", "false")
     git("init", "-q")
     (root / "sub").mkdir()
     for name in ("a.py", "dvc.lock", "sub/dvc.lock"):
@@ -182,9 +182,9 @@ def test_git_state_counts_tracked_changes_but_not_the_lock_that_dvc_rewrites(roo
     (root / "dvc.lock").write_text("2")
     (root / "sub" / "dvc.lock").write_text("2")
     (root / "new.txt").write_text("untracked")
-    assert tracking.git_state(root) == (commit, "false")
+    assert origin.git_state(root) == (commit, "false")
     (root / "a.py").write_text("2")
-    assert tracking.git_state(root) == (commit, "true")
+    assert origin.git_state(root) == (commit, "true")
 
 
 def test_identity_without_a_run_id_is_refused(root: Path) -> None:

@@ -1,0 +1,57 @@
+"""Where a run comes from: the commit, the machine and the process; git and the process table, no tracking."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+_SAME_START_SECONDS = 2.0  # clocks behind a process's creation time tick coarsely
+
+
+def git_state(root: Path) -> tuple[str, str]:
+    """The commit ("" outside a repository) and whether tracked files differ from it ("true" or "false").
+
+    dvc.lock is not counted: the run itself rewrites it.
+    """
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude,glob)**/dvc.lock")
+    return commit, "true" if changed else "false"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def process_tags() -> dict[str, str]:
+    """What tells this process from every other one, also after its number was given away again."""
+    import psutil
+
+    started = psutil.Process().create_time()
+    return {
+        "croft.host": host(),
+        "croft.pid": str(os.getpid()),
+        "croft.process_started": f"{started:.2f}",
+    }
+
+
+def alive(pid: str, started: str) -> bool:
+    """Whether the process that `process_tags` described still runs; the machine must be the same."""
+    import psutil
+
+    try:
+        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) < _SAME_START_SECONDS)
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+    except psutil.AccessDenied:
+        return True
