@@ -67,7 +67,11 @@ def _attribute(section: str) -> str:
 
 
 def _only(params: Params, sections: Sequence[str]) -> Params:
-    return Params.model_construct(**{_attribute(section): getattr(params, _attribute(section)) for section in sections})
+    kept = {_attribute(section): getattr(params, _attribute(section)) for section in sections}
+    only = Params.model_construct(**kept)
+    for name in Params.model_fields.keys() - kept.keys():
+        only.__dict__.pop(name, None)  # model_construct fills in defaults, which are not what params.yaml says
+    return only
 
 
 def _track(name: str, started: float, params: Params, sections: Sequence[str], record: Record) -> None:

@@ -109,3 +109,15 @@ def test_every_input_is_an_output_of_an_earlier_stage(name):
 def test_stage_scripts_stay_thin(name):
     lines = (ROOT / "stages" / f"{name}.py").read_text().splitlines()
     assert 25 <= len(lines) <= 60
+
+
+def test_a_section_that_a_stage_did_not_name_is_absent():
+    from pipeline.params import load_params
+    from stages._run import _only
+
+    params = load_params(ROOT / "params.yaml")
+    only = _only(params, ["data", "register"])
+    assert (only.data, only.register_) == (params.data, params.register_)
+    for section in ("compute", "split", "finetune", "export"):
+        with pytest.raises(AttributeError, match=section):
+            getattr(only, section)
