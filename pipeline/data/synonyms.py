@@ -1,0 +1,95 @@
+"""Do two class names mean the same thing? By spelling, and by a written list of synonyms."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_LIST = Path(__file__).with_name("synonyms.yaml")
+_NUMBER = re.compile(r"(?<=\w)[\s_.-]+\d{1,2}$")  # dog_2; a year or a type number (747-400) is part of a name
+
+
+class Group(NamedTuple):
+    """Names of one thing (`same`) and of what is a kind or a part of it (`kinds`), normalised."""
+
+    same: frozenset[str]
+    kinds: frozenset[str]
+
+
+def same_class(a: str, b: str, synonyms: Sequence[Sequence[str]] = ()) -> bool:
+    """Whether two class names mean the same, or one of them a kind of the other (dalmatian, dog).
+
+    Two kinds of one thing (sunflower, lotus) are different classes.
+
+    Args:
+        a, b: names of class folders; case, separators, a plural and a trailing number do not matter.
+        synonyms: further groups of names that mean the same (params `data.synonyms`).
+    """
+    return _alike(normalised(a), normalised(b), (*shipped(), *_own(synonyms)))
+
+
+def overlaps(known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> dict[str, str]:
+    """The names of `others` that mean a known class, each with that class; the first one in `known`'s order.
+
+    Args:
+        known: classes that are trained on.
+        others: classes that must not be among them.
+        synonyms: further groups, as in `same_class`.
+    """
+    groups = (*shipped(), *_own(synonyms))
+    names = [(name, normalised(name)) for name in known]
+    found = {}
+    for other in others:
+        key = normalised(other)
+        meant = next((name for name, own in names if _alike(own, key, groups)), None)
+        if meant is not None:
+            found[other] = meant
+    return found
+
+
+def spelling(name: str) -> str:
+    """A name without case, accents' encoding and separators: names of equal spelling cannot be two classes."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in text if c.isalnum()) or text
+
+
+def normalised(name: str) -> str:
+    """`spelling` without a trailing number and in the singular, by the regular rules of English."""
+    key = spelling(_NUMBER.sub("", name))
+    if len(key) > 4 and key.endswith("ies"):
+        return key[:-3] + "y"
+    if key.endswith(("sses", "shes", "ches", "xes", "oes")) and len(key) > 5:
+        return key[:-2]
+    if len(key) > 3 and key.endswith("s") and not key.endswith(("ss", "us", "is")):
+        return key[:-1]
+    return key
+
+
+@functools.cache
+def shipped() -> tuple[Group, ...]:
+    """The groups of synonyms.yaml."""
+    import yaml
+
+    entries = yaml.safe_load(_LIST.read_text(encoding="utf-8"))
+    return tuple(_group(entry["same"], entry.get("kinds", ())) for entry in entries)
+
+
+def _own(synonyms: Sequence[Sequence[str]]) -> tuple[Group, ...]:
+    return tuple(_group(group, ()) for group in synonyms)
+
+
+def _group(same: Sequence[str], kinds: Sequence[str]) -> Group:
+    return Group(frozenset(map(normalised, same)), frozenset(map(normalised, kinds)))
+
+
+def _alike(a: str, b: str, groups: Sequence[Group]) -> bool:
+    if a == b:
+        return True
+    return any(
+        (a in group.same and (b in group.same or b in group.kinds)) or (b in group.same and a in group.kinds)
+        for group in groups
+    )
