@@ -40,11 +40,58 @@ class Compute(_Section):
     device: Device = "auto"
 
 
+def _groups(value: Any) -> Any:
+    return tuple(_frozen(group) for group in value) if isinstance(value, list) else value
+
+
+Check = Literal[
+    "complete",
+    "refused",
+    "large_enough",
+    "known_format",
+    "convertible_mode",
+    "duplicates_within_class",
+    "duplicates_across_classes",
+    "duplicates_across_domains",
+    "near_duplicates_across_classes",
+    "near_duplicates_across_domains",
+    "near_duplicates_across_splits",
+    "enough_images",
+    "class_balance",
+    "class_names_distinct",
+    "class_names_fit",
+    "class_names_known",
+    "open_set_disjoint",
+    "pools_disjoint",
+]
+"""Ids of the checks of the data; docs/data-quality.md says what each of them means."""
+
+FATAL: tuple[Check, ...] = (
+    "complete",
+    "large_enough",
+    "known_format",
+    "convertible_mode",
+    "duplicates_within_class",
+    "duplicates_across_classes",
+    "duplicates_across_domains",
+    "enough_images",
+    "class_balance",
+    "class_names_distinct",
+    "class_names_fit",
+    "open_set_disjoint",
+)
+
+
 class Data(_Section):
-    """The folder of images and what counts as an image."""
+    """The folder of images, what counts as an image, and which faults stop a run."""
 
     root: str
     unknown: Names = ()
+    on_bad_image: Literal["fail", "skip"] = "fail"
+    fatal: Annotated[tuple[Check, ...], BeforeValidator(_frozen)] = FATAL
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=7)] = 2
+    synonyms: Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_groups)] = ()
+    open_set_overlap: Literal["remove", "fail"] = "remove"
     min_side: Count = 16
     max_pixels: Count = 50_000_000
     workers: Count = 4

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DEPLOY = "*"
 """The target of the fit that is deployed: no domain is held out; ingest refuses a domain of this name."""
 
+OPEN_SETS = "open_sets"
+"""The folder of the data root that holds pools of unknown images beside the domains: open_sets/pool/class/image."""
+
 MEAN = "mean"
 """Where results are listed by held-out domain, the mean over them; ingest refuses a domain of this name."""
 
@@ -54,9 +57,11 @@ MANIFEST = Table(
     "manifest",
     {
         "path": "str",  # relative to the data root, POSIX separators
-        "domain": "str",
+        "domain": "str",  # "" for an image of a pool
         "class": "str",
+        "pool": "str",  # of candidate unknowns below OPEN_SETS; "" for an image of a domain
         "sha256": "str",  # of the file's bytes, 64 hex digits
+        "phash": "str",  # perceptual hash of the decoded image, 64 bits as 16 hex digits
         "width": "int32",  # pixels, after EXIF rotation
         "height": "int32",
         "mode": "str",  # Pillow's colour mode as stored

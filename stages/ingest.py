@@ -13,6 +13,7 @@ from stages._run import Record, stage
 
 @stage("ingest", sections=("data",))
 def main(params: Params) -> Record:
+    from pipeline.data.classes import in_domains
     from pipeline.data.manifest import build_manifest
 
     data = params.data
@@ -22,8 +23,8 @@ def main(params: Params) -> Record:
         metrics={
             "images": len(manifest),
             "bytes": int(manifest["bytes"].sum()),
-            "domains": manifest["domain"].nunique(),
-            "classes": manifest["class"].nunique(),
+            "domains": in_domains(manifest)["domain"].nunique(),
+            "classes": in_domains(manifest)["class"].nunique(),
         },
         artifacts=[paths.MANIFEST],
         datasets=[("images", file_sha256(paths.MANIFEST), data.root)],

@@ -12,8 +12,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def in_domains(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a manifest that lie in a domain; only these are ever trained or validated on."""
+    return manifest[manifest["pool"] == ""]
+
+
+def in_pools(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a manifest that lie in a pool of candidate unknowns (open_sets/pool/class/image)."""
+    return manifest[manifest["pool"] != ""]
+
+
 def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
-    """The classes that are trained on: every class of the manifest but the unknown ones, sorted.
+    """The classes that are trained on: every class of the domains but the unknown ones, sorted.
 
     Args:
         manifest: MANIFEST table.
@@ -24,7 +34,7 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
         ParamsError: a name in `unknown` is no class of the data.
         DataError: fewer than two classes are left.
     """
-    classes = sorted(manifest["class"].unique())
+    classes = sorted(in_domains(manifest)["class"].unique())
     for name in unknown:
         if name not in classes:
             raise ParamsError(f"data.unknown: no class folder is called {name!r}; {nearest(name, classes)}")

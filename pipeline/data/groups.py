@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.data.classes import in_domains
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,6 +19,7 @@ def group_counts(manifest: pd.DataFrame, known: list[str], required: int) -> pd.
     """
     import pandas as pd
 
+    manifest = in_domains(manifest)
     domains = sorted(manifest["domain"].unique())
     counts = manifest.groupby(["domain", "class"]).size()
     table = counts.unstack(fill_value=0).reindex(index=domains, columns=known, fill_value=0)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.data.classes import nearest
+from pipeline.data.classes import in_domains, nearest
 from pipeline.errors import DataError, ParamsError
 from pipeline.tables import DEPLOY, SPLITS, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
 
@@ -52,6 +52,7 @@ def make_splits(
 
     if shots_per not in ("class_and_domain", "class"):
         raise ParamsError(f"split.shots_per: expected class_and_domain or class, found {shots_per!r}")
+    manifest = in_domains(manifest)
     domains = sorted(manifest["domain"].unique())
     if len(domains) < 2:
         raise DataError(f"split: leaving a domain out needs at least 2 domains, found {', '.join(domains) or 'none'}")

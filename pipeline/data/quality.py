@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.classes import in_domains
 from pipeline.data.groups import group_counts
 from pipeline.data.quality_docs import write_docs
 from pipeline.images import FORMATS
@@ -59,9 +60,9 @@ def check_manifest(
         verdict: dict[str, Any] = {
             "success": all(check["success"] for check in checks),
             "images": len(manifest),
-            "domains": int(manifest["domain"].nunique()),
+            "domains": int(in_domains(manifest)["domain"].nunique()),
             "known_classes": len(known),
-            "unknown_classes": int(manifest["class"].nunique()) - len(known),
+            "unknown_classes": int(in_domains(manifest)["class"].nunique()) - len(known),
             "checks": checks,
             "problems": _problems(checks, manifest, known, required, min_side),
         }

@@ -85,7 +85,7 @@ def build_gallery(
                 example(row["path"], "" if row["class"] in classes else "unknown")
                 for row in one_a_class(rows, per_domain).to_dict("records")
             ]
-            for domain, rows in manifest.groupby("domain", sort=True)
+            for domain, rows in manifest[manifest["domain"] != ""].groupby("domain", sort=True)
         },
         mistakes=[example(row["path"], said(row)) for row in confident_mistakes(own, count).to_dict("records")],
         accepted=[example(row["path"], said(row)) for row in accepted_unknown(own, count).to_dict("records")],

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from pipeline.data.classes import known_classes
+from pipeline.data.classes import in_domains, in_pools, known_classes
 from pipeline.errors import DataError, ParamsError
 
 
@@ -24,3 +24,13 @@ def test_mistyped_name_is_answered_with_the_nearest(rows: Callable[..., pd.DataF
 def test_fewer_than_two_known_classes_are_refused(rows: Callable[..., pd.DataFrame]) -> None:
     with pytest.raises(DataError, match=r"leaves 1 known of 2 classes \(cat\)"):
         known_classes(rows([("a", "cat", 1), ("a", "dog", 1)]), ["dog"])
+
+
+def test_pools_are_apart_from_domains(rows: Callable[..., pd.DataFrame]) -> None:
+    manifest = rows([("a", "cat", 1), ("a", "dog", 2), ("dtd", "banded", 3)])
+    manifest.loc[manifest["domain"] == "dtd", ["domain", "pool"]] = ["", "dtd"]
+    assert len(in_domains(manifest)) == 3
+    assert set(in_pools(manifest)["class"]) == {"banded"}
+    assert known_classes(manifest, []) == ["cat", "dog"]
+    with pytest.raises(ParamsError, match="no class folder is called 'banded'"):
+        known_classes(manifest, ["banded"])

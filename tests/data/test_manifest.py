@@ -47,6 +47,18 @@ def test_rows_say_what_the_files_hold(tree: Path, tmp_path: Path) -> None:
     assert read_table(tmp_path / "m.parquet", MANIFEST).equals(manifest)
 
 
+def test_pools_lie_beside_the_domains(tree: Path) -> None:
+    pool = tree / "open_sets" / "dtd" / "banded"
+    pool.mkdir(parents=True)
+    shutil.copy(tree / "a/cat/0.png", pool / "0.png")
+    manifest = build(tree).set_index("path")
+    assert len(manifest) == 9
+    row = manifest.loc["open_sets/dtd/banded/0.png"]
+    assert list(row[["domain", "class", "pool"]]) == ["", "banded", "dtd"]
+    assert row["phash"] == manifest.at["a/cat/0.png", "phash"]
+    assert set(manifest.drop("open_sets/dtd/banded/0.png")["pool"]) == {""}
+
+
 def test_link_inside_the_folder_is_read(tree: Path) -> None:
     (tree / "a" / "cat" / "link.png").symlink_to(tree / "a" / "cat" / "0.png")
     assert len(build(tree)) == 9
@@ -71,9 +83,21 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "too small": (lambda r: small(r / "a/cat/0.png"), r"a/cat/0\.png: 40 x 15 pixels, less than data.min_side \(16\)"),
     "bomb": (lambda r: huge(r / "a/cat/0.png"), r"a/cat/0\.png: 100 x 101 pixels, more than data.max_pixels \(10000\)"),
     "missing root": (shutil.rmtree, r"no such folder of images; .*dvc repro.*dvc pull.*data\.root"),
-    "no domains": (lambda r: [shutil.rmtree(r / d) for d in "ab"], r"holds no folders; expected domain/class/image"),
+    "no domains": (
+        lambda r: [shutil.rmtree(r / d) for d in "ab"],
+        r"holds no folders of domains; expected domain/class/image",
+    ),
     "no classes": (lambda r: (r / "c").mkdir(), r"images/c: a domain without class folders"),
     "empty class": (lambda r: (r / "b/fox").mkdir(), r"images/b/fox: a class folder without images"),
+    "pool without classes": (lambda r: (r / "open_sets/dtd").mkdir(parents=True), r"dtd: a pool without class folders"),
+    "pools too flat": (
+        lambda r: [(r / "open_sets/dtd").mkdir(parents=True), (r / "open_sets/dtd/0.png").touch()],
+        r"open_sets/dtd/0\.png: a file at the wrong depth; .* open_sets/pool/class/image",
+    ),
+    "only pools": (
+        lambda r: [(r / "open_sets").mkdir(), *(shutil.rmtree(r / d) for d in "ab")],
+        "no folders of domains",
+    ),
     "image among domains": (lambda r: (r / "x.png").touch(), r"images/x\.png: a file at the wrong depth"),
     "image among classes": (lambda r: (r / "a/x.png").touch(), r"images/a/x\.png: a file at the wrong depth"),
     "folder too deep": (lambda r: (r / "a/cat/more").mkdir(), r"images/a/cat/more: a folder inside a class folder"),
@@ -82,7 +106,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder link out": (lambda r: (r / "c").symlink_to("/etc"), r"images/c: a link that leaves images"),
     "not UTF-8": (
         lambda r: os.close(os.open(bytes(r / "a/cat") + b"/\xff.png", os.O_CREAT)),
-        r"xff\.png': the name is not UTF-8",
+        r"xff\.png: the name is not UTF-8",
     ),
     "name of the mean": (lambda r: (r / "a").rename(r / "mean"), r"a domain cannot be called 'mean'"),
     "reserved name": (lambda r: (r / "a").rename(r / "*"), r"a domain cannot be called '\*'"),
