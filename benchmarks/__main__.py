@@ -1,6 +1,6 @@
 """Measure what the pipeline saves; `make bench`, or for some parts only:
 
-    python -m benchmarks views grid penalty steps --rounds 7 --device auto
+    python -m benchmarks views grid penalty steps encoding --rounds 7 --device auto
 
 Results go to benchmarks/results/ as JSON and Markdown. `views` needs the outputs of `make run`.
 """
@@ -24,6 +24,7 @@ TITLES = {
     "grid": "All runs together against one after another (B = 32, C = 7, whole method)",
     "penalty": "Penalty with its gradient: closed form against double backward (B = 32)",
     "steps": "Cost of a step, relative to one run at D = 128 and 7 classes",
+    "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
 }
 
 
@@ -49,6 +50,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     """Name and rows of each part that is asked for, as they come."""
     from benchmarks.batching import batched_grid, step_cost
     from benchmarks.cached_views import cached_views
+    from benchmarks.encoding import encoding
     from benchmarks.penalty_forms import penalty_forms
     from pipeline.params import load_params
 
@@ -57,6 +59,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
         "grid": lambda: batched_grid(device, rounds),
         "penalty": lambda: penalty_forms(device, 3 * rounds),
         "steps": lambda: step_cost(device, rounds),
+        "encoding": lambda: encoding(device, rounds),
     }
     for name in names:
         print(f"measuring: {TITLES[name]}", flush=True)

@@ -194,6 +194,23 @@ def die_with_parent() -> None:
     threading.Thread(target=_watch, args=(chain,), name="die-with-parent", daemon=True).start()
 
 
+def end_with(parent: int) -> None:
+    """End this process, a helper of its parent's, when the parent has died in any way.
+
+    Args:
+        parent: process id of the one that started this process.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def watch() -> None:  # also where the kernel has no such signal, and had the parent died before it was asked
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
 def _up_to_dvc() -> list[psutil.Process]:
     """The ancestors from this process's parent (perhaps a shell) to the DVC that runs the stage; [] without one."""
     stage = os.environ.get(STAGE_VARIABLE)

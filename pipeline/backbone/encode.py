@@ -1,36 +1,22 @@
-"""The stream from image files through the encoder into the store: decoded ahead by threads, stored batch by batch."""
+"""The stream from image files through the encoder into the store: decoded ahead of it, stored batch by batch."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from pipeline.backbone.decode import Work, decoded
 from pipeline.backbone.views import CLEAN
-from pipeline.errors import DataError
-from pipeline.images import open_rgb
 from pipeline.progress import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from pipeline.backbone.load import Backbone
     from pipeline.backbone.store import EmbeddingStore
     from pipeline.backbone.views import Views
-
-
-class Work(NamedTuple):
-    """One image and those of its views that the store lacks: `items` are (view number, store key)."""
-
-    path: str
-    sha256: str
-    pixels: int
-    items: list[tuple[int, str]]
 
 
 def plan(
@@ -78,11 +64,11 @@ def encode(
         store: where rows go.
         recipe: how views are made.
         batch_size: views per forward pass and transaction.
-        workers: threads that decode.
+        workers: threads that decode; beside a GPU, processes.
     Returns:
         Seconds that the encoder waited for images.
     Raises:
-        DataError: an image cannot be read or is not the one that was ingested.
+        DataError, PipelineError: as `decoded`.
     """
     import numpy as np
 
@@ -96,10 +82,11 @@ def encode(
         keys.clear()
 
     with Progress("featurize", sum(len(work.items) for work in works), "views") as progress:
-        decoded = _decoded(works, root, recipe, 2 * batch_size, workers)
+        processes = backbone.device.startswith("cuda")
+        pictures_ahead = decoded(works, root, recipe, ahead=2 * batch_size, workers=workers, processes=processes)
         while True:
             asked = time.monotonic()
-            item = next(decoded, None)
+            item = next(pictures_ahead, None)
             waited += time.monotonic() - asked
             if item is None:
                 break
@@ -112,36 +99,3 @@ def encode(
         if keys:
             flush()
     return waited
-
-
-def _decoded(
-    works: Sequence[Work], root: Path, recipe: Views, ahead: int, workers: int
-) -> Iterator[tuple[Work, list[np.ndarray]]]:
-    """Works with their pictures, in order, decoded by threads that stay at most about `ahead` pictures in front."""
-    pending: deque[tuple[Work, Future[list[np.ndarray]]]] = deque()
-    queued = 0
-    rest = iter(works)
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            while True:
-                while queued < ahead and (work := next(rest, None)) is not None:
-                    pending.append((work, pool.submit(_pictures, work, root, recipe)))
-                    queued += len(work.items)
-                if not pending:
-                    return
-                work, future = pending.popleft()
-                yield work, future.result()
-                queued -= len(work.items)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _pictures(work: Work, root: Path, recipe: Views) -> list[np.ndarray]:
-    try:
-        content = (root / work.path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{work.path}: cannot be read: {error.strerror}; run `dvc repro` to ingest again") from None
-    if hashlib.sha256(content).hexdigest() != work.sha256:
-        raise DataError(f"{work.path}: has changed since it was ingested; run `dvc repro` to ingest again")
-    image = open_rgb(content, max_pixels=work.pixels, name=work.path)
-    return [recipe.pixels(image, work.sha256, view) for view, _ in work.items]

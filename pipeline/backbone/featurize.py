@@ -50,7 +50,7 @@ def featurize(
         views: V, augmented views per training image.
         view_seed: decides crops and flips.
         batch_size: images per forward pass.
-        workers: threads that decode.
+        workers: threads that decode; beside a GPU, processes.
         store_path: folder of the embedding store.
         flip: whether views may be mirrored.
         min_area: smallest share of an image's area that a view shows.
