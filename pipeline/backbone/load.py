@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.backbone.checkpoint import load_failure, tensor_shapes
+from pipeline.backbone.memory import images_per_forward
 from pipeline.backbone.sidecar import read_sidecar
 from pipeline.errors import CheckpointError
 from pipeline.hashing import file_sha256
@@ -37,6 +38,7 @@ class Backbone:
         logit_scale: s, already exponentiated (100 for CLIP).
         width: D, numbers per feature.
         context_length: tokens per prompt, start and end included.
+        images_per_forward: how many images pass through the tower at once; a larger batch is cut.
         device: torch's name of it.
     """
 
@@ -50,6 +52,7 @@ class Backbone:
     logit_scale: float
     width: int
     context_length: int
+    images_per_forward: int
     device: str
 
     def encode_images(self, images: np.ndarray) -> np.ndarray:
@@ -62,12 +65,20 @@ class Backbone:
         Raises:
             ValueError: another shape or dtype.
         """
-        import torch
+        import numpy as np
 
         if images.shape[1:] != (self.image_size, self.image_size, 3) or images.dtype.name != "uint8":
             raise ValueError(
                 f"expected uint8 (B, {self.image_size}, {self.image_size}, 3), found {images.dtype} {images.shape}"
             )
+        step = self.images_per_forward
+        if len(images) <= step:
+            return self._forward(images)
+        return np.concatenate([self._forward(images[start : start + step]) for start in range(0, len(images), step)])
+
+    def _forward(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
         with torch.inference_mode(), exact_convolutions():
             pixels = torch.tensor(images).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
             mean = torch.tensor(self.mean, device=self.device)[:, None, None]
@@ -133,17 +144,19 @@ def load_backbone(model: str, weights: Path, device: str) -> Backbone:
         raise CheckpointError(f"{weights}: does not fit the model {model}: {load_failure(error)}") from None
     module.eval().requires_grad_(False)
     cfg = {**module.visual.preprocess_cfg, **note.get("preprocess", {})}
+    size = _square(module.visual.image_size, cfg, model)
     return Backbone(
         model=module,
         tokenizer=tokenizer,
         name=model,
         weights_sha256=file_sha256(weights),
-        image_size=_square(module.visual.image_size, cfg, model),
+        image_size=size,
         mean=_three(cfg["mean"]),
         std=_three(cfg["std"]),
         logit_scale=math.exp(float(module.logit_scale.detach().reshape(()))),
         width=int(config["embed_dim"]),
         context_length=int(config["text_cfg"].get("context_length", 77)),
+        images_per_forward=images_per_forward(module.visual, size, device),
         device=device,
     )
 
