@@ -42,6 +42,11 @@ def main(params: Params) -> Record:
         store_path=paths.EMBEDDINGS,
     )
     write_features(features, paths.FEATURES)
+    print(
+        f"encoded {counts['encoded']:.0f} views, {counts['from_store']:.0f} from the store; "
+        f"the encoder waited for images {counts['wait_share']:.1%} of the time",
+        flush=True,
+    )
     return Record(
         metrics=counts,
         artifacts=[paths.FEATURES / "meta.json"],
