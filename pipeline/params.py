@@ -130,9 +130,12 @@ class BackboneParams(_Section):
 
 
 class Featurize(_Section):
-    """How images become features: augmented views of train images, one clean view of every image."""
+    """How images become features: augmented views of train images, one clean view of every image.
 
-    views: Count = 8
+    views: 0 keeps none: `finetune` and `sweep` encode the images of a run anew at each of its epochs.
+    """
+
+    views: Annotated[int, Field(ge=0)] = 8
     flip: bool = True
     min_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
     view_seed: int = 0

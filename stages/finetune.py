@@ -1,36 +1,44 @@
-"""Stage `finetune`: every method, held-out domain and seed trains together on cached features; no image is read."""
+"""Stage `finetune`: every method, held-out domain and seed trains together, on cached features unless views: 0."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from pipeline.device import resolve_device
 from pipeline.features import read_features
 from pipeline.fits import write_fits
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
-from pipeline.tables import SPLITS, read_table, write_json
+from pipeline.tables import MANIFEST, SPLITS, read_table, write_json
 from stages import _paths as paths
 from stages._run import Record, stage
 
 
-@stage("finetune", sections=("compute", "finetune"))
+@stage("finetune", sections=("compute", "data", "backbone", "featurize", "finetune"))
 def main(params: Params) -> Record:
+    from pipeline.backbone.fresh import view_source
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, fit_metrics, plan_runs
     from pipeline.training.methods import fit_methods
     from pipeline.training.settings import settings
 
-    features = read_features(paths.FEATURES)
+    features, device = read_features(paths.FEATURES), resolve_device(params.compute.device)
+    views = view_source(
+        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), model=params.backbone.model,
+        weights=Path(params.backbone.weights), device=device, batch_size=params.featurize.batch_size,
+        workers=params.featurize.workers,
+    )  # fmt: skip
     methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
     runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
     total = sum(run.settings.epochs for run in runs if run.settings.train)
     with Progress(f"fine-tuning {len(runs)} runs", total, "epochs") as progress:
         fits = fit_methods(
             runs,
-            views=features.views,
+            views=views,
             clean=features.clean,
             text=features.text,
             logit_scale=features.meta["logit_scale"],
-            device=resolve_device(params.compute.device),
+            device=device,
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )
     tables = collect(fits)

@@ -9,15 +9,16 @@ from pipeline.device import resolve_device
 from pipeline.features import read_features
 from pipeline.hashing import lineage
 from pipeline.params import Params
-from pipeline.tables import SPLITS, read_table, write_json, write_table, write_text
+from pipeline.tables import MANIFEST, SPLITS, read_table, write_json, write_table, write_text
 from stages import _paths as paths
 from stages._run import Record, stage
 
 FOLDER = paths.ARTIFACTS / "sweep"
 
 
-@stage("sweep", sections=("compute", "data", "finetune", "sweep"))
+@stage("sweep", sections=("compute", "data", "backbone", "featurize", "finetune", "sweep"))
 def main(params: Params) -> Record:
+    from pipeline.backbone.fresh import view_source
     from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics, sweep_report
     from pipeline.progress import Progress
     from pipeline.tracking import record_children
@@ -25,10 +26,16 @@ def main(params: Params) -> Record:
     from pipeline.training.sweep import SWEEP, count_epochs, grid, sweep
 
     features, splits = read_features(paths.FEATURES), read_table(paths.SPLITS, SPLITS)
+    device = resolve_device(params.compute.device)
+    views = view_source(
+        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), model=params.backbone.model,
+        weights=Path(params.backbone.weights), device=device, batch_size=params.featurize.batch_size,
+        workers=params.featurize.workers,
+    )  # fmt: skip
     points, base = grid(params.sweep.axes), params.finetune.settings(params.sweep.method)
     with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
-            points, base, splits, features, device=resolve_device(params.compute.device),
+            points, base, splits, features, device=device, views=views,
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )  # fmt: skip
     table = held_out(found.validation(), features, collect(found.trained), splits)

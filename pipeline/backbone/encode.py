@@ -1,9 +1,9 @@
-"""The stream from image files through the encoder into the store: decoded ahead of it, stored batch by batch."""
+"""The stream from image files through the encoder, decoded ahead of it, and batch by batch into the store."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from pipeline.backbone.views import CLEAN
 from pipeline.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from pipeline.backbone.load import Backbone
@@ -70,32 +71,51 @@ def encode(
     Raises:
         DataError, PipelineError: as `decoded`.
     """
+    waits: list[float] = []
+    batches = encode_batches(
+        works, root, backbone, recipe, batch_size=batch_size, workers=workers, on_wait=waits.append
+    )
+    with Progress("featurize", sum(len(work.items) for work in works), "views") as progress:
+        for keys, features in batches:
+            store.put_many(keys, features)
+            progress.advance(len(keys))
+    return sum(waits)
+
+
+def encode_batches(
+    works: Sequence[Work],
+    root: Path,
+    backbone: Backbone,
+    recipe: Views,
+    *,
+    batch_size: int,
+    workers: int,
+    on_wait: Callable[[float], object] = lambda seconds: None,
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Store keys and features, (B, D) float32 with B <= batch_size, of all works in their order.
+
+    Args:
+        on_wait: told each time how many seconds the encoder waited for an image.
+        works and others: as for `encode`, which says what is raised.
+    """
     import numpy as np
 
     buffer = np.empty((batch_size, recipe.size, recipe.size, 3), dtype=np.uint8)
     keys: list[str] = []
-    waited = 0.0
-
-    def flush() -> None:
-        store.put_many(keys, backbone.encode_images(buffer[: len(keys)]))
-        progress.advance(len(keys))
-        keys.clear()
-
-    with Progress("featurize", sum(len(work.items) for work in works), "views") as progress:
-        processes = backbone.device.startswith("cuda")
-        pictures_ahead = decoded(works, root, recipe, ahead=2 * batch_size, workers=workers, processes=processes)
-        while True:
-            asked = time.monotonic()
-            item = next(pictures_ahead, None)
-            waited += time.monotonic() - asked
-            if item is None:
-                break
-            work, pictures = item
-            for (_, key), picture in zip(work.items, pictures, strict=True):
-                buffer[len(keys)] = picture
-                keys.append(key)
-                if len(keys) == batch_size:
-                    flush()
-        if keys:
-            flush()
-    return waited
+    processes = backbone.device.startswith("cuda")
+    pictures_ahead = decoded(works, root, recipe, ahead=2 * batch_size, workers=workers, processes=processes)
+    while True:
+        asked = time.monotonic()
+        item = next(pictures_ahead, None)
+        on_wait(time.monotonic() - asked)
+        if item is None:
+            break
+        work, pictures = item
+        for (_, key), picture in zip(work.items, pictures, strict=True):
+            buffer[len(keys)] = picture
+            keys.append(key)
+            if len(keys) == batch_size:
+                yield keys, backbone.encode_images(buffer)
+                keys = []
+    if keys:
+        yield keys, backbone.encode_images(buffer[: len(keys)])

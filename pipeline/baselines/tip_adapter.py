@@ -22,7 +22,9 @@ class Cache(NamedTuple):
 
 
 def build_cache(views: Tensor, labels: Tensor, classes: int) -> Cache:
-    """Cache of the training images: the mean over their views, normalised (authors' code).
+    """Cache of the training images: the normalised mean over their views, as in the authors' code.
+
+    Views are normalised before the mean, too, so that none outweighs the others; the authors average them raw.
 
     Args:
         views: (N, V, D) raw features; labels: (N,) in [0, C); classes: C.

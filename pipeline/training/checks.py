@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.training.runs import Run
+from pipeline.training.views import ViewSource
 
 
-def check_features(views: NDArray[Any], clean: NDArray[Any], text: NDArray[Any]) -> None:
-    """Shapes fit each other, every number is finite and no text row is zero.
+def check_features(views: NDArray[Any] | ViewSource, clean: NDArray[Any], text: NDArray[Any]) -> None:
+    """Shapes fit each other, and every number that is there already is finite.
 
     Raises:
         DataError: naming the array and the first bad row.
     """
-    for name, array, axes in (("views", views, 3), ("clean", clean, 2), ("text", text, 2)):
+    arrays = [("clean", clean, 2), ("text", text, 2)]
+    if isinstance(views, np.ndarray):
+        arrays.insert(0, ("views", views, 3))
+    elif views.width != text.shape[-1]:
+        raise DataError(f"views features are {views.width} wide, text features {text.shape[-1]}")
+    for name, array, axes in arrays:
         if array.ndim != axes:
             raise DataError(f"{name} features: expected {axes} axes, found shape {array.shape}")
         if array.shape[-1] != text.shape[-1]:
@@ -31,8 +37,11 @@ def check_features(views: NDArray[Any], clean: NDArray[Any], text: NDArray[Any])
             )
     if len(text) < 2:
         raise DataError(f"text features: {len(text)} class; at least 2 are needed")
-    if views.shape[1] < 1:
-        raise DataError("views features: no view per image; set featurize.views to 1 or more")
+    if isinstance(views, np.ndarray) and views.shape[1] < 1:
+        raise DataError(
+            "views features: no view per image (featurize.views: 0); train on a source that encodes them, or set "
+            "featurize.views to 1 or more"
+        )
 
 
 def check_runs(runs: Sequence[Run], views: int, clean: int, classes: int) -> None:

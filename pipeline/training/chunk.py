@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.croft.adapters import Gradients, Weights
@@ -17,6 +18,7 @@ from pipeline.training.accuracy import accuracy
 from pipeline.training.runs import Fit, Run
 from pipeline.training.schedule import batch_order, learning_rate
 from pipeline.training.state import State
+from pipeline.training.views import ViewSource
 
 NUMBERS = ("ratio_image", "ratio_text", "lambda_1", "lambda_2")
 
@@ -24,7 +26,7 @@ NUMBERS = ("ratio_image", "ratio_text", "lambda_1", "lambda_2")
 class Chunk:
     """Runs of one `Settings.structure`, the longest epochs first, with their stacked state."""
 
-    def __init__(self, runs: Sequence[Run], views: Tensor, clean: Tensor, text: Tensor, logit_scale: float) -> None:
+    def __init__(self, runs: Sequence[Run], views: ViewSource, clean: Tensor, text: Tensor, logit_scale: float) -> None:
         self.runs = sorted(runs, key=lambda run: -run.batches)
         self.views, self.text, self.scale = views, text, logit_scale
         device = text.device
@@ -79,14 +81,14 @@ class Chunk:
         lr = torch.tensor(rates, dtype=self.text.dtype, device=device)
         index = torch.tensor(active, device=device)
         numbers = {name: value[index] for name, value in self.numbers.items()}
-        rows, labels, batches = self._epoch_batches(active)
-        rows, labels = rows.to(device), labels.to(device)
+        seen, places, labels, batches = self._epoch_batches(active)
+        images = self.views.at_epoch(seen, epoch).to(device, self.text.dtype)  # (n, D): an image of several runs once
+        places, labels = places.to(device), labels.to(device)
         state = self.state if len(active) == len(self.runs) else self.state.take(index)
-        view = epoch % self.views.shape[1]
         sums: Terms = {}
-        for step in range(rows.shape[1]):
+        for step in range(places.shape[1]):
             count = sum(step < size for size in batches)  # longest first: the runs that still have a batch
-            features = self.views[rows[:count, step], view].to(self.text.dtype)  # (r, B, D)
+            features = images[places[:count, step]]  # (r, B, D)
             terms = self._step(state, count, features, labels[:count, step], numbers, lr)
             for name, value in terms.items():
                 total = sums.setdefault(name, torch.zeros(len(active), dtype=self.text.dtype, device=device))
@@ -97,8 +99,13 @@ class Chunk:
         finite = (state.finite() & torch.isfinite(sums["loss"])).tolist()
         return self._record(epoch, active, rates, means, finite)
 
-    def _epoch_batches(self, active: list[int]) -> tuple[Tensor, Tensor, list[int]]:
-        """Rows of `views` and labels of the epoch's mini-batches, both (r, S, B), and each run's own count <= S."""
+    def _epoch_batches(self, active: list[int]) -> tuple[NDArray[np.int64], Tensor, Tensor, list[int]]:
+        """The epoch's mini-batches.
+
+        Returns:
+            (n,) different rows of `views`; where each batch's images stand among them, and their labels, both
+            (r, S, B); and each run's own count of batches <= S, beyond which the two hold zeros.
+        """
         batches = [self.runs[k].batches for k in active]
         shape = (len(active), max(batches), self.settings.batch_size)
         rows, labels = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -107,7 +114,10 @@ class Chunk:
             order = batch_order(self.orders[k], len(run.train_rows), self.settings.batch_size)
             rows[position, : len(order)] = run.train_rows[order]
             labels[position, : len(order)] = run.train_labels[order]
-        return torch.from_numpy(rows), torch.from_numpy(labels), batches
+        used = [part[:count].reshape(-1) for part, count in zip(rows, batches, strict=True)]
+        seen = np.unique(np.concatenate(used))
+        places = np.searchsorted(seen, rows)
+        return seen, torch.from_numpy(places), torch.from_numpy(labels), batches
 
     def _step(
         self, state: State, count: int, features: Tensor, labels: Tensor, numbers: dict[str, Tensor], lr: Tensor

@@ -23,6 +23,7 @@ from pipeline.training.runs import Run
 from pipeline.training.schedule import batch_order, learning_rate
 from pipeline.training.settings import BaselineSettings
 from pipeline.training.sgd import sgd
+from pipeline.training.views import ViewSource
 
 Arrays = dict[str, Tensor]
 
@@ -60,13 +61,13 @@ def to_device(array: NDArray[Any], device: str, dtype: str) -> Tensor:
 
 
 def fit_baseline(
-    run: Run, views: Tensor, clean: Tensor, text: Tensor, scale: float, on_epoch: Callable[[], None]
+    run: Run, views: ViewSource, clean: Tensor, text: Tensor, scale: float, on_epoch: Callable[[], None]
 ) -> Trained:
     """Train one run; its numbers depend on nothing but its own rows, settings and seed.
 
     Args:
         run: with `BaselineSettings`.
-        views: (T, V, D); clean: (N, D); text: (C, D), all raw and of one dtype.
+        views: of the training images; clean: (N, D); text: (C, D), raw and of one dtype, which is that of training.
         scale: s > 0.
         on_epoch: called after each epoch.
     """
@@ -96,7 +97,7 @@ def fit_baseline(
 
 
 def _start(
-    run: Run, settings: BaselineSettings, views: Tensor, text: Tensor, scale: float
+    run: Run, settings: BaselineSettings, views: ViewSource, text: Tensor, scale: float
 ) -> tuple[Arrays, Arrays, dict[str, float]]:
     """What is learnt, what stays, and the scalars of the kind's formula."""
     prototypes = normalise(text)
@@ -105,9 +106,8 @@ def _start(
     if settings.kind == "clip-adapter":
         start = clip_adapter_start(text, run.seed, settings.reduction)
         return start, {"prototypes": prototypes}, {"scale": scale, "ratio_image": settings.ratio_image}
-    rows = torch.as_tensor(run.train_rows.copy(), device=views.device)
-    labels = torch.as_tensor(run.train_labels.copy(), device=views.device)
-    keys, values = build_cache(views[rows], labels, len(text))
+    labels = torch.as_tensor(run.train_labels.copy(), device=text.device)
+    keys, values = build_cache(views.to_average(run.train_rows).to(text), labels, len(text))
     scalars = {"scale": scale, "alpha": settings.alpha, "beta": settings.beta}
     return {"keys": keys}, {"values": values, "prototypes": prototypes}, scalars
 
@@ -129,20 +129,18 @@ class _Trainer:
         self.history: list[dict[str, float]] = []
         self.diverged = False
 
-    def train(self, views: Tensor, on_epoch: Callable[[], None]) -> None:
+    def train(self, views: ViewSource, on_epoch: Callable[[], None]) -> None:
         """All epochs, or until a loss or a weight is not finite."""
         settings, run = self.settings, self.run
         generator = np.random.default_rng(run.seed)
-        train_rows = torch.as_tensor(run.train_rows.copy(), device=views.device)
-        train_labels = torch.as_tensor(run.train_labels.copy(), device=views.device)
         for epoch in range(settings.epochs):
             if not self.diverged:
                 rate = learning_rate(epoch, settings.epochs, settings.lr, settings.warmup_lr)
-                order = torch.from_numpy(batch_order(generator, len(train_rows), settings.batch_size))
-                losses = []
-                for index in order.to(views.device):
-                    features = views[train_rows[index], epoch % views.shape[1]]  # (B, D)
-                    losses.append(self._step(features, train_labels[index], rate))
+                order = batch_order(generator, len(run.train_rows), settings.batch_size)  # (S, B)
+                images = views.at_epoch(run.train_rows[order.reshape(-1)], epoch).to(self.validation[0])
+                images = images.reshape(*order.shape, -1)  # (S, B, D)
+                labels = torch.from_numpy(run.train_labels[order]).to(images.device)
+                losses = [self._step(features, own, rate) for features, own in zip(images, labels, strict=True)]
                 self._record(epoch, rate, torch.stack(losses).double().mean().item())
             on_epoch()
 

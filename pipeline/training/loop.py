@@ -17,6 +17,7 @@ from pipeline.training.accuracy import accuracy
 from pipeline.training.checks import check_features, check_runs
 from pipeline.training.chunk import Chunk
 from pipeline.training.runs import Fit, Run
+from pipeline.training.views import ViewSource, as_source
 
 CPU_BYTES = 16 * 2**20  # stacked matrices of a chunk; beyond a shared cache of this order, batching stops to pay
 GPU_BYTES = 8 * 2**30
@@ -26,7 +27,7 @@ COPIES = 9  # three matrices, each with its gradient and velocity
 def fit(
     runs: Sequence[Run],
     *,
-    views: NDArray[np.float32],
+    views: NDArray[np.float32] | ViewSource,
     clean: NDArray[np.float32],
     text: NDArray[np.float32],
     logit_scale: float,
@@ -41,7 +42,7 @@ def fit(
 
     Args:
         runs: any number, with any settings.
-        views: (T, V, D) raw features of augmented training images; epoch e sees view e mod V.
+        views: (T, V, D) raw features of augmented training images, epoch e sees view e mod V; or another source.
         clean: (N, D) raw features of images as they are, for validation rows.
         text: (C, D) raw text features, one row per class.
         logit_scale: s = exp(logit_scale parameter), > 0; 100 for CLIP.
@@ -59,7 +60,8 @@ def fit(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"device {device}: CUDA is not available on this machine; use compute.device: cpu")
     kind = torch.float64 if dtype == "float64" else torch.float32
-    views_on, clean_on, text_on = (_tensor(array, device) for array in (views, clean, text))
+    source = as_source(views, device)
+    clean_on, text_on = (_tensor(array, device) for array in (clean, text))
     clean_on, text_on = clean_on.to(kind), text_on.to(kind)
     trained = [run for run in runs if run.settings.train]
     total = sum(run.settings.epochs for run in trained)
@@ -83,7 +85,7 @@ def fit(
             # One thread per chunk, several chunks side by side: a product that is split over threads rounds
             # differently for one run than for many, and small products gain nothing from the split.
             torch.set_num_threads(1)
-        return Chunk(members, views_on, clean_on, text_on, logit_scale).train(finished)
+        return Chunk(members, source, clean_on, text_on, logit_scale).train(finished)
 
     try:
         with ThreadPoolExecutor(max_workers=workers) as pool:

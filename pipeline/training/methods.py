@@ -15,6 +15,7 @@ from pipeline.training.checks import check_features, check_runs
 from pipeline.training.heads import Trained, check_baselines, fit_baseline, to_device
 from pipeline.training.runs import Fit, Run
 from pipeline.training.settings import BaselineSettings
+from pipeline.training.views import ViewSource, as_source
 
 __all__ = ["Trained", "fit_methods"]
 
@@ -22,7 +23,7 @@ __all__ = ["Trained", "fit_methods"]
 def fit_methods(
     runs: Sequence[Run],
     *,
-    views: NDArray[np.float32],
+    views: NDArray[np.float32] | ViewSource,
     clean: NDArray[np.float32],
     text: NDArray[np.float32],
     logit_scale: float,
@@ -39,6 +40,7 @@ def fit_methods(
     """
     check_features(views, clean, text)
     check_runs(runs, len(views), len(clean), len(text))
+    source = as_source(views, device)
     baselines = [run for run in runs if isinstance(run.settings, BaselineSettings)]
     check_baselines(baselines)
     adapters = [run for run in runs if not isinstance(run.settings, BaselineSettings)]
@@ -51,15 +53,15 @@ def fit_methods(
         if on_epoch is not None:
             on_epoch(done, total)
 
-    data: dict[str, Any] = {"views": views, "clean": clean, "text": text, "logit_scale": logit_scale}
+    data: dict[str, Any] = {"views": source, "clean": clean, "text": text, "logit_scale": logit_scale}
     fits = loop.fit(adapters, **data, device=device, dtype=dtype, on_epoch=lambda now, _: advance(now - done))
     found = {id(fit.run): _with_head(fit, text, logit_scale) for fit in fits}
-    views_on, clean_on, text_on = (to_device(array, device, dtype) for array in (views, clean, text))
+    clean_on, text_on = (to_device(array, device, dtype) for array in (clean, text))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # such small products gain nothing from being split, and round the same on any machine
     try:
         for run in baselines:
-            found[id(run)] = fit_baseline(run, views_on, clean_on, text_on, logit_scale, lambda: advance(1))
+            found[id(run)] = fit_baseline(run, source, clean_on, text_on, logit_scale, lambda: advance(1))
     finally:
         torch.set_num_threads(threads)
     return [found[id(run)] for run in runs]

@@ -15,9 +15,12 @@ from pipeline.training.methods import Trained, fit_methods
 from pipeline.training.settings import settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from pipeline.features import Features
+    from pipeline.training.views import ViewSource
 
 Point = dict[str, Any]
 
@@ -83,6 +86,7 @@ def sweep(
     features: Features,
     *,
     device: str,
+    views: NDArray[np.float32] | ViewSource | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Train every point for every held-out domain and seed together, and choose.
@@ -95,6 +99,7 @@ def sweep(
         splits: SPLITS table; the deploy fit has no part in it.
         features: of the images in `splits`.
         device: "cpu" or "cuda".
+        views: where augmented views come from; by default those of `features`.
         on_epoch: as in `loop.fit`.
     Raises:
         ParamsError: a point's settings are wrong; DataError: a split has no validation images, every run diverged, or
@@ -112,7 +117,7 @@ def sweep(
     methods = {name: settings({**base, **point}) for name, point in points.items()}
     trained = fit_methods(
         plan_runs(splits, features, methods),
-        views=features.views,
+        views=features.views if views is None else views,
         clean=features.clean,
         text=features.text,
         logit_scale=features.meta["logit_scale"],
