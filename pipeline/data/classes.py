@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pipeline.data.synonyms import overlaps
 from pipeline.errors import DataError, ParamsError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_AS_FOLDERS: Mapping[str, str] = MappingProxyType({})
 
 
 def in_domains(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +49,36 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
             "at least 2 are needed"
         )
     return known
+
+
+def overlapping_pools(
+    manifest: pd.DataFrame,
+    known: Sequence[str],
+    synonyms: Sequence[Sequence[str]] = (),
+    called: Mapping[str, str] = _AS_FOLDERS,
+) -> pd.DataFrame:
+    """The classes of pools that mean a known class, so that their images are no unknowns.
+
+    Args:
+        manifest: MANIFEST table.
+        known: the known classes.
+        synonyms: groups of names beside the list that is shipped (params `data.synonyms`).
+        called: folder name to the name that prompts use (params `backbone.class_names`), for folders like n02084071.
+    Returns:
+        Columns pool, class and means (the known class), sorted; no rows where nothing overlaps.
+    """
+    import pandas as pd
+
+    pools = in_pools(manifest)[["pool", "class"]].drop_duplicates().sort_values(["pool", "class"])
+    folders = {called.get(name, name): name for name in known}
+    named = {name: called.get(name, name) for name in pools["class"]}
+    meant = overlaps(list(folders), sorted(set(named.values())), synonyms)
+    rows = [
+        (pool, name, folders[meant[named[name]]])
+        for pool, name in zip(pools["pool"], pools["class"], strict=True)
+        if named[name] in meant
+    ]
+    return pd.DataFrame(rows, columns=["pool", "class", "means"], dtype="str")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from pipeline.data.classes import in_domains, in_pools, known_classes
+from pipeline.data.classes import in_domains, in_pools, known_classes, overlapping_pools
 from pipeline.errors import DataError, ParamsError
 
 
@@ -34,3 +34,21 @@ def test_pools_are_apart_from_domains(rows: Callable[..., pd.DataFrame]) -> None
     assert known_classes(manifest, []) == ["cat", "dog"]
     with pytest.raises(ParamsError, match="no class folder is called 'banded'"):
         known_classes(manifest, ["banded"])
+
+
+def test_classes_of_pools_that_mean_a_known_class(rows: Callable[..., pd.DataFrame]) -> None:
+    pools = {"caltech": ["Faces", "dalmatian", "emu"], "dtd": ["banded"], "nets": ["n02102040", "n07714571"]}
+    groups = [(pool, name, 2) for pool, names in pools.items() for name in names]
+    manifest = rows([("a", "dog", 2), ("a", "n02084071", 2), ("a", "person", 2), ("a", "owl", 2), *groups])
+    pooled = manifest["domain"].isin(pools)
+    manifest = manifest.assign(pool=manifest["domain"].where(pooled, ""), domain=manifest["domain"].mask(pooled, ""))
+    known = ["dog", "n02084071", "person"]
+
+    found = overlapping_pools(manifest, known)
+    assert found.values.tolist() == [["caltech", "Faces", "person"], ["caltech", "dalmatian", "dog"]]
+    found = overlapping_pools(manifest, known, [["emu", "owl"], ["bands", "banded", "person"]])
+    assert ["dtd", "banded", "person"] in found.values.tolist()
+    assert len(found) == 3  # owl is unknown itself, so an emu may be called one
+    called = {"n02084071": "cabbage", "n07714571": "cabbages"}
+    assert ["nets", "n07714571", "n02084071"] in overlapping_pools(manifest, known, called=called).values.tolist()
+    assert overlapping_pools(manifest[~pooled], known).empty
