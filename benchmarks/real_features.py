@@ -71,6 +71,7 @@ def load(folder: Path) -> tuple[Features, pd.DataFrame, dict[str, np.ndarray]]:
             "domain": [str(domain) for domain in domains],
             "class": [names[label] for label in labels],
             "pool": "",
+            "part": "",
             # In place of the image's own hash: it only decides the order in which a split takes images.
             "sha256": [hashlib.sha256(path.encode()).hexdigest() for path in paths],
         }

@@ -27,6 +27,11 @@ DEPLOY = "*"
 OPEN_SETS = "open_sets"
 """The folder of the data root that holds pools of unknown images beside the domains: open_sets/pool/class/image."""
 
+PARTS_FILE = "parts.csv"
+"""The file of the data root, beside the domains, that may give images a part: columns path, part."""
+
+PARTS = ("train", "val", "test")
+
 MEAN = "mean"
 """Where results are listed by held-out domain, the mean over them; ingest refuses a domain of this name."""
 
@@ -67,8 +72,17 @@ MANIFEST = Table(
         "mode": "str",  # Pillow's colour mode as stored
         "format": "str",  # Pillow's format name
         "bytes": "int64",
+        "part": "str",  # one of PARTS, as PARTS_FILE gives it; "" for an image that is free
     },
     ("path",),
+)
+REFUSED = Table(
+    "refused",
+    {
+        "path": "str",  # relative to the data root; bytes that are not UTF-8 as \\xff
+        "problem": "str",  # why the file cannot be used
+    },
+    ("path", "problem"),
 )
 SPLITS = Table(
     "splits",

@@ -7,6 +7,7 @@ from pathlib import Path
 ARTIFACTS = Path("artifacts")
 RUNS = ARTIFACTS / "runs"
 MANIFEST = ARTIFACTS / "manifest.parquet"
+REFUSED = ARTIFACTS / "refused.parquet"
 VERDICT = ARTIFACTS / "validation" / "validation.json"
 DATA_DOCS = ARTIFACTS / "validation" / "docs"
 SPLITS = ARTIFACTS / "splits.parquet"

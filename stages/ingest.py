@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
-from pipeline.tables import MANIFEST, write_table
+from pipeline.tables import MANIFEST, REFUSED, write_table
 from stages import _paths as paths
 from stages._run import Record, stage
 
@@ -17,16 +17,24 @@ def main(params: Params) -> Record:
     from pipeline.data.manifest import build_manifest
 
     data = params.data
-    manifest = build_manifest(Path(data.root), min_side=data.min_side, max_pixels=data.max_pixels, workers=data.workers)
+    manifest, refused = build_manifest(
+        Path(data.root),
+        min_side=data.min_side,
+        max_pixels=data.max_pixels,
+        workers=data.workers,
+        skip=data.on_bad_image == "skip",
+    )
     write_table(manifest, paths.MANIFEST, MANIFEST)
+    write_table(refused, paths.REFUSED, REFUSED)
     return Record(
         metrics={
             "images": len(manifest),
+            "refused": len(refused),
             "bytes": int(manifest["bytes"].sum()),
             "domains": in_domains(manifest)["domain"].nunique(),
             "classes": in_domains(manifest)["class"].nunique(),
         },
-        artifacts=[paths.MANIFEST],
+        artifacts=[paths.MANIFEST, paths.REFUSED],
         datasets=[("images", file_sha256(paths.MANIFEST), data.root)],
     )
 

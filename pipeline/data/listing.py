@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
-from pipeline.tables import DEPLOY, MEAN, OPEN_SETS
+from pipeline.tables import DEPLOY, MEAN, OPEN_SETS, PARTS_FILE
 
 DOMAINS_LAYOUT = "domain/class/image"
 POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
+
+LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
+"""What Windows, macOS and network drives leave in folders, in small letters; passed over like hidden files."""
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")  # would break the lines and tables that name the file
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Listing:
 
     Attributes:
         paths: of the images, relative to the root, POSIX separators, sorted.
-        refused: (path, problem) of files whose name or place alone rules them out.
+        refused: (path, problem) of files whose name or place alone rules them out, sorted.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -29,11 +35,11 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """Find all images below `root`; nothing is decoded. Hidden files and folders are left out.
+    """Find all images below `root`; nothing is decoded. Hidden files and folders, and LITTER, are left out.
 
     Raises:
-        DataError: the folder is missing or holds no domain, a file lies at the wrong depth, a folder's name is not
-            UTF-8, a folder is a link that leaves the root or cannot be listed, or a class folder holds no file.
+        DataError: the folder is missing or holds no domain, a folder lies at the wrong depth or is called as nothing
+            can be, is a link that leaves the root or cannot be listed, or a class folder holds no file.
     """
     if not root.is_dir():
         raise DataError(
@@ -41,8 +47,8 @@ def list_images(root: Path) -> Listing:
             "or set data.root"
         )
     found = Listing()
-    inside = root.resolve()
-    tops = list(_folders(root, root, inside, DOMAINS_LAYOUT))
+    walk = _Walk(root, root.resolve(), found)
+    tops = list(walk.folders(root, DOMAINS_LAYOUT, reserved=PARTS_FILE))
     domains = [entry for entry in tops if entry.name != OPEN_SETS]
     if not domains:
         raise DataError(f"{root}: holds no folders of domains; expected {DOMAINS_LAYOUT}")
@@ -51,71 +57,93 @@ def list_images(root: Path) -> Listing:
             raise DataError(
                 f"{domain.path}: a domain cannot be called {domain.name!r}, which stands for all domains; rename it"
             )
-        _classes(domain, root, inside, found, "a domain without class folders", DOMAINS_LAYOUT)
+        walk.classes(domain, "a domain without class folders", DOMAINS_LAYOUT)
     for pools in (entry for entry in tops if entry.name == OPEN_SETS):
-        for pool in _folders(pools, root, inside, POOLS_LAYOUT):
-            _classes(pool, root, inside, found, "a pool without class folders", POOLS_LAYOUT)
+        for pool in walk.folders(pools, POOLS_LAYOUT):
+            walk.classes(pool, "a pool without class folders", POOLS_LAYOUT)
     found.paths.sort()
     found.refused.sort()
     return found
 
 
-def _classes(parent: os.DirEntry[str], root: Path, inside: Path, found: Listing, empty: str, layout: str) -> None:
-    classes = list(_folders(parent, root, inside, layout))
-    if not classes:
-        raise DataError(f"{parent.path}: {empty}; expected {layout}")
-    for class_ in classes:
-        prefix = os.path.relpath(class_.path, root).replace(os.sep, "/")
-        count = 0
-        for entry in _entries(class_):
-            if entry.is_dir():
-                raise DataError(f"{entry.path}: a folder inside a class folder; expected {layout}")
-            count += 1
-            problem = _problem(entry, inside)
-            if problem:
-                found.refused.append((f"{prefix}/{_printable(entry.name)}", problem))
-            else:
-                found.paths.append(f"{prefix}/{entry.name}")
-        if not count:
-            raise DataError(f"{class_.path}: a class folder without images; add some or remove it")
+@dataclass(frozen=True)
+class _Walk:
+    root: Path
+    inside: Path  # the root with all links resolved
+    found: Listing
 
+    def folders(self, parent: Path | os.DirEntry[str], layout: str, reserved: str = "") -> Iterator[os.DirEntry[str]]:
+        for entry in _entries(parent):
+            if _is_folder(entry):
+                problem = self._name_problem(entry)
+                if problem:
+                    raise DataError(f"{_printable(entry.path)}: {problem}")
+                yield entry
+            elif entry.name != reserved:
+                path = os.path.relpath(entry.path, self.root).replace(os.sep, "/")
+                problem = self._name_problem(entry) or f"a file at the wrong depth; expected {layout}"
+                self.found.refused.append((_printable(path), problem))
 
-def _folders(parent: Path | os.DirEntry[str], root: Path, inside: Path, layout: str) -> Iterator[os.DirEntry[str]]:
-    for entry in _entries(parent):
+    def classes(self, parent: os.DirEntry[str], empty: str, layout: str) -> None:
+        classes = list(self.folders(parent, layout))
+        if not classes:
+            raise DataError(f"{parent.path}: {empty}; expected {layout}")
+        for class_ in classes:
+            prefix = os.path.relpath(class_.path, self.root).replace(os.sep, "/")
+            count = 0
+            for entry in _entries(class_):
+                if _is_folder(entry):
+                    raise DataError(f"{_printable(entry.path)}: a folder inside a class folder; expected {layout}")
+                count += 1
+                problem = self._name_problem(entry) or _file_problem(entry)
+                if problem:
+                    self.found.refused.append((f"{prefix}/{_printable(entry.name)}", problem))
+                else:
+                    self.found.paths.append(f"{prefix}/{entry.name}")
+            if not count:
+                raise DataError(f"{class_.path}: a class folder without images; add some or remove it")
+
+    def _name_problem(self, entry: os.DirEntry[str]) -> str:
         if not _is_utf8(entry.name):
-            raise DataError(f"{os.fsencode(entry.path)!r}: the name is not UTF-8; rename it")
-        if _leaves(entry, inside):
-            raise DataError(f"{entry.path}: {_link(inside)}")
-        if not entry.is_dir():
-            raise DataError(f"{entry.path}: a file at the wrong depth; below {root} expected {layout}")
-        yield entry
+            return "the name is not UTF-8; rename it"
+        if _UNPRINTABLE.search(entry.name):
+            return "the name holds a control character; rename it"
+        if entry.is_symlink() and self._leaves(Path(entry.path)):
+            return f"a link that leaves {self.inside.name}; put the file itself there (DVC: cache.type copy)"
+        return ""
+
+    def _leaves(self, link: Path) -> bool:
+        try:  # every link is resolved, so a link inside that leads out through another one is seen too
+            return not link.resolve().is_relative_to(self.inside)
+        except (OSError, RuntimeError):  # a link to itself
+            return False
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{_printable(os.fspath(folder))}: cannot be listed: {error.strerror}") from None
-    return (entry for entry in entries if not entry.name.startswith("."))
+    return (entry for entry in ordered if not entry.name.startswith(".") and entry.name.lower() not in LITTER)
 
 
-def _problem(entry: os.DirEntry[str], inside: Path) -> str:
-    if not _is_utf8(entry.name):
-        return "the name is not UTF-8; rename it"
-    if _leaves(entry, inside):
-        return _link(inside)
-    if Path(entry.name).suffix.lower() not in SUFFIXES:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that may not be entered
+        return False
+
+
+def _file_problem(entry: os.DirEntry[str]) -> str:
+    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
         return f"not an image file; expected {', '.join(SUFFIXES)}; remove it or hide it with a dot"
-    return ""
-
-
-def _leaves(entry: os.DirEntry[str], inside: Path) -> bool:
-    # every link is resolved, so a link inside that leads out through another one is seen too
-    return entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside)
-
-
-def _link(inside: Path) -> str:
-    return f"a link that leaves {inside.name}; put the file itself there (DVC: cache.type copy)"
+    try:
+        is_file = entry.is_file()
+    except OSError:
+        is_file = False
+    # a pipe would keep the reader waiting for ever
+    return "" if is_file else "not a regular file, or a link that leads nowhere"
 
 
 def _is_utf8(name: str) -> bool:
@@ -127,4 +155,5 @@ def _is_utf8(name: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    return name if _is_utf8(name) else os.fsencode(name).decode("utf-8", "backslashreplace")
+    shown = name if _is_utf8(name) else os.fsencode(name).decode("utf-8", "backslashreplace")
+    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)

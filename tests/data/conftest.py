@@ -45,6 +45,7 @@ def rows() -> Callable[..., pd.DataFrame]:
                 "mode": "RGB",
                 "format": "PNG",
                 "bytes": 1000,
+                "part": "",
             }
         )
 

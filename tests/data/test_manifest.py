@@ -7,16 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
-from pipeline.tables import MANIFEST, read_table, write_table
+from pipeline.tables import MANIFEST, REFUSED, read_table, write_table
 
 
-def build(root: Path, min_side: int = 16, max_pixels: int = 10_000) -> object:
-    return build_manifest(root, min_side=min_side, max_pixels=max_pixels, workers=2)
+def build(root: Path) -> pd.DataFrame:
+    manifest, refused = build_manifest(root, min_side=16, max_pixels=10_000, workers=2)
+    assert refused.empty
+    return manifest
 
 
 def test_rows_say_what_the_files_hold(tree: Path, tmp_path: Path) -> None:
@@ -92,16 +95,19 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "pool without classes": (lambda r: (r / "open_sets/dtd").mkdir(parents=True), r"dtd: a pool without class folders"),
     "pools too flat": (
         lambda r: [(r / "open_sets/dtd").mkdir(parents=True), (r / "open_sets/dtd/0.png").touch()],
-        r"open_sets/dtd/0\.png: a file at the wrong depth; .* open_sets/pool/class/image",
+        r"dtd: a pool without class folders",
     ),
     "only pools": (
         lambda r: [(r / "open_sets").mkdir(), *(shutil.rmtree(r / d) for d in "ab")],
         "no folders of domains",
     ),
-    "image among domains": (lambda r: (r / "x.png").touch(), r"images/x\.png: a file at the wrong depth"),
-    "image among classes": (lambda r: (r / "a/x.png").touch(), r"images/a/x\.png: a file at the wrong depth"),
+    "image among domains": (
+        lambda r: (r / "x.png").touch(),
+        r"1 bad image.* x\.png: a file at the wrong depth; expected domain/",
+    ),
+    "image among classes": (lambda r: (r / "a/x.png").touch(), r" a/x\.png: a file at the wrong depth"),
     "folder too deep": (lambda r: (r / "a/cat/more").mkdir(), r"images/a/cat/more: a folder inside a class folder"),
-    "unknown suffix": (lambda r: (r / "a/cat/x.csv").touch(), r"images/a/cat/x\.csv: not an image file"),
+    "unknown suffix": (lambda r: (r / "a/cat/x.csv").touch(), r" a/cat/x\.csv: not an image file"),
     "link out": (lambda r: (r / "a/cat/x.png").symlink_to("/etc/hostname"), r"x\.png: a link that leaves images"),
     "folder link out": (lambda r: (r / "c").symlink_to("/etc"), r"images/c: a link that leaves images"),
     "not UTF-8": (
@@ -122,9 +128,28 @@ def test_fault_is_named_in_one_line(tree: Path, fault: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_many_bad_images_are_counted_and_five_named(tree: Path) -> None:
-    for path in sorted(tree.rglob("*.png"))[:7]:
-        cut(path)
-    with pytest.raises(DataError, match=r"7 bad images; .*and 2 more") as caught:
+def test_many_bad_images_are_counted_and_twenty_named(tree: Path) -> None:
+    for number in range(23):
+        (tree / "a/cat" / f"bad{number:02d}.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"23 bad images; .*bad19\.png: not an image.*; and 3 more$") as caught:
         build(tree)
-    assert str(caught.value).count("damaged") == 5
+    assert str(caught.value).count("not an image") == 20
+
+
+def test_refused_images_are_listed_and_the_others_kept(tree: Path, tmp_path: Path) -> None:
+    whole = build(tree)
+    cut(tree / "a/cat/0.png")
+    (tree / "b/dog/notes.txt").touch()
+    (tree / "readme.md").touch()
+    os.close(os.open(bytes(tree / "a/dog") + b"/\xff.png", os.O_CREAT))
+    manifest, refused = build_manifest(tree, min_side=16, max_pixels=10_000, workers=2, skip=True)
+    assert list(refused["path"]) == ["a/cat/0.png", "a/dog/\\xff.png", "b/dog/notes.txt", "readme.md"]
+    assert [problem.split(";")[0].split(":")[0] for problem in refused["problem"]] == [
+        "damaged image",
+        "the name is not UTF-8",
+        "not an image file",
+        "a file at the wrong depth",
+    ]
+    assert manifest.equals(whole[whole["path"] != "a/cat/0.png"].reset_index(drop=True))
+    write_table(refused, tmp_path / "r.parquet", REFUSED)
+    assert read_table(tmp_path / "r.parquet", REFUSED).equals(refused)

@@ -1,0 +1,76 @@
+"""The parts that a data set's authors gave their images: parts.csv at the data root says which train and which test."""
+
+from __future__ import annotations
+
+import csv
+import os
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pipeline.data.listing import Listing
+from pipeline.errors import DataError
+from pipeline.tables import PARTS, PARTS_FILE
+
+_COLUMNS = ["path", "part"]
+_MAX_BYTES = 256 * 2**20  # a million lines of 256 bytes; anything larger is a mistake
+
+
+def read_parts(root: Path, listing: Listing) -> list[str]:
+    """Read parts.csv, if there is one.
+
+    The file is UTF-8 with the columns path (relative to root, POSIX separators) and part.
+
+    Args:
+        root: of the data.
+        listing: what it holds.
+    Returns:
+        One of PARTS for each of listing.paths; "" where the file does not name the image.
+    Raises:
+        DataError: the file cannot be read, is too large, or is a link that leaves the root; or one of its lines, which
+            is named, holds no path of an image of the root, an unknown part, or a path that an earlier line holds.
+    """
+    parts = [""] * len(listing.paths)
+    file = root / PARTS_FILE
+    if not os.path.lexists(file):
+        return parts
+    refused = {path for path, _ in listing.refused}
+    for line, path, part in _lines(file, root):
+        where = f"{file}: line {line}"
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise DataError(f"{where}: {path!r} leaves the folder; expected a path relative to {root}")
+        if part not in PARTS:
+            raise DataError(f"{where}: unknown part {part!r}; expected {', '.join(PARTS)}")
+        if path in refused:
+            continue
+        position = bisect_left(listing.paths, path)
+        if position == len(parts) or listing.paths[position] != path:
+            raise DataError(f"{where}: {path!r} is no image below {root}")
+        if parts[position]:
+            raise DataError(f"{where}: {path!r} stands in an earlier line too")
+        parts[position] = PARTS[PARTS.index(part)]  # one string for all, not one a line
+    return parts
+
+
+def _lines(file: Path, root: Path) -> Iterator[tuple[int, str, str]]:
+    line = 1
+    try:
+        if not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
+            raise DataError(f"{file}: expected a file inside {root}, not a folder or a link")
+        if file.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{file}: {file.stat().st_size} bytes, more than the {_MAX_BYTES} that are read")
+        with file.open(encoding="utf-8-sig", newline="") as text:  # spreadsheets write a byte order mark
+            rows = csv.reader(text, strict=True)
+            if (header := next(rows, [])) != _COLUMNS:
+                raise DataError(f"{file}: line 1: expected the columns {','.join(_COLUMNS)}, found {','.join(header)}")
+            for row in rows:
+                line = rows.line_num
+                if len(row) != len(_COLUMNS):
+                    raise DataError(f"{file}: line {line}: expected {len(_COLUMNS)} values, found {len(row)}")
+                yield line, row[0], row[1]
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 after line {line}; save it as UTF-8") from None
+    except csv.Error as error:
+        raise DataError(f"{file}: after line {line}: {error}") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+        raise DataError(f"{file}: cannot be read: {error}") from None
