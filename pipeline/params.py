@@ -153,7 +153,23 @@ class _Optimised(_Section):
     select: Literal["source-val", "last"] = "source-val"
 
 
+def preset_problem(preset: str, generator: bool, generator_steps: int, penalty_energy: str | None) -> str:
+    """What a preset excludes among settings of adapters; "" where they go together."""
+    if preset == "released" and not generator:
+        return "generator: false is not a choice of the released preset; use preset: paper"
+    if preset == "paper" and generator and generator_steps < 1:
+        return "generator_steps: the paper preset needs at least 1, or generator: false"
+    if preset == "paper" and penalty_energy == "exp-cosine":
+        return (
+            "penalty_energy: 'exp-cosine' is the authors' code and not the paper's energy; use preset: released, or "
+            "penalty_energy: logsumexp"
+        )
+    return ""
+
+
 class _Training(_Optimised):
+    """Adapters; a `penalty_` key that is None takes the preset's own value (pipeline/croft/options.py)."""
+
     ratio_image: Rate = 0.2
     ratio_text: Rate = 0.5
     lambda_1: NotNegative = 15.0
@@ -162,11 +178,27 @@ class _Training(_Optimised):
     generator_steps: Annotated[int, Field(ge=0)] = 1
     preset: Literal["paper", "released"] = "paper"
     covariate_weight: Literal["lambda_1", "one"] = "lambda_1"
+    covariate_rows: Literal["generator", "adapter"] = "generator"
+    covariate_branch: bool = True
+    penalty_energy: Literal["logsumexp", "exp-cosine"] | None = None
+    penalty_scaled: bool | None = None
+    penalty_gradient: Literal["batch", "sample"] | None = None
+    penalty_batch: Literal["mean", "sum"] | None = None
+    penalty_entries: Literal["sum", "mean"] | None = None
+    penalty_weights: Literal["separate", "shared"] | None = None
+    penalty_form: Literal["closed", "double-backward"] | None = None
     train: bool = True
 
 
 class _Adapters(_Training):
     kind: Literal["adapters"] = "adapters"
+
+    @model_validator(mode="after")
+    def _joint(self) -> _Adapters:
+        problem = preset_problem(self.preset, self.generator, self.generator_steps, self.penalty_energy)
+        if problem:
+            raise ValueError(problem)
+        return self
 
 
 class _LinearProbe(_Optimised):

@@ -26,10 +26,11 @@ def check_choices(options: object, prefix: str = "") -> None:
 
 @dataclass(frozen=True)
 class Penalty:
-    """How the energy-gradient penalty is taken.
+    """How the energy-gradient penalty is taken; in params.yaml each field is a key `penalty_<field>`.
 
-    energy: "logsumexp" is E_i = -logsumexp_j(κ cos_ij); "exp-cosine" is the authors' code, E_i = Σ_j exp(κ cos_ij).
-    scaled: κ = s with it, 1 without.
+    energy: "logsumexp" is E_i = -logsumexp_j(κ cos_ij), the energy that the paper states (Liu et al., NeurIPS 2020);
+        "exp-cosine" is the authors' code, E_i = Σ_j exp(κ cos_ij), for the released preset only.
+    scaled: κ = s with it, 1 without (as in the authors' code).
     gradient: "batch" squares the gradient of the batch's energy, "sample" averages (sums) each row's squared gradient.
     batch: "mean" or "sum" over the rows (over rows and classes for "exp-cosine").
     entries: "sum" or "mean" over the entries of the D x D gradient.
@@ -46,7 +47,9 @@ class Penalty:
     form: Literal["closed", "double-backward"] = "closed"
 
     def __post_init__(self) -> None:
-        check_choices(self, "penalty.")
+        check_choices(self, "penalty_")
+        if not isinstance(self.scaled, bool):
+            raise ParamsError(f"penalty_scaled: {self.scaled!r} is none of true, false")
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,9 @@ class PaperOptions:
         check_choices(self)
 
 
-# The authors' code takes (batch="mean", entries="sum") for leave-one-domain-out (Setup II) and (batch="sum",
-# entries="mean") for known and unknown classes (Setup I).
+# The paper leaves all but the energy open; docs/defaults.md holds the ablation behind "paper". The authors' code takes
+# (batch="mean", entries="sum") for leave-one-domain-out (Setup II) and (batch="sum", entries="mean") for known and
+# unknown classes (Setup I): penalty_batch: sum, penalty_entries: mean in params.yaml.
 PENALTIES: dict[str, Penalty] = {
     "paper": Penalty(),
     "released": Penalty(energy="exp-cosine", scaled=False, weights="shared"),

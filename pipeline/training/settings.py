@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from pipeline.croft.options import PENALTIES, PaperOptions, Penalty, Preset, check_choices
 from pipeline.errors import ParamsError
+from pipeline.params import preset_problem
 
 Select = Literal["source-val", "last"]
+PENALTY = "penalty_"  # how the keys of `Penalty` start, where they stand among other settings
 Baseline = Literal["linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f"]
 
 
@@ -53,10 +55,9 @@ class Settings:
     def __post_init__(self) -> None:
         check_choices(self)
         self._check_numbers()
-        if self.preset == "released" and not self.generator:
-            raise ParamsError("generator: false is not a choice of the released preset; use preset: paper")
-        if self.preset == "paper" and self.generator and self.generator_steps < 1:
-            raise ParamsError("generator_steps: the paper preset needs at least 1, or generator: false")
+        problem = preset_problem(self.preset, self.generator, self.generator_steps, self.penalty_options.energy)
+        if problem:
+            raise ParamsError(problem)
 
     def _check_numbers(self) -> None:
         for entry in fields(self):
@@ -138,11 +139,16 @@ def used(run: Settings) -> dict[str, Any]:
     """The settings that a run really uses, as plain values, its kind included."""
     if isinstance(run, BaselineSettings):
         return {"kind": run.kind} | {name: getattr(run, name) for name in RELEVANT[run.kind]}
-    return {"kind": "adapters" if run.train else "zero-shot"} | asdict(run)
+    values = {key: value for key, value in asdict(run).items() if key not in ("paper", "penalty", "covariate_branch")}
+    own = {"covariate_branch": run.covariate_branch} if run.preset == "released" else asdict(run.paper)
+    taken = {f"{PENALTY}{name}": value for name, value in asdict(run.penalty_options).items()}
+    return {"kind": "adapters" if run.train else "zero-shot"} | values | own | taken
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
-    """Settings of plain values; the open choices of the paper's objective may stand among the others.
+    """Settings of plain values; the open choices of objective and penalty stand among the others, by their keys.
+
+    A key `penalty_...` that is None is left to the preset.
 
     A `kind` other than adapters gives `BaselineSettings`.
 
@@ -157,4 +163,8 @@ def settings(values: Mapping[str, Any]) -> Settings:
         return BaselineSettings(kind=kind, train=kind != "tip-adapter", **values)
     own = {field.name for field in fields(PaperOptions)}
     paper = PaperOptions(**{key: value for key, value in values.items() if key in own})
-    return Settings(paper=paper, **{key: value for key, value in values.items() if key not in own})
+    taken = {key.removeprefix(PENALTY): value for key, value in values.items() if key.startswith(PENALTY)}
+    taken = {name: value for name, value in taken.items() if value is not None}
+    rest = {key: value for key, value in values.items() if key not in own and not key.startswith(PENALTY)}
+    penalty = replace(PENALTIES.get(rest.get("preset", "paper"), Penalty()), **taken) if taken else None
+    return Settings(paper=paper, penalty=penalty, **rest)

@@ -141,7 +141,7 @@ def test_without_generator_only_cross_entropy_and_penalty() -> None:
 
 
 def test_unknown_choices_are_named() -> None:
-    with pytest.raises(ParamsError, match=r"penalty\.energy: 'free' is none of logsumexp, exp-cosine"):
+    with pytest.raises(ParamsError, match="penalty_energy: 'free' is none of logsumexp, exp-cosine"):
         Penalty(energy="free")  # type: ignore[arg-type]
     with pytest.raises(ParamsError, match="covariate_rows"):
         PaperOptions(covariate_rows="both")  # type: ignore[arg-type]

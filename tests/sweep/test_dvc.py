@@ -47,7 +47,10 @@ def test_an_override_of_an_experiment_reaches_the_fits(clone: Clone) -> None:
 
     import pandas as pd
 
-    clone.run("dvc", "exp", "run", "-S", "finetune.lambda_1=3.5", "dvc.yaml:finetune")
+    changes = {"lambda_1": "3.5", "penalty_gradient": "sample", "penalty_scaled": "true", "covariate_rows": "adapter"}
+    overrides = [part for key, value in changes.items() for part in ("-S", f"finetune.{key}={value}")]
+    clone.run("dvc", "exp", "run", *overrides, "dvc.yaml:finetune")
     table = pd.read_parquet(clone.folder / "artifacts/fits/fits.parquet")
     own = table.loc[table["method"] == "croft", "settings"].map(json.loads)
-    assert {settings["lambda_1"] for settings in own} == {3.5}
+    found = {tuple(settings[key] for key in changes) for settings in own}
+    assert found == {(3.5, "sample", True, "adapter")}

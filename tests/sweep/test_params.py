@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
-from pipeline.params import parse_params
+from pipeline.params import Sweep, parse_params
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 
 
-def parsed(sweep: dict[str, Any]) -> object:
+def parsed(sweep: dict[str, Any]) -> Sweep:
     return parse_params({**PARAMS, "sweep": sweep}).sweep
 
 
@@ -33,6 +33,13 @@ def parsed(sweep: dict[str, Any]) -> object:
 def test_wrong_grids(sweep: dict[str, Any], says: str) -> None:
     with pytest.raises(ParamsError, match=says):
         parsed(sweep)
+
+
+def test_open_choices_of_the_method_can_be_axes() -> None:
+    axes = {"penalty_gradient": ["batch", "sample"], "penalty_scaled": [False, True], "covariate_rows": ["adapter"]}
+    assert parsed({"axes": axes}).axes == {name: tuple(values) for name, values in axes.items()}
+    with pytest.raises(ParamsError, match=r"sweep\.axes\.penalty_gradient: .*'batch' or 'sample', found 'all'"):
+        parsed({"axes": {"penalty_gradient": ["batch", "all"]}})
 
 
 def test_the_default_is_the_papers_grid() -> None:
