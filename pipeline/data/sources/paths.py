@@ -1,0 +1,118 @@
+"""Files that a listing names: found below its folder, and never outside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import DataError
+
+_NAMED = 5  # bad rows that one error names; the rest are counted
+_TRIED = 3  # first rows that a folder of images must hold
+
+
+class Below:
+    """Resolves relative paths below one folder; what leaves it, or is not there, is a problem that says so."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._folders: dict[str, str] = {}  # a folder as named to itself resolved, so that each is looked at once
+
+    def find(self, relative: str) -> tuple[Path | None, str]:
+        """(file, "") or (None, problem)."""
+        problem = path_problem(relative)
+        if problem:
+            return None, problem
+        folder, name = os.path.split(os.path.join(self.root, relative))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        real = self._folders[folder]
+        file = os.path.join(real, name)
+        try:
+            if stat.S_ISLNK(os.lstat(file).st_mode):
+                file = os.path.realpath(file)
+                real = os.path.dirname(file)
+            found = stat.S_ISREG(os.lstat(file).st_mode)
+        except (OSError, ValueError):
+            found = False
+        if not Path(real).is_relative_to(self.root):
+            return None, f"a link that leaves {self.root.name}"
+        return (Path(file), "") if found else (None, "no such file")
+
+
+def path_problem(relative: str) -> str:
+    """Why a path cannot be one below a folder; "" if it can."""
+    if not relative or "\0" in relative:
+        return "no path"
+    if relative.startswith(("/", "~")) or "\\" in relative or relative[1:2] == ":":
+        return "an absolute path, or one that is not written with '/'; expected one relative to the listing's folder"
+    if ".." in PurePosixPath(relative).parts:
+        return "a path with '..', which leaves the listing's folder"
+    return ""
+
+
+def image_root(listing: Path, paths: Sequence[str], images: Path | None) -> Path:
+    """The folder that a listing's paths are relative to: the one given, or what holds its first images.
+
+    Looked at are the listing's folder, the folders in it, its parent and the folders in that: split files lie beside
+    the folder of images.
+
+    Raises:
+        DataError: the folder given is not there, or none or more than one holds the first images.
+    """
+    if images is not None:
+        if not images.is_dir():
+            raise DataError(f"{images}: no such folder of images")
+        return images
+    here = listing.resolve().parent
+    tried = [path for path in paths if not path_problem(path)][:_TRIED]
+    for base in (here, here.parent):
+        candidates = [base, *(folder for folder in _folders(base))]
+        found = [folder for folder in candidates if tried and all((folder / path).is_file() for path in tried)]
+        if len(found) == 1 or (found and found[0] == base):
+            return found[0]
+        if found:
+            raise DataError(
+                f"{listing}: the first images lie in {found[0].name} and in {found[1].name}; give the folder of images"
+            )
+    return here  # so that the first missing file is named
+
+
+def _folders(base: Path) -> list[Path]:
+    try:
+        return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def refuse(listing: Path, problems: Sequence[str]) -> None:
+    """Name the first problems of a listing's rows and count the rest.
+
+    Raises:
+        DataError: there is one.
+    """
+    if problems:
+        more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+        raise DataError(f"{listing}: {'; '.join(problems[:_NAMED])}{more}")
+
+
+def file_names(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What each listed path's file is called in its class folder: its own name, or its path where names meet.
+
+    Args:
+        rows: (folder of the class in the workspace, path) pairs.
+    Returns:
+        path to file name; 'a/1.jpg' and 'b/1.jpg' of one class become 'a--1.jpg' and 'b--1.jpg'.
+    """
+    count: dict[tuple[str, str], set[str]] = {}
+    listed = list(rows)
+    for folder, path in listed:
+        count.setdefault((folder, PurePosixPath(path).name.lower()), set()).add(path)
+    return {
+        path: PurePosixPath(path).name
+        if len(count[folder, PurePosixPath(path).name.lower()]) == 1
+        else "--".join(PurePosixPath(path).parts)
+        for folder, path in listed
+    }

@@ -1,0 +1,130 @@
+"""Listings: rows become places in the workspace; every planted fault is refused by its name and line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.data.sources import open_source
+from pipeline.errors import DataError, ParamsError
+
+Make = Callable[..., Path]
+FILES = ["raw/1.jpg", "raw/2.jpg", "more/1.jpg", "odd/3.png"]
+
+
+@pytest.fixture
+def folder(make: Make) -> Path:
+    return make(FILES)
+
+
+def listing(folder: Path, text: str, name: str = "list.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_rows_become_places(folder: Path) -> None:
+    text = "path,class,domain,part,open_set,who\nraw/1.jpg,dog,photo,train,,me\nraw/2.jpg,cat,photo,Validation,,\n"
+    path = listing(folder, text + "odd/3.png,dotted,,,dtd,\n")
+    source = open_source(path)
+    assert [(e.target, e.part, e.read()) for e in source] == [
+        ("photo/dog/1.jpg", "train", b"raw/1.jpg"),
+        ("photo/cat/2.jpg", "val", b"raw/2.jpg"),
+        ("open_sets/dtd/dotted/3.png", "", b"odd/3.png"),
+    ]
+    assert "columns left aside: who" in source.notes
+
+
+def test_files_of_one_name_in_one_class_keep_their_folders(folder: Path) -> None:
+    path = listing(folder, "path;class\nraw/1.jpg;dog\nmore/1.jpg;dog\nraw/2.jpg;dog\n")
+    assert [e.target for e in open_source(path, name="pets")] == [
+        "pets/dog/raw--1.jpg",
+        "pets/dog/more--1.jpg",
+        "pets/dog/2.jpg",
+    ]
+
+
+def test_parquet_says_the_same(folder: Path) -> None:
+    frame = pd.DataFrame({"path": ["raw/1.jpg", "raw/2.jpg"], "class": ["dog", "cat"], "extra": [1.5, 2.5]})
+    frame.to_parquet(folder / "list.parquet")
+    assert [e.target for e in open_source(folder / "list.parquet", domain="photo")] == [
+        "photo/dog/1.jpg",
+        "photo/cat/2.jpg",
+    ]
+    (folder / "broken.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(DataError, match=r"broken\.parquet: not a readable Parquet table"):
+        open_source(folder / "broken.parquet", domain="photo")
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ("../outside.jpg,dog", r"line 3: '../outside\.jpg': a path with '\.\.'"),
+        ("raw/../../outside.jpg,dog", r"line 3: .*a path with '\.\.'"),
+        ("/etc/passwd,dog", "line 3: '/etc/passwd': an absolute path"),
+        ("C:/x.jpg,dog", "line 3: 'C:/x.jpg': an absolute path"),
+        ("raw\\1.jpg,dog", "line 3: .*not written with '/'"),
+        ("raw/link.jpg,dog", r"line 3: 'raw/link\.jpg': a link that leaves given"),
+        ("away/outside.jpg,dog", r"line 3: 'away/outside\.jpg': a link that leaves given"),
+        ("raw/9.jpg,dog", r"line 3: 'raw/9\.jpg': no such file"),
+        ("raw,dog", "line 3: 'raw': no such file"),
+        ("raw/2.jpg,", "line 3: path or class is empty"),
+        ("raw/2.jpg,dog,photo", "line 3: 3 fields, expected 2"),
+        ("raw/1.jpg,dog", r"line 3: raw/1\.jpg: wants the same place as .*line 2: raw/1\.jpg"),
+        ("raw/2.jpg,../dog", "'pets/../dog/2.jpg' is neither"),
+        ("raw/2.jpg,..", "line 3: raw/2.jpg: the name '..' begins with a dot"),
+        ("raw/2.jpg,a\\b", "the name .* holds a separator"),
+        ("list.csv,dog", r"list\.csv: not an image file"),
+    ],
+)
+def test_a_bad_row_is_refused_by_name_and_line(folder: Path, tmp_path: Path, row: str, named: str) -> None:
+    (tmp_path / "outside.jpg").write_bytes(b"secret")
+    (folder / "raw/link.jpg").symlink_to(tmp_path / "outside.jpg")
+    (folder / "away").symlink_to(tmp_path)
+    path = listing(folder, f"path,class\nraw/1.jpg,dog\n{row}\n")
+    with pytest.raises(DataError, match=named):
+        list(open_source(path, name="pets"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("file,class\n", "no column 'path'"),
+        ("path,classes\n", r"no column 'class'; .*rename 'classes'\?"),
+        ("path,class\n", "lists no image"),
+        ("path,class,part\nraw/1.jpg,dog,holdout\n", "line 2: 'raw/1.jpg': part 'holdout' is none of train, val, test"),
+        (f"path,class\n{'x' * 20_000},dog\n", "not valid CSV: field larger"),
+    ],
+)
+def test_a_bad_table_is_refused(folder: Path, text: str, named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        list(open_source(listing(folder, text), name="pets"))
+
+
+def test_many_bad_rows_are_counted(folder: Path) -> None:
+    rows = "".join(f"raw/absent{i}.jpg,dog\n" for i in range(8))
+    with pytest.raises(DataError, match=r"absent0.*absent4\.jpg': no such file; and 3 more$"):
+        open_source(listing(folder, "path,class\n" + rows), name="pets")
+
+
+def test_what_contradicts_is_refused(folder: Path) -> None:
+    path = listing(folder, "path,class,domain\nraw/1.jpg,dog,photo\n")
+    with pytest.raises(ParamsError, match="names domains itself"):
+        open_source(path, domain="sketch")
+    with pytest.raises(ParamsError, match="names no domain"):
+        open_source(listing(folder, "path,class\nraw/1.jpg,dog\n"))
+    (folder / "latin.csv").write_bytes("path,class\nraw/1.jpg,ca\xf1on\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        open_source(folder / "latin.csv", name="pets")
+    with pytest.raises(DataError, match="no kind of source that is known"):
+        open_source(folder / "raw/1.jpg")
+
+
+def test_classes_that_are_numbers_are_pointed_at(folder: Path) -> None:
+    path = listing(folder, "path,class\nraw/1.jpg,1\nraw/2.jpg,2\n")
+    (warning,) = open_source(path, name="pets").warnings
+    assert "classes are numbers, 1 to 2" in warning
+    assert "begin with 1" in warning
