@@ -127,9 +127,9 @@ def load_backbone(model: str, weights: Path, device: str) -> Backbone:
     try:
         with quiet_open_clip():
             module = open_clip.create_model(model, pretrained=None, pretrained_text=False, device=device)
-        tokenizer = open_clip.get_tokenizer(model)
     except Exception as error:  # models with a text tower of another library fetch its configuration from a hub
         raise CheckpointError(f"backbone.model: {model} cannot be made: {load_failure(error)}") from None
+    tokenizer, context = load_tokenizer(model)
     have = module.state_dict()
     for name in _POSITIONS:
         # open_clip would stretch them without a word, and the features would be silently worse
@@ -155,10 +155,26 @@ def load_backbone(model: str, weights: Path, device: str) -> Backbone:
         std=_three(cfg["std"]),
         logit_scale=math.exp(float(module.logit_scale.detach().reshape(()))),
         width=int(config["embed_dim"]),
-        context_length=int(config["text_cfg"].get("context_length", 77)),
+        context_length=context,
         images_per_forward=images_per_forward(module.visual, size, device),
         device=device,
     )
+
+
+def load_tokenizer(model: str) -> tuple[Any, int]:
+    """A model's tokenizer, as in `Backbone`, and its context length, without its weights.
+
+    Raises:
+        CheckpointError: open_clip knows no such name, or the tokenizer is one that comes from a hub.
+    """
+    import open_clip
+
+    config = model_config(model)
+    try:
+        tokenizer = open_clip.get_tokenizer(model)
+    except Exception as error:  # as for the models themselves
+        raise CheckpointError(f"backbone.model: {model} has no tokenizer here: {load_failure(error)}") from None
+    return tokenizer, int(config["text_cfg"].get("context_length", 77))
 
 
 def model_config(model: str) -> dict[str, Any]:

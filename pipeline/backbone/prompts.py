@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ParamsError
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.backbone.load import Backbone
+
+_TEXTS = 1024  # tokenized at once
 
 
 def class_prototypes(backbone: Backbone, names: Sequence[str], prompts: Sequence[str]) -> np.ndarray:
@@ -45,12 +48,46 @@ def class_prototypes(backbone: Backbone, names: Sequence[str], prompts: Sequence
     return mean
 
 
+def name_tokens(tokenizer: Any, context: int, names: Sequence[str], prompts: Sequence[str]) -> list[tuple[int, int]]:
+    """How a tokenizer takes class names, without any weights.
+
+    Args:
+        tokenizer, context: as `load.load_tokenizer` gives them.
+        names: class names as prompts call them.
+        prompts: templates, each with the placeholder {} once.
+    Returns:
+        For each name (tokens of its longest prompt, start and end included; most tokens of one of its words, at white
+        space, hyphens and underscores). Tokens beyond four times the context are not counted.
+    """
+    import numpy as np
+
+    texts = [prompt.replace("{}", name) for name in names for prompt in prompts]
+    words = [(row, word) for row, name in enumerate(names) for word in re.split(r"[\s_-]+", name) if word]
+    longest = np.reshape(_lengths(tokenizer, texts, context), (len(names), len(prompts))).max(axis=1)
+    empty, *lengths = _lengths(tokenizer, ["", *(word for _, word in words)], context)
+    pieces = [0] * len(names)
+    for (row, _), length in zip(words, lengths, strict=True):
+        pieces[row] = max(pieces[row], length - empty)
+    return [(int(tokens), most) for tokens, most in zip(longest, pieces, strict=True)]
+
+
+def _lengths(tokenizer: Any, texts: Sequence[str], context: int) -> list[int]:
+    # Tokenizers cut silently and pad with a token of their own: a context four times as long shows what was cut, and
+    # an empty text's last token what they pad with.
+    import numpy as np
+
+    padding = tokenizer([""], context_length=4 * context)[0, -1].item()
+    lengths: list[int] = []
+    for start in range(0, len(texts), _TEXTS):
+        used = tokenizer(list(texts[start : start + _TEXTS]), context_length=4 * context).numpy() != padding
+        lengths += np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0).tolist()
+    return lengths
+
+
 def _check_length(backbone: Backbone, texts: Sequence[str]) -> None:
-    # Tokenizers cut silently. In a context four times as long, a text that fits ends in padding from here on.
     context = backbone.context_length
-    for text in texts:
-        beyond = backbone.tokenizer([text], context_length=4 * context)[0, context:]
-        if (beyond != beyond[-1]).any() or beyond[-1] != backbone.tokenizer([""], context_length=4 * context)[0, -1]:
+    for text, length in zip(texts, _lengths(backbone.tokenizer, texts, context), strict=True):
+        if length > context:
             raise ParamsError(
                 f"backbone.prompts: {text!r} is longer than the model's context of {context} tokens; shorten it"
             )

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.backbone.prompts import class_prototypes
-from pipeline.errors import ParamsError
+from pipeline.backbone.load import load_tokenizer
+from pipeline.backbone.prompts import class_prototypes, name_tokens
+from pipeline.errors import CheckpointError, ParamsError
 
 NAMES = ["cat", "dog", "polar bear"]
 
@@ -36,6 +37,22 @@ def test_length_limit_is_exact(backbone: Any) -> None:
         class_prototypes(backbone, ["dog"], ["{}" + " cat" * 14])
     with pytest.raises(ParamsError, match="longer than"):
         class_prototypes(backbone, ["dog"], ["{}" + " cat" * 200])  # beyond four contexts too
+
+
+def test_tokens_are_counted_without_weights() -> None:
+    tokenizer, context = load_tokenizer("ViT-B-32")
+    assert context == 77
+    names = ["dog", "hot dog", "alarm_clock", "n02084071", "", "cat " * 400]
+    # start and end beside the words; an underscore is a token, and so is every digit
+    assert name_tokens(tokenizer, context, names[:4], ["{}", "a photo of a {}."]) == [
+        (8, 1),  # start a photo of a dog . end
+        (9, 1),
+        (10, 1),
+        (16, 9),
+    ]
+    assert name_tokens(tokenizer, context, names[4:], ["a {}"]) == [(3, 0), (4 * 77, 1)]
+    with pytest.raises(CheckpointError, match="open_clip knows no model 'ViT-B-33'"):
+        load_tokenizer("ViT-B-33")
 
 
 def test_classes_with_the_same_name_are_refused(backbone: Any) -> None:
