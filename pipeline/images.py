@@ -31,7 +31,8 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
         max_pixels: width x height above which nothing is decoded.
         name: how errors call it; the path by default.
     Raises:
-        DataError: it is no image of a known format, is truncated, or has more pixels than allowed.
+        DataError: it is no image of a known format, is damaged, has more pixels than allowed, or has floating-point
+            pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -39,18 +40,46 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             check_size(image, max_pixels=max_pixels, name=name)
+            if image.mode == "F":
+                raise DataError(f"{name}: floating-point pixels, of which none is known to be white; save 8 or 16 bits")
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_rgb(image)
     except DataError:
         raise
     except UnidentifiedImageError:
         raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{name}: more pixels than data.max_pixels ({max_pixels})") from None
+        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow has one of its own
+        raise DataError(f"{name}: more than {limit} pixels; see data.max_pixels") from None
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, on damaged bytes
         raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def stored_as(content: bytes, *, name: str) -> tuple[str, str]:
+    """Colour mode and format of an encoded image, as stored; the pixels are not decoded.
+
+    Args:
+        content: what `open_rgb` decodes.
+        name: how errors call it.
+    Returns:
+        Pillow's mode, and one of FORMATS.
+    Raises:
+        DataError: a PNG ends early or has a wrong checksum, even where all of its pixels are there.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        mode = image.mode
+        # A JPEG that holds further pictures (stereo, or the preview of a phone) is a JPEG.
+        format_ = "JPEG" if image.format == "MPO" else str(image.format)
+        try:
+            image.verify()
+        except Exception as error:  # from SyntaxError to OSError
+            raise DataError(f"{name}: damaged image: {' '.join(str(error).split())}") from None
+    return mode, format_
 
 
 def check_size(image: Image, *, max_pixels: int, name: str) -> None:
@@ -79,7 +108,7 @@ def to_rgb(image: Image) -> Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def centre_square(image: Image, size: int) -> np.ndarray:
