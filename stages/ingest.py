@@ -17,22 +17,26 @@ def main(params: Params) -> Record:
     from pipeline.data.manifest import build_manifest
 
     data = params.data
-    manifest, refused = build_manifest(
+    found = build_manifest(
         Path(data.root),
         min_side=data.min_side,
         max_pixels=data.max_pixels,
         workers=data.workers,
         skip=data.on_bad_image == "skip",
+        record=paths.READ,
     )
-    write_table(manifest, paths.MANIFEST, MANIFEST)
-    write_table(refused, paths.REFUSED, REFUSED)
+    write_table(found.manifest, paths.MANIFEST, MANIFEST)
+    write_table(found.refused, paths.REFUSED, REFUSED)
+    images = len(found.manifest)
+    print(f"{images} images, {len(found.refused)} files refused, {found.read} files read", flush=True)
     return Record(
         metrics={
-            "images": len(manifest),
-            "refused": len(refused),
-            "bytes": int(manifest["bytes"].sum()),
-            "domains": in_domains(manifest)["domain"].nunique(),
-            "classes": in_domains(manifest)["class"].nunique(),
+            "images": images,
+            "refused": len(found.refused),
+            "read": found.read,
+            "bytes": int(found.manifest["bytes"].sum()),
+            "domains": in_domains(found.manifest)["domain"].nunique(),
+            "classes": in_domains(found.manifest)["class"].nunique(),
         },
         artifacts=[paths.MANIFEST, paths.REFUSED],
         datasets=[("images", file_sha256(paths.MANIFEST), data.root)],

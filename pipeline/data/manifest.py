@@ -1,47 +1,69 @@
-"""The images of a data root become the manifest: every file hashed and fully decoded once."""
+"""The images of a data root become the manifest: every file is hashed and decoded once, and again when it changes."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import warnings
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.data.listing import list_images
 from pipeline.data.parts import read_parts
-from pipeline.data.phash import perceptual_hash
+from pipeline.data.reading import Facts, Limits, read_image, signature
+from pipeline.data.record import ReadingRecord
+from pipeline.data.refused import check_left, fail
 from pipeline.errors import DataError
-from pipeline.images import open_rgb
 from pipeline.progress import Progress
 from pipeline.tables import MANIFEST, REFUSED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAMED = 20  # files that one error names; the rest are counted
-_CHUNK = 4096  # images in flight: bounds the memory that queued work takes
+_BATCH = 16  # images per task of a thread and per transaction of the record: all that a kill can cost a thread
+_AHEAD = 8  # tasks per thread that are under way, so that none idles while a slow one is waited for
+_CHUNK = 4096  # rows that are held as Python objects before they become columns
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a data root holds.
+
+    Attributes:
+        manifest: MANIFEST table, sorted by path.
+        refused: REFUSED table, sorted by path.
+        read: files whose bytes were read; the others were known from an earlier run.
+    """
+
+    manifest: pd.DataFrame
+    refused: pd.DataFrame
+    read: int
 
 
 def build_manifest(
-    root: Path, *, min_side: int, max_pixels: int, workers: int, skip: bool = False
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read every image below `root` and describe it.
+    root: Path, *, min_side: int, max_pixels: int, workers: int, skip: bool = False, record: Path | None = None
+) -> Inventory:
+    """Describe every image below `root`.
+
+    The result depends on the files alone: not on their order on disk, their times, or what a record holds.
 
     Args:
         root: holds domain/class/image, open_sets/pool/class/image beside them, and perhaps parts.csv; hidden files are
             left out.
         min_side: pixels; an image with a shorter side is refused.
         max_pixels: width x height above which an image is refused.
-        workers: threads; decoding releases the interpreter lock.
+        workers: threads; hashing and decoding release the interpreter lock.
         skip: go on without the files that are refused.
-    Returns:
-        The MANIFEST table and the REFUSED table, sorted by path.
+        record: file that remembers, from run to run, what was read; a file that did not change is not read again.
     Raises:
         DataError: the folder is missing or empty, a folder lies at the wrong depth, is empty or has a name that
-            cannot be used, or parts.csv is wrong. Without `skip`: a file lies at the wrong depth, is no image, is a
-            link that leaves the folder, has a name that is not UTF-8, or is an image that is damaged, too small or too
-            large (the first 20 are named). With `skip`: no image is left of a domain, or of a class of the domains.
+            cannot be used, parts.csv is wrong, or the record cannot be used. Without `skip`: a file lies at the wrong
+            depth, is no image, is a link that leaves the folder, has a name that is not UTF-8, or is an image that is
+            damaged, too small or too large (the first 20 are named); what was read is in the record all the same.
+            With `skip`: no image is left of a domain, or of a class of the domains.
     """
     import pandas as pd
 
@@ -49,65 +71,109 @@ def build_manifest(
     parts = read_parts(root, listing)
     refused = list(listing.refused)
     if not skip:
-        _fail(root, refused)
-    rows: list[dict[str, Any]] = []
-
-    def read(path: str) -> dict[str, Any] | str:
-        try:
-            return _describe(root, path, min_side=min_side, max_pixels=max_pixels)
-        except DataError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(workers) as pool, Progress("ingest", len(listing.paths), "images") as progress:
-        for start in range(0, len(listing.paths), _CHUNK):
-            stop = start + _CHUNK
-            chunk = listing.paths[start:stop]
-            for path, part, row in zip(chunk, parts[start:stop], pool.map(read, chunk), strict=True):
-                if isinstance(row, str):
-                    refused.append((path, row.removeprefix(f"{path}: ")))
-                else:
-                    rows.append({**row, "part": part})
-                progress.advance()
+        fail(root, refused)
+    table = _Rows()
+    read = 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # a line for each odd EXIF block; what matters is an error
+        known = stack.enter_context(ReadingRecord(record, root)) if record is not None else None
+        progress = stack.enter_context(Progress("ingest", len(listing.paths), "images"))
+        limits = Limits(min_side=min_side, max_pixels=max_pixels)
+        images = _read_all(root, listing.paths, limits, workers, known)
+        stack.callback(images.close)
+        for part, image in zip(parts, images, strict=True):
+            if image.facts is None:
+                refused.append((image.path, image.problem))
+            else:
+                table.add(image.path, part, image.facts)
+            read += image.read
+            progress.advance()
     refused.sort()
     if not skip:
-        _fail(root, refused)
-    manifest = pd.DataFrame(rows, columns=list(MANIFEST.columns)).astype(dict(MANIFEST.columns))
-    return manifest, pd.DataFrame(refused, columns=list(REFUSED.columns)).astype(dict(REFUSED.columns))
+        fail(root, refused)
+    manifest = table.frame()
+    check_left(root, manifest, refused)
+    return Inventory(manifest, pd.DataFrame(refused, columns=list(REFUSED.columns)).astype(dict(REFUSED.columns)), read)
 
 
-def _fail(root: Path, refused: list[tuple[str, str]]) -> None:
-    if refused:
-        named = "; ".join(f"{path}: {problem}" for path, problem in refused[:_NAMED])
-        more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
-        images = "image" if len(refused) == 1 else "images"
-        raise DataError(
-            f"{root}: {len(refused)} bad {images}; repair or remove, or set data.on_bad_image to skip: {named}{more}"
-        )
+class _Image(NamedTuple):
+    path: str
+    facts: Facts | None  # none: it cannot be used
+    problem: str
+    signature: str  # "": not to be recorded
+    read: bool
 
 
-def _describe(root: Path, path: str, *, min_side: int, max_pixels: int) -> dict[str, Any]:
-    from PIL import Image
+def _read_all(
+    root: Path, paths: Sequence[str], limits: Limits, workers: int, record: ReadingRecord | None
+) -> Generator[_Image, None, None]:
+    """The images in the order of `paths`; what was read is in the record before it is yielded."""
+    waiting: deque[Future[list[_Image]]] = deque()
+    pool = ThreadPoolExecutor(workers)
+
+    def finished() -> list[_Image]:
+        images = waiting.popleft().result()
+        fresh = [(i.path, i.signature, i.facts) for i in images if i.read and i.facts is not None and i.signature]
+        if record is not None and fresh:
+            record.add(fresh)
+        return images
 
     try:
-        content = (root / path).read_bytes()
+        for start in range(0, len(paths), _BATCH):
+            if len(waiting) == _AHEAD * workers:
+                yield from finished()
+            batch = paths[start : start + _BATCH]
+            known = record.find(batch) if record is not None else {}
+            waiting.append(pool.submit(_read_batch, root, batch, limits, known))
+        while waiting:
+            yield from finished()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_batch(root: Path, batch: Sequence[str], limits: Limits, known: dict[str, tuple[str, Facts]]) -> list[_Image]:
+    return [_read(root, path, limits, *known.get(path, ("", None))) for path in batch]
+
+
+def _read(root: Path, path: str, limits: Limits, mark: str, facts: Facts | None) -> _Image:
+    try:
+        # Beyond the limits of now it is read again, for the same words as without a record.
+        if facts is not None and limits.hold(facts) and signature((root / path).stat()) == mark:
+            return _Image(path, facts, "", mark, read=False)
+        facts, mark = read_image(root, path, limits)
+        return _Image(path, facts, "", mark, read=True)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    rgb = open_rgb(content, max_pixels=max_pixels, name=path)
-    if min(rgb.size) < min_side:
-        raise DataError(f"{path}: {rgb.width} x {rgb.height} pixels, less than data.min_side ({min_side})")
-    with Image.open(io.BytesIO(content)) as stored:  # the header only
-        mode, format_ = stored.mode, stored.format
-    *pool, folder, class_, _ = path.split("/")
-    return {
-        "path": path,
-        "domain": "" if pool else folder,
-        "class": class_,
-        "pool": folder if pool else "",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "phash": perceptual_hash(rgb),
-        "width": rgb.width,
-        "height": rgb.height,
-        "mode": mode,
-        "format": format_,
-        "bytes": len(content),
-    }
+        return _Image(path, None, f"cannot be read: {error.strerror}", "", read=False)
+    except DataError as error:
+        return _Image(path, None, str(error), "", read=True)
+
+
+class _Rows:
+    """Rows of the manifest, held as columns: a million of them as dictionaries would take gigabytes."""
+
+    _COLUMNS = ("path", "domain", "class", "pool", "part", *Facts._fields)
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str | int, ...]] = []
+        self._frames: list[pd.DataFrame] = []
+
+    def add(self, path: str, part: str, facts: Facts) -> None:
+        *pool, folder, class_, _ = path.split("/")
+        self._rows.append((path, "" if pool else folder, class_, folder if pool else "", part, *facts))
+        if len(self._rows) == _CHUNK:
+            self._pack()
+
+    def frame(self) -> pd.DataFrame:
+        import pandas as pd
+
+        if self._rows or not self._frames:
+            self._pack()
+        return pd.concat(self._frames, ignore_index=True)
+
+    def _pack(self) -> None:
+        import pandas as pd
+
+        frame = pd.DataFrame(self._rows, columns=list(self._COLUMNS))
+        self._frames.append(frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns)))
+        self._rows.clear()

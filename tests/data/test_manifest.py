@@ -17,9 +17,9 @@ from pipeline.tables import MANIFEST, REFUSED, read_table, write_table
 
 
 def build(root: Path) -> pd.DataFrame:
-    manifest, refused = build_manifest(root, min_side=16, max_pixels=10_000, workers=2)
-    assert refused.empty
-    return manifest
+    found = build_manifest(root, min_side=16, max_pixels=10_000, workers=2)
+    assert found.refused.empty
+    return found.manifest
 
 
 def test_rows_say_what_the_files_hold(tree: Path, tmp_path: Path) -> None:
@@ -71,20 +71,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
-def small(path: Path) -> None:
-    Image.fromarray(np.zeros((15, 40, 3), dtype=np.uint8)).save(path)
-
-
-def huge(path: Path) -> None:
-    Image.fromarray(np.zeros((101, 100, 3), dtype=np.uint8)).save(path)
-
-
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated": (lambda r: cut(r / "a/cat/0.png"), r"1 bad image.*a/cat/0\.png: damaged image"),
-    "no image": (lambda r: (r / "a/cat/0.png").write_bytes(b"text" * 50), r"a/cat/0\.png: not an image"),
-    "empty file": (lambda r: (r / "a/cat/0.png").write_bytes(b""), r"a/cat/0\.png: not an image"),
-    "too small": (lambda r: small(r / "a/cat/0.png"), r"a/cat/0\.png: 40 x 15 pixels, less than data.min_side \(16\)"),
-    "bomb": (lambda r: huge(r / "a/cat/0.png"), r"a/cat/0\.png: 100 x 101 pixels, more than data.max_pixels \(10000\)"),
     "missing root": (shutil.rmtree, r"no such folder of images; .*dvc repro.*dvc pull.*data\.root"),
     "no domains": (
         lambda r: [shutil.rmtree(r / d) for d in "ab"],
@@ -107,8 +94,6 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "image among classes": (lambda r: (r / "a/x.png").touch(), r" a/x\.png: a file at the wrong depth"),
     "folder too deep": (lambda r: (r / "a/cat/more").mkdir(), r"images/a/cat/more: a folder inside a class folder"),
-    "unknown suffix": (lambda r: (r / "a/cat/x.csv").touch(), r" a/cat/x\.csv: not an image file"),
-    "link out": (lambda r: (r / "a/cat/x.png").symlink_to("/etc/hostname"), r"x\.png: a link that leaves images"),
     "folder link out": (lambda r: (r / "c").symlink_to("/etc"), r"images/c: a link that leaves images"),
     "not UTF-8": (
         lambda r: os.close(os.open(bytes(r / "a/cat") + b"/\xff.png", os.O_CREAT)),
@@ -142,7 +127,8 @@ def test_refused_images_are_listed_and_the_others_kept(tree: Path, tmp_path: Pat
     (tree / "b/dog/notes.txt").touch()
     (tree / "readme.md").touch()
     os.close(os.open(bytes(tree / "a/dog") + b"/\xff.png", os.O_CREAT))
-    manifest, refused = build_manifest(tree, min_side=16, max_pixels=10_000, workers=2, skip=True)
+    found = build_manifest(tree, min_side=16, max_pixels=10_000, workers=2, skip=True)
+    manifest, refused = found.manifest, found.refused
     assert list(refused["path"]) == ["a/cat/0.png", "a/dog/\\xff.png", "b/dog/notes.txt", "readme.md"]
     assert [problem.split(";")[0].split(":")[0] for problem in refused["problem"]] == [
         "damaged image",

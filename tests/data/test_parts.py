@@ -11,7 +11,7 @@ from pipeline.errors import DataError
 
 
 def parts(root: Path, skip: bool = False) -> dict[str, str]:
-    manifest, _ = build_manifest(root, min_side=16, max_pixels=10_000, workers=2, skip=skip)
+    manifest = build_manifest(root, min_side=16, max_pixels=10_000, workers=2, skip=skip).manifest
     return {path: part for path, part in zip(manifest["path"], manifest["part"], strict=True) if part}
 
 

@@ -83,6 +83,7 @@ def test_paths_in_code_are_the_graphs_paths():
         "artifacts",
         "artifacts/runs",
         ".croft/embeddings",
+        ".croft/read.sqlite",
     }
     assert named == {path for path in written if not path.startswith("artifacts/runs/")}
 

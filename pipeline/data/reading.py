@@ -1,0 +1,129 @@
+"""One image file, read once: its hash, its look, its size, and the marks by which the file is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.data.phash import perceptual_hash
+from pipeline.errors import DataError
+from pipeline.images import open_rgb, stored_as
+
+_SECOND = 1_000_000_000  # nanoseconds
+_TICK = 20_000_000  # of a kernel's clock, which stamps files: 10 ms, doubled
+_COARSE_TICK = 2 * _SECOND  # of file systems that stamp whole seconds, or every other one
+
+_BYTES_PER_PIXEL = 8  # RGBA of 16 bits, not compressed
+_METADATA = 64 * 2**20  # bytes of a file beside its pixels
+
+
+class Facts(NamedTuple):
+    """What the bytes of an image say; columns of the manifest, in its units."""
+
+    sha256: str
+    phash: str
+    width: int
+    height: int
+    mode: str
+    format: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an image must keep to.
+
+    Attributes:
+        min_side: pixels of the shorter side, at least.
+        max_pixels: width x height, at most.
+    """
+
+    min_side: int
+    max_pixels: int
+
+    def hold(self, facts: Facts) -> bool:
+        """Whether an image that was accepted under some limits is accepted under these."""
+        return (
+            min(facts.width, facts.height) >= self.min_side
+            and facts.width * facts.height <= self.max_pixels
+            and facts.bytes <= self.max_bytes
+        )
+
+    @property
+    def max_bytes(self) -> int:
+        """No image of `max_pixels` needs a larger file."""
+        return _BYTES_PER_PIXEL * self.max_pixels + _METADATA
+
+
+def version() -> str:
+    """What decides the facts beside the bytes: this code, and the decoders."""
+    import PIL
+    from PIL import features
+
+    decoders = [features.version(name) or "-" for name in ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff")]
+    return " ".join(["1", PIL.__version__, *decoders])
+
+
+def signature(status: os.stat_result) -> str:
+    """Marks of a file that change whenever its content may have changed.
+
+    Beside size, modification time and inode it holds the time of the last change of the inode, which no program can
+    set back: a file that is rewritten in place and given its old modification time is seen.
+    """
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def read_image(root: Path, path: str, limits: Limits) -> tuple[Facts, str]:
+    """Read, hash and decode one image.
+
+    Args:
+        root: of the data.
+        path: of the image, relative to root.
+        limits: what it must keep to.
+    Returns:
+        The facts, and the file's signature; "" where a later change might not show in it, because the file was
+        changed while it was read, or so shortly before that the clock's next tick could carry the same stamp (git's
+        "racy" entries).
+    Raises:
+        DataError: the file cannot be read, is no image, or does not keep to the limits; the message has no path.
+    """
+    try:
+        with (root / path).open("rb") as file:
+            before, now = os.fstat(file.fileno()), time.time_ns()
+            if before.st_size > limits.max_bytes:
+                raise DataError(f"{before.st_size} bytes, more than an image of data.max_pixels needs")
+            content = file.read()
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from None
+    facts = _facts(content, path, limits)
+    steady = signature(before) == signature(after) and len(content) == before.st_size and not _racy(before, now)
+    return facts, signature(before) if steady else ""
+
+
+def _facts(content: bytes, path: str, limits: Limits) -> Facts:
+    try:
+        rgb = open_rgb(content, max_pixels=limits.max_pixels, name=path)
+        mode, format_ = stored_as(content, name=path)
+    except DataError as error:
+        raise DataError(str(error).removeprefix(f"{path}: ")) from None
+    if min(rgb.size) < limits.min_side:
+        raise DataError(f"{rgb.width} x {rgb.height} pixels, less than data.min_side ({limits.min_side})")
+    return Facts(
+        sha256=hashlib.sha256(content).hexdigest(),
+        phash=perceptual_hash(rgb),
+        width=rgb.width,
+        height=rgb.height,
+        mode=mode,
+        format=format_,
+        bytes=len(content),
+    )
+
+
+def _racy(status: os.stat_result, now: int) -> bool:
+    stamp = max(status.st_mtime_ns, status.st_ctime_ns)
+    return now - stamp < (_TICK if stamp % _SECOND else _COARSE_TICK)
