@@ -77,22 +77,23 @@ def images(root: Path, depth: int, aside: list[str]) -> Iterator[tuple[str, Path
     Raises:
         DataError: a file or folder at another depth, a link that leaves the root, or a folder that cannot be listed.
     """
-    yield from _below(root, root, depth, "", aside)
+    yield from below(root, root, depth, "", aside)
 
 
-def _below(root: Path, folder: Path, depth: int, prefix: str, aside: list[str]) -> Iterator[tuple[str, Path]]:
+def below(root: Path, folder: Path, depth: int, prefix: str, aside: list[str]) -> Iterator[tuple[str, Path]]:
+    """`images` of one folder of the root; `prefix` is what comes before their relative paths."""
     for entry in entries(folder):
         relative = f"{prefix}{entry.name}"
         path = inside(root, entry)
         if entry.is_dir():
             if depth == 0:
-                raise DataError(f"{root / relative}: a folder among images; {_LAYOUTS}, all at one depth")
+                raise DataError(f"{folder / entry.name}: a folder among images; {_LAYOUTS}, all at one depth")
             deeper = relative == OPEN_SETS and depth == 2  # the workspace's own layout: pools beside domains
-            yield from _below(root, path, depth if deeper else depth - 1, f"{relative}/", aside)
+            yield from below(root, path, depth if deeper else depth - 1, f"{relative}/", aside)
         elif Path(entry.name).suffix.lower() not in SUFFIXES:
             aside.append(relative)
         elif depth > 0:
-            raise DataError(f"{root / relative}: an image beside folders; {_LAYOUTS}, all at one depth")
+            raise DataError(f"{folder / entry.name}: an image beside folders; {_LAYOUTS}, all at one depth")
         else:
             yield relative, path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.data.sources.entry import Source, check_name
 from pipeline.errors import DataError, ParamsError
 
-KINDS = ("folder", "listing", "split-file", "label-file", "shards")
+KINDS = ("folder", "listing", "split-file", "label-file", "shards", "benchmark")
 _SUFFIXES = {
     ".csv": "listing",
     ".tsv": "listing",
@@ -28,6 +28,7 @@ def open_source(
     domain: str | None = None,
     open_set: str | None = None,
     images: Path | None = None,
+    benchmark: str | None = None,
 ) -> Source:
     """Understand what a path holds; nothing is copied and no image is decoded.
 
@@ -38,6 +39,7 @@ def open_source(
         domain: the domain of all images, for a source without domains.
         open_set: puts all images below open_sets/<open_set>/, as candidate unknowns.
         images: the folder that a listing's or split file's paths are relative to, where it is not found beside it.
+        benchmark: a name of the catalogue (pipeline/data/benchmarks): the folder must have one of its layouts.
     Returns:
         A source; its entries lie in the workspace's layout.
     Raises:
@@ -51,6 +53,16 @@ def open_source(
     for value, what in ((domain, "domain"), (open_set, "open set")):
         if value is not None:
             check_name(value, what)
+    if benchmark or kind == "benchmark":
+        if not benchmark:
+            raise ParamsError("kind: benchmark needs the benchmark's name")
+        if kind not in ("auto", "benchmark") or domain or images:
+            raise ParamsError(
+                f"benchmark: {benchmark!r} has layouts of its own; no kind, domain or folder of images goes with it"
+            )
+        from pipeline.data.benchmarks import benchmark_source
+
+        return benchmark_source(path, benchmark, open_set=open_set)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if kind == "auto":
