@@ -1,6 +1,7 @@
 """How the default hyper-parameters were chosen: a grid over all held-out domains and seeds, by source validation only.
 
     python -m benchmarks.choose_defaults            # after `make run`; about 15 minutes on 2 cores
+    python -m benchmarks.choose_defaults coop       # one method only
 
 Test images are never looked at: `pipeline.training.sweep` cuts their rows off before anything else.
 """
@@ -9,17 +10,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from pipeline.backbone.load import backbone_of
+from pipeline.backbone.text_tower import TextTower
 from pipeline.device import resolve_device
 from pipeline.features import read_features
-from pipeline.params import load_params
+from pipeline.params import Params, load_params
 from pipeline.progress import Progress
 from pipeline.tables import SPLITS, read_table
 from pipeline.training.sweep import count_epochs, grid, sweep
 
-Axes = dict[str, list[float] | list[str]]
+Axes = dict[str, list[Any]]
 ADAPTERS: Axes = {
     "lr": [0.002, 0.01, 0.05, 0.2],
     "ratio_image": [0.2, 0.5],
@@ -30,18 +34,33 @@ CROFT: Axes = {
     "lambda_1": [0.1, 0.5, 2.0, 15.0],
     "lambda_2": [0.0, 1.0, 10.0, 100.0],
 }
+# Words are embeddings of norm 11 in the small CLIP, random vectors start at norm 0.2, and the text tower's first layer
+# normalises: the gradient goes with the inverse of the norm, the rate that is needed with its square.
+COOP_WORDS: Axes = {
+    "words": ["a photo of a", "a photo of the digit"],
+    "lr": [0.2, 2.0, 20.0, 60.0, 200.0],
+}
+COOP_RANDOM: Axes = {
+    "init": ["random"],
+    "context": [4, 16],
+    "lr": [0.02, 0.2, 2.0],
+}
+GRIDS: list[tuple[str, Axes]] = [("adapters", ADAPTERS), ("croft", CROFT), ("coop", COOP_WORDS), ("coop", COOP_RANDOM)]
 
 
-def measure(base: dict[str, object], axes: Axes, root: Path, device: str) -> pd.DataFrame:
+def measure(params: Params, method: str, axes: Axes, root: Path, device: str) -> pd.DataFrame:
     """Source-validation accuracy of each setting: mean and standard error over held-out domains and seeds."""
-    splits, points = read_table(root / "splits.parquet", SPLITS), grid(axes)
+    splits, points, base = read_table(root / "splits.parquet", SPLITS), grid(axes), params.finetune.settings(method)
+    features, device = read_features(root / "features"), resolve_device(device)
+    backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
     with Progress("grid", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
             points,
             base,
             splits,
-            read_features(root / "features"),
-            device=resolve_device(device),
+            features,
+            device=device,
+            tower=lambda: TextTower(backbone()),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )
     table = (
@@ -59,12 +78,15 @@ def measure(base: dict[str, object], axes: Axes, root: Path, device: str) -> pd.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="all by default")
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    params = load_params().finetune
-    for method, axes in (("adapters", ADAPTERS), ("croft", CROFT)):
-        table = measure(params.settings(method), axes, arguments.artifacts, arguments.device)
+    params = load_params()
+    for method, axes in GRIDS:
+        if arguments.methods and method not in arguments.methods:
+            continue
+        table = measure(params, method, axes, arguments.artifacts, arguments.device)
         print(f"\n{method}: source-validation accuracy, mean and standard error over held-out domains and seeds")
         print(table.to_string(float_format=lambda v: f"{v:.4f}"), flush=True)
 

@@ -23,8 +23,8 @@ class Features:
         clean: (N, D) float32, one clean view of every image, in the index's order.
         views: (T, V, D) float32, V augmented views of the T images that some fit trains on.
         text: (C, D) float32, one prototype per known class, in the order of `meta["classes"]`.
-        meta: model, weights_sha256, classes (known, sorted), prompts, logit_scale (already exponentiated), image_size,
-            mean, std, views, view_seed.
+        meta: model, weights_sha256, classes (known, sorted), names (how prompts call them), prompts, logit_scale
+            (already exponentiated), image_size, mean, std, views, view_seed.
     """
 
     index: pd.DataFrame

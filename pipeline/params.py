@@ -227,12 +227,22 @@ class _TipAdapterF(_Optimised):
     beta: NotNegative = 5.5
 
 
+class _Coop(_Optimised):
+    kind: Literal["coop"]
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    init: Literal["words", "random"] = "words"
+    words: Annotated[str, Field(min_length=1)] = "a photo of a"
+    context: Count = 16
+    class_specific: bool = False
+
+
 _KINDS: dict[str, type[BaseModel]] = {
     "adapters": _Adapters,
     "linear-probe": _LinearProbe,
     "clip-adapter": _ClipAdapter,
     "tip-adapter": _TipAdapter,
     "tip-adapter-f": _TipAdapterF,
+    "coop": _Coop,
 }
 
 

@@ -17,30 +17,28 @@ from stages._run import Record, stage
 @stage("finetune", sections=("compute", "data", "backbone", "featurize", "finetune"))
 def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
+    from pipeline.backbone.load import backbone_of
+    from pipeline.backbone.text_tower import TextTower
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, fit_metrics, plan_runs
     from pipeline.training.methods import fit_methods
     from pipeline.training.settings import settings
 
     features, device = read_features(paths.FEATURES), resolve_device(params.compute.device)
+    backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
     views = view_source(
-        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), model=params.backbone.model,
-        weights=Path(params.backbone.weights), device=device, batch_size=params.featurize.batch_size,
-        workers=params.featurize.workers,
+        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), backbone=backbone,
+        batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
     runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
     total = sum(run.settings.epochs for run in runs if run.settings.train)
     with Progress(f"fine-tuning {len(runs)} runs", total, "epochs") as progress:
         fits = fit_methods(
-            runs,
-            views=views,
-            clean=features.clean,
-            text=features.text,
-            logit_scale=features.meta["logit_scale"],
-            device=device,
+            runs, views=views, clean=features.clean, text=features.text, logit_scale=features.meta["logit_scale"],
+            device=device, names=features.meta["names"], tower=lambda: TextTower(backbone()),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
-        )
+        )  # fmt: skip
     tables = collect(fits)
     metrics = fit_metrics(fits)
     write_json(metrics, paths.FIT_METRICS)

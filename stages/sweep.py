@@ -19,6 +19,8 @@ FOLDER = paths.ARTIFACTS / "sweep"
 @stage("sweep", sections=("compute", "data", "backbone", "featurize", "finetune", "sweep"))
 def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
+    from pipeline.backbone.load import backbone_of
+    from pipeline.backbone.text_tower import TextTower
     from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics, sweep_report
     from pipeline.progress import Progress
     from pipeline.tracking import record_children
@@ -27,15 +29,15 @@ def main(params: Params) -> Record:
 
     features, splits = read_features(paths.FEATURES), read_table(paths.SPLITS, SPLITS)
     device = resolve_device(params.compute.device)
+    backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
     views = view_source(
-        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), model=params.backbone.model,
-        weights=Path(params.backbone.weights), device=device, batch_size=params.featurize.batch_size,
-        workers=params.featurize.workers,
+        features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), backbone=backbone,
+        batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     points, base = grid(params.sweep.axes), params.finetune.settings(params.sweep.method)
     with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
-            points, base, splits, features, device=device, views=views,
+            points, base, splits, features, device=device, views=views, tower=lambda: TextTower(backbone()),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )  # fmt: skip
     table = held_out(found.validation(), features, collect(found.trained), splits)

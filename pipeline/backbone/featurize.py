@@ -100,6 +100,7 @@ def featurize(
             "model": backbone.name,
             "weights_sha256": backbone.weights_sha256,
             "classes": list(classes),
+            "names": list(names),
             "prompts": list(prompts),
             "logit_scale": backbone.logit_scale,
             "image_size": backbone.image_size,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipeline.backbone.decode import Work
 from pipeline.backbone.encode import encode_batches
-from pipeline.backbone.load import load_backbone
 from pipeline.backbone.views import Views
 from pipeline.errors import DataError
 
@@ -56,19 +55,15 @@ class FreshViews:
                 are made.
             manifest: MANIFEST table.
             root: folder of its images.
-            backbone: the frozen CLIP.
+            backbone: the frozen CLIP that made the features.
             batch_size: views per forward pass.
             workers: threads that decode; beside a GPU, processes.
         Raises:
-            DataError: a training image is not in the manifest, or the features are of another backbone.
+            DataError: a training image is not in the manifest.
         """
         import torch
 
         meta = features.meta
-        if meta["weights_sha256"] != backbone.weights_sha256:
-            raise DataError(
-                "artifacts/features: made with other weights than backbone.weights; run `dvc repro featurize`"
-            )
         trained = features.index[features.index["view_row"] >= 0].sort_values("view_row")
         rows = manifest.set_index("path").reindex(trained["path"])
         if rows["sha256"].isna().any():
@@ -141,9 +136,7 @@ def view_source(
     manifest: pd.DataFrame,
     *,
     root: Path,
-    model: str,
-    weights: Path,
-    device: str,
+    backbone: Callable[[], Backbone],
     batch_size: int,
     workers: int,
 ) -> NDArray[np.float32] | FreshViews:
@@ -151,11 +144,10 @@ def view_source(
 
     Args:
         features, manifest, root, batch_size, workers: as for `FreshViews`.
-        model, weights, device: of the backbone; it is loaded only if it is needed.
+        backbone: from `load.backbone_of`; asked for only if it is needed.
     Raises:
-        DataError, CheckpointError: as `FreshViews` and `load_backbone`.
+        DataError, CheckpointError: as `FreshViews` and `backbone`.
     """
     if features.views.shape[1]:
         return features.views
-    backbone = load_backbone(model, weights, device)
-    return FreshViews(features, manifest, root=root, backbone=backbone, batch_size=batch_size, workers=workers)
+    return FreshViews(features, manifest, root=root, backbone=backbone(), batch_size=batch_size, workers=workers)

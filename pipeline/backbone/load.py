@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.backbone.checkpoint import load_failure, tensor_shapes
 from pipeline.backbone.memory import images_per_forward
 from pipeline.backbone.sidecar import read_sidecar
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, DataError
 from pipeline.hashing import file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pipeline.features import Features
 
 _TEXTS = 256  # prompts per forward pass
 _POSITIONS = ("visual.positional_embedding", "positional_embedding", "text.positional_embedding")
@@ -175,6 +178,27 @@ def load_tokenizer(model: str) -> tuple[Any, int]:
     except Exception as error:  # as for the models themselves
         raise CheckpointError(f"backbone.model: {model} has no tokenizer here: {load_failure(error)}") from None
     return tokenizer, int(config["text_cfg"].get("context_length", 77))
+
+
+def backbone_of(features: Features, *, model: str, weights: Path, device: str) -> Callable[[], Backbone]:
+    """The backbone that made these features, for what needs it after `featurize`: loaded once, and only if asked for.
+
+    Args:
+        model, weights, device: as for `load_backbone`.
+    Returns:
+        A function that raises DataError where the features are of other weights, and what `load_backbone` does.
+    """
+
+    @functools.cache
+    def load() -> Backbone:
+        backbone = load_backbone(model, weights, device)
+        if features.meta["weights_sha256"] != backbone.weights_sha256:
+            raise DataError(
+                "artifacts/features: made with other weights than backbone.weights; run `dvc repro featurize`"
+            )
+        return backbone
+
+    return load
 
 
 def model_config(model: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ FORMULAS: dict[str, Formula] = {
     "adapters": Formula(adapters_logits, ("image_weight", "prototypes"), ("ratio_image", "scale")),
     "linear-probe": Formula(linear_probe_logits, ("weight", "bias"), ("scale",)),
     "clip-adapter": Formula(clip_adapter_logits, ("down", "up", "prototypes"), ("ratio_image", "scale")),
+    "coop": Formula(zero_shot_logits, ("prototypes",), ("scale",)),  # once its prompts are learned and encoded
     "tip-adapter": _TIP,
     "tip-adapter-f": _TIP,
 }

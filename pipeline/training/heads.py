@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.baselines.clip_adapter import clip_adapter_start
+from pipeline.baselines.coop import coop_prototypes, coop_start
 from pipeline.baselines.heads import head_logits
 from pipeline.baselines.linear_probe import linear_probe_start
 from pipeline.baselines.tip_adapter import build_cache, search_alpha_beta
@@ -19,6 +20,7 @@ from pipeline.croft.adapters import cross_entropy, normalise
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head
 from pipeline.training.adamw import adamw
+from pipeline.training.prompts import PromptMaker
 from pipeline.training.runs import Run
 from pipeline.training.schedule import batch_order, learning_rate
 from pipeline.training.settings import BaselineSettings
@@ -61,7 +63,13 @@ def to_device(array: NDArray[Any], device: str, dtype: str) -> Tensor:
 
 
 def fit_baseline(
-    run: Run, views: ViewSource, clean: Tensor, text: Tensor, scale: float, on_epoch: Callable[[], None]
+    run: Run,
+    views: ViewSource,
+    clean: Tensor,
+    text: Tensor,
+    scale: float,
+    maker: PromptMaker,
+    on_epoch: Callable[[], None],
 ) -> Trained:
     """Train one run; its numbers depend on nothing but its own rows, settings and seed.
 
@@ -69,19 +77,22 @@ def fit_baseline(
         run: with `BaselineSettings`.
         views: of the training images; clean: (N, D); text: (C, D), raw and of one dtype, which is that of training.
         scale: s > 0.
+        maker: gives the prompts of a run that learns them.
         on_epoch: called after each epoch.
     """
     settings = run.settings
     if not isinstance(settings, BaselineSettings):
         raise TypeError(f"{run.name}: not the settings of a baseline")
-    learnt, fixed, scalars = _start(run, settings, views, text, scale)
+    start = _start(run, settings, views, text, scale, maker)
+    scalars = start.scalars
     rows = torch.as_tensor(run.validation_rows.copy(), device=clean.device)
     validation = (clean[rows], torch.as_tensor(run.validation_labels.copy(), device=clean.device))
-    trainer = _Trainer(run, settings, learnt, fixed, scalars, validation)
+    trainer = _Trainer(run, settings, start, validation)
     if settings.train:
         trainer.train(views, on_epoch)
     arrays, epoch, share = trainer.best
-    arrays = fixed | arrays
+    with torch.no_grad():
+        arrays = trainer.arrays(arrays)
     if "alpha" in scalars and settings.select == "source-val":
         scalars["alpha"], scalars["beta"], share = search_alpha_beta(
             *validation,
@@ -96,31 +107,46 @@ def fit_baseline(
     return Trained(run, Head(settings.kind, kept, scalars), epoch, share, trainer.diverged, trainer.history)
 
 
+class _Start(NamedTuple):
+    """What is learnt, what stays, the scalars of the kind's formula, and what follows from what is learnt."""
+
+    learnt: Arrays
+    fixed: Arrays
+    scalars: dict[str, float]
+    derive: Callable[[Arrays], Arrays] = lambda learnt: {}
+
+
 def _start(
-    run: Run, settings: BaselineSettings, views: ViewSource, text: Tensor, scale: float
-) -> tuple[Arrays, Arrays, dict[str, float]]:
-    """What is learnt, what stays, and the scalars of the kind's formula."""
+    run: Run, settings: BaselineSettings, views: ViewSource, text: Tensor, scale: float, maker: PromptMaker
+) -> _Start:
     prototypes = normalise(text)
     if settings.kind == "linear-probe":
-        return linear_probe_start(text), {}, {"scale": scale}
+        return _Start(linear_probe_start(text), {}, {"scale": scale})
     if settings.kind == "clip-adapter":
         start = clip_adapter_start(text, run.seed, settings.reduction)
-        return start, {"prototypes": prototypes}, {"scale": scale, "ratio_image": settings.ratio_image}
+        return _Start(start, {"prototypes": prototypes}, {"scale": scale, "ratio_image": settings.ratio_image})
+    if settings.kind == "coop":
+        prompts = maker.prompts()
+        context = coop_start(
+            prompts, maker.words(settings), context=settings.context, class_specific=settings.class_specific,
+            seed=run.seed,
+        )  # fmt: skip
+        return _Start(
+            {"context": context}, {}, {"scale": scale},
+            lambda learnt: {"prototypes": coop_prototypes(learnt["context"], prompts)},
+        )  # fmt: skip
     labels = torch.as_tensor(run.train_labels.copy(), device=text.device)
     keys, values = build_cache(views.to_average(run.train_rows).to(text), labels, len(text))
     scalars = {"scale": scale, "alpha": settings.alpha, "beta": settings.beta}
-    return {"keys": keys}, {"values": values, "prototypes": prototypes}, scalars
+    return _Start({"keys": keys}, {"values": values, "prototypes": prototypes}, scalars)
 
 
 class _Trainer:
     """The state of one run."""
 
-    def __init__(
-        self, run: Run, settings: BaselineSettings, learnt: Arrays, fixed: Arrays, scalars: dict[str, float],
-        validation: tuple[Tensor, Tensor],
-    ) -> None:  # fmt: skip
-        self.run, self.settings, self.fixed, self.scalars = run, settings, fixed, scalars
-        self.validation = validation
+    def __init__(self, run: Run, settings: BaselineSettings, start: _Start, validation: tuple[Tensor, Tensor]) -> None:
+        self.run, self.settings, self.start, self.validation = run, settings, start, validation
+        learnt = start.learnt
         self.learnt = {name: array.clone().requires_grad_() for name, array in learnt.items()}
         self.velocities = {name: torch.zeros_like(array) for name, array in learnt.items()}
         self.squares = {name: torch.zeros_like(array) for name, array in learnt.items()}
@@ -128,6 +154,10 @@ class _Trainer:
         self.best: tuple[Arrays, int, float] = (learnt, -1, self._accuracy())
         self.history: list[dict[str, float]] = []
         self.diverged = False
+
+    def arrays(self, learnt: Arrays) -> Arrays:
+        """All that the formula takes, for these values of what is learnt."""
+        return self.start.fixed | learnt | self.start.derive(learnt)
 
     def train(self, views: ViewSource, on_epoch: Callable[[], None]) -> None:
         """All epochs, or until a loss or a weight is not finite."""
@@ -166,7 +196,7 @@ class _Trainer:
         return loss.detach()
 
     def _logits(self, features: Tensor) -> Tensor:
-        return head_logits(features, self.settings.kind, self.fixed | self.learnt, self.scalars)
+        return head_logits(features, self.settings.kind, self.arrays(self.learnt), self.start.scalars)
 
     def _accuracy(self) -> float:
         features, labels = self.validation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -13,9 +13,13 @@ from pipeline.baselines.adapters import adapters_head, zero_shot_head
 from pipeline.training import loop
 from pipeline.training.checks import check_features, check_runs
 from pipeline.training.heads import Trained, check_baselines, fit_baseline, to_device
+from pipeline.training.prompts import PromptMaker
 from pipeline.training.runs import Fit, Run
 from pipeline.training.settings import BaselineSettings
 from pipeline.training.views import ViewSource, as_source
+
+if TYPE_CHECKING:
+    from pipeline.backbone.text_tower import TextTower
 
 __all__ = ["Trained", "fit_methods"]
 
@@ -29,12 +33,17 @@ def fit_methods(
     logit_scale: float,
     device: str,
     dtype: Literal["float32", "float64"] = "float32",
+    names: Sequence[str] = (),
+    tower: Callable[[], TextTower] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> list[Trained]:
-    """Train runs of any kind; arguments, errors and independence of runs as in `loop.fit`.
+    """Train runs of any kind; other arguments, errors and independence of runs as in `loop.fit`.
 
     Baselines are trained one after another: their parameters are so few that a step costs about as much as starting it.
 
+    Args:
+        names: how prompts call the C classes; for runs that learn prompts, as is
+        tower: the text tower that made the text features; called once, and only if such a run is there.
     Returns:
         One result per run, in the order given.
     """
@@ -43,6 +52,8 @@ def fit_methods(
     source = as_source(views, device)
     baselines = [run for run in runs if isinstance(run.settings, BaselineSettings)]
     check_baselines(baselines)
+    clean_on, text_on = (to_device(array, device, dtype) for array in (clean, text))
+    maker = PromptMaker(baselines, names, tower, classes=len(text), dtype=text_on.dtype)
     adapters = [run for run in runs if not isinstance(run.settings, BaselineSettings)]
     total = sum(run.settings.epochs for run in runs if run.settings.train)
     done = 0
@@ -56,12 +67,11 @@ def fit_methods(
     data: dict[str, Any] = {"views": source, "clean": clean, "text": text, "logit_scale": logit_scale}
     fits = loop.fit(adapters, **data, device=device, dtype=dtype, on_epoch=lambda now, _: advance(now - done))
     found = {id(fit.run): _with_head(fit, text, logit_scale) for fit in fits}
-    clean_on, text_on = (to_device(array, device, dtype) for array in (clean, text))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # such small products gain nothing from being split, and round the same on any machine
     try:
         for run in baselines:
-            found[id(run)] = fit_baseline(run, source, clean_on, text_on, logit_scale, lambda: advance(1))
+            found[id(run)] = fit_baseline(run, source, clean_on, text_on, logit_scale, maker, lambda: advance(1))
     finally:
         torch.set_num_threads(threads)
     return [found[id(run)] for run in runs]

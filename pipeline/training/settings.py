@@ -13,7 +13,7 @@ from pipeline.params import preset_problem
 
 Select = Literal["source-val", "last"]
 PENALTY = "penalty_"  # how the keys of `Penalty` start, where they stand among other settings
-Baseline = Literal["linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f"]
+Baseline = Literal["linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f", "coop"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ class BaselineSettings(Settings):
     reduction: clip-adapter only, width over hidden units.
     alpha, beta: tip-adapter and tip-adapter-f only; where the search by source validation starts, and what is kept
         with select: last.
+    init, words, context, class_specific: coop only; whether the context starts as the embeddings of `words` or as
+        `context` random vectors, and whether each class learns its own.
     """
 
     kind: Baseline = "linear-probe"
@@ -116,11 +118,16 @@ class BaselineSettings(Settings):
     reduction: int = 4
     alpha: float = 1.0
     beta: float = 5.5
+    init: Literal["words", "random"] = "words"
+    words: str = "a photo of a"
+    context: int = 16
+    class_specific: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reduction < 1:
-            raise ParamsError(f"reduction: {self.reduction} is less than 1")
+        for name in ("reduction", "context"):
+            if getattr(self, name) < 1:
+                raise ParamsError(f"{name}: {getattr(self, name)} is less than 1")
         if self.train and self.kind == "tip-adapter":
             raise ParamsError("tip-adapter trains nothing; use kind: tip-adapter-f")
 
@@ -131,6 +138,7 @@ RELEVANT: dict[str, tuple[str, ...]] = {
     "clip-adapter": ("ratio_image", "reduction", *_OPTIMISED),
     "tip-adapter": ("alpha", "beta", "select"),
     "tip-adapter-f": ("alpha", "beta", *_OPTIMISED),
+    "coop": ("init", "words", "context", "class_specific", *_OPTIMISED),
 }
 """The settings that a kind of baseline uses."""
 

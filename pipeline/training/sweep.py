@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from pipeline.backbone.text_tower import TextTower
     from pipeline.features import Features
     from pipeline.training.views import ViewSource
 
@@ -87,6 +88,7 @@ def sweep(
     *,
     device: str,
     views: NDArray[np.float32] | ViewSource | None = None,
+    tower: Callable[[], TextTower] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Train every point for every held-out domain and seed together, and choose.
@@ -100,6 +102,7 @@ def sweep(
         features: of the images in `splits`.
         device: "cpu" or "cuda".
         views: where augmented views come from; by default those of `features`.
+        tower: as in `methods.fit_methods`.
         on_epoch: as in `loop.fit`.
     Raises:
         ParamsError: a point's settings are wrong; DataError: a split has no validation images, every run diverged, or
@@ -122,6 +125,8 @@ def sweep(
         text=features.text,
         logit_scale=features.meta["logit_scale"],
         device=device,
+        names=features.meta["names"],
+        tower=tower,
         on_epoch=on_epoch,
     )
     return Sweep(dict(points), trained, choose(_validation(points, trained)))

@@ -1,9 +1,8 @@
-"""A CLIP of random weights that is small enough to encode hundreds of images in a second, and images for it."""
+"""The tiny CLIP of random weights, and images for it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-
-TINY = "tiny-random-clip"
-SIZE = 32
+from tiny_clip import tiny_clip
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """(open_clip model name, safetensors file)."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("tiny")
-    config: dict[str, Any] = {
-        "embed_dim": 24,
-        "vision_cfg": {"image_size": SIZE, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-    }
-    for name, quick in ((TINY, False), (f"{TINY}-quickgelu", True)):
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps({**config, "quick_gelu": quick}))
-        open_clip.add_model_config(path)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = open_clip.create_model(TINY)
-    weights = folder / "tiny.safetensors"
-    save_file(model.state_dict(), weights)
-    return TINY, weights
+    return tiny_clip(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

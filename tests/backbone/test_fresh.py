@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.backbone.featurize import featurize
 from pipeline.backbone.fresh import AVERAGED, FreshViews, view_source
+from pipeline.backbone.load import backbone_of
 from pipeline.errors import DataError
 from pipeline.features import Features, read_features, write_features
 from pipeline.training.methods import Trained, fit_methods
@@ -125,12 +126,13 @@ def test_a_source_is_made_only_where_there_are_no_views(
     pictures: Pictures, tiny: tuple[str, Path], backbone: Any, tmp_path: Path
 ) -> None:
     root, manifest = pictures
-    there: dict[str, Any] = {"root": root, "device": "cpu", "batch_size": 4, "workers": 1}
+    there: dict[str, Any] = {"root": root, "batch_size": 4, "workers": 1}
     cached = features_of(pictures, backbone, tmp_path / "1", views=2)
-    found = view_source(cached, manifest, model="no model", weights=Path("none"), **there)  # neither is touched
-    assert found is cached.views
+    nothing = backbone_of(cached, model="no model", weights=Path("none"), device="cpu")  # neither is touched
+    assert view_source(cached, manifest, backbone=nothing, **there) is cached.views
     none = features_of(pictures, backbone, tmp_path / "1", views=0)
-    source = view_source(none, manifest, model=tiny[0], weights=tiny[1], **there)
+    own = backbone_of(none, model=tiny[0], weights=tiny[1], device="cpu")
+    source = view_source(none, manifest, backbone=own, **there)
     assert isinstance(source, FreshViews)
     assert (len(source), source.width) == (8, 24)
 
@@ -147,13 +149,15 @@ def test_an_image_that_changed_or_went_stops_training(pictures: Pictures, backbo
         train(fresh, none, KINDS[2:3])
 
 
-def test_what_does_not_belong_together_is_refused(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:
+def test_what_does_not_belong_together_is_refused(
+    pictures: Pictures, tiny: tuple[str, Path], backbone: Any, tmp_path: Path
+) -> None:
     root, manifest = pictures
     none = features_of(pictures, backbone, tmp_path / "1", views=0)
     with pytest.raises(DataError, match=r"ink/cat/2\.png: is trained on but is not in the manifest"):
         fresh_of((root, manifest.drop(index=2)), backbone, none)
     other = Features(none.index, none.clean, none.views, none.text, none.meta | {"weights_sha256": "0" * 64})
     with pytest.raises(DataError, match="made with other weights"):
-        fresh_of(pictures, backbone, other)
+        backbone_of(other, model=tiny[0], weights=tiny[1], device="cpu")()
     with pytest.raises(DataError, match=r"no view per image \(featurize\.views: 0\)"):
         train(none.views, none, KINDS[:1])

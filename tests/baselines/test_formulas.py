@@ -99,8 +99,9 @@ def test_search_keeps_the_given_pair_unless_another_is_better() -> None:
 
 
 def test_unknown_kinds_and_missing_arrays_are_named() -> None:
-    with pytest.raises(DataError, match="no head of kind 'coop'; known: zero-shot, adapters"):
-        head_logits(IMAGE, "coop", {}, {})
+    with pytest.raises(DataError, match="no head of kind 'cocoop'; known: zero-shot, adapters"):
+        head_logits(IMAGE, "cocoop", {}, {})
     with pytest.raises(DataError, match="kind 'clip-adapter' lacks 'up'"):
         head_logits(IMAGE, "clip-adapter", {"down": TEXT, "prototypes": TEXT}, {"ratio_image": 0.2, "scale": 1.0})
-    assert set(FORMULAS) >= {"zero-shot", "adapters", "linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f"}
+    kinds = {"zero-shot", "adapters", "linear-probe", "clip-adapter", "coop", "tip-adapter", "tip-adapter-f"}
+    assert set(FORMULAS) >= kinds

@@ -41,6 +41,11 @@ def test_shipped_methods_become_settings_of_every_kind() -> None:
         ({"kind": "clip-adapter", "reducton": 2}, "unknown key 'reducton'; did you mean 'reduction'?"),
         ({"kind": "linear-probe", "lambda_1": 2.0}, "unknown key 'lambda_1'"),
         ({"kind": "clip-adapter", "ratio_image": 1.5}, "ratio_image: Input should be less than or equal to 1"),
+        ({"kind": "coop", "ratio_image": 0.2}, "unknown key 'ratio_image'"),
+        ({"kind": "coop", "init": "zeros"}, "init: Input should be 'words' or 'random', found 'zeros'"),
+        ({"kind": "coop", "context": 0}, "context: Input should be greater than or equal to 1"),
+        ({"kind": "coop", "words": ""}, "words: String should have at least 1 character"),
+        ({"kind": "coop", "clas_specific": True}, "unknown key 'clas_specific'; did you mean 'class_specific'?"),
         ({"kind": "tip-adapter", "lr": 0.1}, "unknown key 'lr'; known keys: kind, alpha, beta, select"),
     ],
 )

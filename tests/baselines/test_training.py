@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_clip import tiny_clip
 from torch.nn import functional
 
+from pipeline.backbone.load import load_backbone
+from pipeline.backbone.text_tower import TextTower
 from pipeline.baselines.heads import head_logits
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head, read_fits, write_fits
@@ -28,12 +33,19 @@ SHORT = {"epochs": 3, "batch_size": 8, "lr": 0.05}
 KINDS: dict[str, dict[str, Any]] = {
     "linear-probe": {"kind": "linear-probe", **SHORT},
     "clip-adapter": {"kind": "clip-adapter", **SHORT},
+    "coop": {"kind": "coop", **SHORT},
     "tip-adapter": {"kind": "tip-adapter"},
     "tip-adapter-f": {"kind": "tip-adapter-f", "optimizer": "adamw", **SHORT},
     "adapters": {"kind": "adapters", "generator": False, "lambda_2": 0.0, **SHORT},
     "zero-shot": {"train": False},
 }
-TRAINED = ("linear-probe", "clip-adapter", "tip-adapter-f")
+TRAINED = ("linear-probe", "clip-adapter", "coop", "tip-adapter-f")
+
+
+@functools.cache
+def tower() -> TextTower:
+    with tempfile.TemporaryDirectory() as folder:
+        return TextTower(load_backbone(*tiny_clip(Path(folder), name="tiny-16-wide", width=WIDTH), "cpu"))
 
 
 def tables() -> dict[str, Any]:
@@ -45,6 +57,8 @@ def tables() -> dict[str, Any]:
         "text": (centres + 2 * source.normal(size=(CLASSES, WIDTH))).astype(np.float32),
         "logit_scale": SCALE,
         "device": "cpu",
+        "names": ["cat", "dog", "barn owl"],
+        "tower": tower,
     }
 
 
@@ -87,7 +101,7 @@ def test_the_recorded_accuracy_is_that_of_the_head(kind: str) -> None:
 def test_a_run_does_not_depend_on_the_others(dtype: Any) -> None:
     runs = [run(kind, seed, rows) for kind in KINDS for seed, rows in ((1, 40), (2, 33))]
     together = fit_methods(runs, **tables(), dtype=dtype)
-    for number in (0, 3, 4, 7):
+    for number in (0, 3, 4, 7, 9):
         (alone,) = fit_methods([runs[number]], **tables(), dtype=dtype)
         assert same(alone, together[number])
 
@@ -130,7 +144,9 @@ def test_adamw_is_torchs() -> None:
 
 def test_adapters_are_those_of_the_batched_loop() -> None:
     one = run("adapters")
-    (found,), (expected,) = fit_methods([one], **tables()), fit([one], **tables())
+    data = tables()
+    (found,) = fit_methods([one], **data)
+    (expected,) = fit([one], **{key: data[key] for key in data if key not in ("names", "tower")})
     assert np.array_equal(found.head.arrays["image_weight"], expected.weight_image)
     assert np.array_equal(found.head.arrays["text_weight"], expected.weight_text)
     assert (found.epoch, found.history) == (expected.epoch, expected.history)
@@ -156,18 +172,19 @@ def test_last_needs_no_validation_and_searches_nothing() -> None:
         assert found.epoch == (2 if kind == "tip-adapter-f" else -1)
 
 
-def test_a_diverging_run_stops_alone() -> None:
-    wild = run("linear-probe", lr=1e30, momentum=0.0, epochs=6)
-    calm = run("linear-probe")
+@pytest.mark.parametrize("kind", ["linear-probe", "coop"])
+def test_a_diverging_run_stops_alone(kind: str) -> None:
+    wild = run(kind, lr=1e30, momentum=0.0, epochs=6)
+    calm = run(kind)
     alone, together = fit_methods([calm], **tables()), fit_methods([wild, calm], **tables())
     assert together[0].diverged
     assert len(together[0].history) < 6
     assert all(np.isfinite(array).all() for array in together[0].head.arrays.values())
     assert same(alone[0], together[1])
-    assert fit_metrics(together)["linear-probe"]["diverged"] == 1
+    assert fit_metrics(together)[kind]["diverged"] == 1
 
 
-@pytest.mark.parametrize("kind", ["linear-probe", "clip-adapter", "tip-adapter", "tip-adapter-f"])
+@pytest.mark.parametrize("kind", ["linear-probe", "clip-adapter", "coop", "tip-adapter", "tip-adapter-f"])
 def test_bad_input_is_named_before_training(kind: str) -> None:
     one, none = run(kind), np.zeros(0, np.int64)
     cases: list[tuple[Run, type[Exception], str]] = [
@@ -194,7 +211,9 @@ def test_bad_input_is_named_before_training(kind: str) -> None:
         ({"kind": "clip-adapter", "reduction": 0}, "reduction: 0 is less than 1"),
         ({"kind": "tip-adapter", "beta": float("nan")}, "beta: expected a finite number"),
         ({"kind": "linear-probe", "optimizer": "lion"}, "optimizer: 'lion' is none of sgd, adamw"),
-        ({"kind": "coop"}, "kind: 'coop' is none of adapters, linear-probe"),
+        ({"kind": "coop", "init": "zeros"}, "init: 'zeros' is none of words, random"),
+        ({"kind": "coop", "context": 0}, "context: 0 is less than 1"),
+        ({"kind": "cocoop"}, "kind: 'cocoop' is none of adapters, linear-probe"),
     ],
 )
 def test_bad_settings_are_named(values: dict[str, Any], message: str) -> None:

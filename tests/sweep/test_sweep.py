@@ -35,7 +35,7 @@ def world() -> tuple[Features, pd.DataFrame]:
         clean=clean,
         views=clean[:, None].copy(),
         text=(centres[:CLASSES] + source.normal(size=(CLASSES, WIDTH))).astype(np.float32),
-        meta={"classes": ["a", "b", "c"], "logit_scale": 20.0},
+        meta={"classes": ["a", "b", "c"], "names": ["a", "b", "c"], "logit_scale": 20.0},
     )
     rows = []
     for target in (*DOMAINS, DEPLOY):
