@@ -62,13 +62,13 @@ def looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def new_figure(
-    width: float, height: float, columns: int = 1, rows: int = 1, **shared: bool
+    width: float, height: float, columns: int = 1, rows: int = 1, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of inches with a grid of axes, without pyplot and its global state."""
+    """A figure of inches with a grid of axes (share: of one scale), without pyplot and its global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
     return figure, list(axes.flat)
 
 

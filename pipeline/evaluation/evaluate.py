@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.gallery import build_gallery
-from pipeline.evaluation.hessian import hessian_agreement, hessian_metrics, penalty_effects, verdicts
+from pipeline.evaluation.hessian import (
+    Agreement,
+    hessian_agreement,
+    hessian_metrics,
+    hessian_pairs,
+    hessian_points,
+    penalty_effects,
+)
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import metrics_json, summarise
@@ -85,7 +92,11 @@ def evaluate(
     table = fits.table
     diverged = table[table["diverged"]]
     settings = {str(row["method"]): json.loads(row["settings"]) for row in table.to_dict("records")}
-    hessian = hessian_agreement(features, fits, splits, manifest, probes=hessian_probes) if hessian_probes else None
+    agreement = None
+    if hessian_probes:
+        pairs = hessian_pairs(features, fits, splits, manifest, probes=hessian_probes)
+        by_fit = hessian_agreement(pairs)
+        agreement = Agreement(pairs, by_fit, penalty_effects(by_fit, settings, bootstrap=bootstrap))
     report = render_report(
         title=root.name,
         deployed=deployed,
@@ -99,8 +110,7 @@ def evaluate(
         lineage={"weights": features.meta["weights_sha256"], **lineage},
         bootstrap=bootstrap,
         bins=bins,
-        hessian=hessian,
-        verdicts=[] if hessian is None else verdicts(penalty_effects(hessian, settings, bootstrap=bootstrap)),
+        agreement=agreement,
         links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
         notes=[
             f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}, and is left out."
@@ -114,9 +124,9 @@ def evaluate(
         "roc": roc_points(scores),
     }
     metrics = metrics_json(summary)
-    if hessian is not None:
-        curves["hessian"] = hessian
-        for method, targets in hessian_metrics(hessian).items():
+    if agreement is not None:
+        curves["hessian"] = hessian_points(agreement.pairs)
+        for method, targets in hessian_metrics(agreement.fits).items():
             for target, values in targets.items():
                 metrics[method][target] |= values
     return Evaluation(scores, metrics, curves, report)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
@@ -156,6 +157,44 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.grid()
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(figure, handles, names)
+        return svg(figure)
+
+
+def hessian_pairs_figure(pairs: pd.DataFrame, effects: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> str:
+    """Cosine of the Hessians of each held-out domain with each source domain, with and without the penalty.
+
+    Args:
+        pairs: from `hessian_pairs`.
+        effects: from `penalty_effects`, not empty; a panel for each of the first four.
+        methods: whose looks these are.
+    Returns:
+        <svg> text.
+    """
+    held_out = pairs[pairs["domain"] == pairs["target"]]
+    mean = held_out.groupby(["method", "target", "other"])["cosine"].mean()
+    places = sorted(set(zip(held_out["target"], held_out["other"], strict=True)), reverse=True)
+    shown = list(effects)[:4]
+    with house_style():
+        columns = min(2, len(shown))
+        rows = -(-len(shown) // columns)
+        figure, panels = new_figure(9.2, rows * (1.4 + 0.24 * len(places)), columns, rows, share=True)
+        for axes, effect in zip(panels, shown, strict=False):
+            colour = looks(methods)[effect["with"]]["color"]
+            without, with_ = (
+                [float(mean.get((effect[key], *place), math.nan)) for place in places] for key in ("without", "with")
+            )
+            heights = range(len(places))
+            axes.hlines(heights, without, with_, color=colour, linewidth=1.6, alpha=0.6)
+            axes.plot(without, heights, "o", markerfacecolor="white", color=GREY)
+            axes.plot(with_, heights, "o", color=colour)
+            axes.set_title(f"filled: {effect['with']}\nhollow: {effect['without']}")
+            axes.set_yticks(heights, [f"{target} with {other}" for target, other in places])
+            axes.tick_params(axis="y", length=0)
+            axes.set_xlabel("cosine of Hessians")
+            axes.grid(axis="x")
+            axes.set_axisbelow(True)
+        for axes in panels[len(shown) :]:
+            axes.set_visible(False)
         return svg(figure)
 
 

@@ -6,15 +6,16 @@ across domains, which bounds the error on a new domain. Measured here, in featur
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tables import DEPLOY, MEAN, TEST_ID, TEST_SHIFTED, VALIDATION
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from pipeline.features import Features
@@ -22,11 +23,27 @@ if TYPE_CHECKING:
 
 MEASURES = ("hessian_cosine", "hessian_distance", "hessian_cosine_sources")
 COLUMNS = ("method", "target", "seed", *MEASURES)
+PAIRS = ("method", "target", "seed", "domain", "other", "cosine", "distance")
 IMAGES = 128  # of each domain at most: the estimate's error is that of the probes, not of the images
 _ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
 
 
-def hessian_agreement(
+@dataclass(frozen=True)
+class Agreement:
+    """What the diagnostic found.
+
+    Attributes:
+        pairs: from `hessian_pairs`.
+        fits: from `hessian_agreement`.
+        effects: of the penalty, from `penalty_effects`.
+    """
+
+    pairs: pd.DataFrame
+    fits: pd.DataFrame
+    effects: list[dict[str, Any]]
+
+
+def hessian_pairs(
     features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int, seed: int = 0
 ) -> pd.DataFrame:
     """How well the Hessians of the domains agree, at the weights of each fit of adapters.
@@ -40,8 +57,8 @@ def hessian_agreement(
         probes: random directions, at least 1.
         seed: of the probes.
     Returns:
-        One row per fit. hessian_cosine, hessian_distance: mean over the pairs of the held-out domain with each source
-        domain, see `croft.hessian.agreement`; hessian_cosine_sources: over the pairs of source domains (NaN for one).
+        One row per fit and pair of domains, `domain` being the held-out one where it is in the pair. cosine, distance:
+        see `croft.hessian.agreement`.
     """
     import pandas as pd
     import torch
@@ -64,6 +81,7 @@ def hessian_agreement(
         images = torch.stack(
             [torch.from_numpy(features.clean[features.clean_rows(part["path"])].copy()) for part in picked]
         )
+        domains = [str(part["domain"].iloc[0]) for part in picked]
         labels = torch.stack([torch.from_numpy(part["label"].to_numpy(copy=True)) for part in picked])
         for fit in members.to_dict("records"):
             head = fits.heads[fit["fit"]]
@@ -78,9 +96,33 @@ def hessian_agreement(
                 ratio_image=float(ratios["ratio_image"]), ratio_text=float(ratios["ratio_text"]),
             )  # fmt: skip
             cosine, distance = (part.numpy() for part in agreement(grams.double().mean(0)))
-            measured = (_mean(cosine[0, 1:]), _mean(distance[0, 1:]), _mean(_upper(cosine[1:, 1:])))
-            rows.append((fit["method"], target, number, *measured))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            rows += [
+                (fit["method"], target, number, domains[a], domains[b], float(cosine[a, b]), float(distance[a, b]))
+                for a, b in itertools.combinations(range(len(domains)), 2)
+            ]
+    return pd.DataFrame(rows, columns=list(PAIRS))
+
+
+def hessian_agreement(pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row per fit.
+
+    Args:
+        pairs: from `hessian_pairs`.
+    Returns:
+        hessian_cosine, hessian_distance: mean over the pairs of the held-out domain with each source domain;
+        hessian_cosine_sources: over the pairs of source domains (NaN where there is one source domain only).
+    """
+    keys = list(COLUMNS[:3])
+    held_out = pairs["domain"] == pairs["target"]
+    means = pairs[held_out].groupby(keys, sort=False)[["cosine", "distance"]].mean()
+    means.columns = MEASURES[:2]
+    return means.join(pairs[~held_out].groupby(keys)["cosine"].mean().rename(MEASURES[2])).reset_index()
+
+
+def hessian_points(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What `dvc plots` shows: method, target, source (the other domain), and mean over seeds of cosine and distance."""
+    held_out = pairs[pairs["domain"] == pairs["target"]].rename(columns={"other": "source"})
+    return held_out.groupby(["method", "target", "source"], sort=False)[["cosine", "distance"]].mean().reset_index()
 
 
 def _pick(split: pd.DataFrame, target: str) -> list[pd.DataFrame]:
@@ -91,16 +133,6 @@ def _pick(split: pd.DataFrame, target: str) -> list[pd.DataFrame]:
         return []
     count = min(IMAGES, *(len(part) for part in parts))
     return [part.iloc[[place * len(part) // count for place in range(count)]] for part in parts]
-
-
-def _upper(square: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return square[np.triu_indices(len(square), 1)]
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else math.nan
 
 
 def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:

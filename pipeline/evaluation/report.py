@@ -11,6 +11,7 @@ from pipeline.evaluation.compare import difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.gallery import ACCEPT, Gallery
 from pipeline.evaluation.headline import headline
+from pipeline.evaluation.hessian import Agreement, verdicts
 from pipeline.evaluation.summary import metrics_json
 from pipeline.evaluation.wording import NONE, OPEN_SET, by_accuracy, percent, targets_of
 from pipeline.tables import MEAN
@@ -36,8 +37,7 @@ def render_report(
     seed: int = 0,
     links: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
-    hessian: pd.DataFrame | None = None,
-    verdicts: Sequence[str] = (),
+    agreement: Agreement | None = None,
 ) -> str:
     """The report as HTML; the same arguments give the same bytes.
 
@@ -54,8 +54,7 @@ def render_report(
         bins: of the score histograms.
         links: pages beside the report, {text: relative path}, for instance the Data Docs.
         notes: what else a reader must know, such as fits that diverged.
-        hessian: from `hessian_agreement`; without it (or without rows) that section says that it was not measured.
-        verdicts: what it says about the theory.
+        agreement: of the domains' Hessians; without it (or without fits) that section says that it was not measured.
     Returns:
         HTML text.
     """
@@ -85,9 +84,9 @@ def render_report(
         terms=OPEN_SET,
         base_rate=percent(next((m[MEAN]["base_rate"] for m in metrics.values() if MEAN in m), None)),
         counts=tables.counts(metrics),
-        figures=_figures(summary, scores, history, methods, bins, hessian),
-        hessian=tables.hessian_rows(hessian, methods) if hessian is not None else [],
-        verdicts=verdicts,
+        figures=_figures(summary, scores, history, methods, bins, agreement),
+        hessian=tables.hessian_rows(agreement.fits, methods) if agreement else [],
+        verdicts=verdicts(agreement.effects) if agreement else [],
         gallery=gallery,
         accept=f"{100 * ACCEPT:.0f}",
         shared=tables.shared_settings(settings),
@@ -106,7 +105,7 @@ def _figures(
     history: pd.DataFrame,
     methods: Sequence[str],
     bins: int,
-    hessian: pd.DataFrame | None,
+    agreement: Agreement | None,
 ) -> dict[str, Any]:
     from markupsafe import Markup
 
@@ -118,6 +117,9 @@ def _figures(
         "roc": figures.roc_figure(roc, methods) if len(roc) else "",
         "histogram": figures.histogram_figure(score_histogram(scores, bins), methods),
         "history": figures.history_figure(progress, methods) if len(progress) else "",
-        "hessian": figures.hessian_figure(hessian, methods) if hessian is not None and len(hessian) else "",
+        "hessian": figures.hessian_figure(agreement.fits, methods) if agreement and len(agreement.fits) else "",
+        "hessian_pairs": figures.hessian_pairs_figure(agreement.pairs, agreement.effects, methods)
+        if agreement and agreement.effects
+        else "",
     }
     return {name: Markup(text) for name, text in drawn.items()}  # noqa: S704 - drawn by us; matplotlib escapes names

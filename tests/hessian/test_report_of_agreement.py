@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,17 @@ import pytest
 import torch
 
 from pipeline.croft.hessian import agreement, domain_grams, random_probes
-from pipeline.evaluation.hessian import COLUMNS, hessian_agreement, hessian_metrics, penalty_effects, verdicts
+from pipeline.evaluation.figures import hessian_pairs_figure
+from pipeline.evaluation.hessian import (
+    COLUMNS,
+    PAIRS,
+    hessian_agreement,
+    hessian_metrics,
+    hessian_pairs,
+    hessian_points,
+    penalty_effects,
+    verdicts,
+)
 from pipeline.features import Features
 from pipeline.fits import Fits, Head
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
@@ -67,14 +78,15 @@ def world() -> tuple[Features, Fits, pd.DataFrame, pd.DataFrame]:
 
 
 def test_rows_are_the_adapters_of_held_out_domains(world) -> None:
-    found = hessian_agreement(*world, probes=2)
+    found = hessian_agreement(hessian_pairs(*world, probes=2))
     assert list(found.columns) == list(COLUMNS)
     assert list(found["method"]) == ["tuned", "plain"]
 
 
 def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_source_domain(world) -> None:
     features, fits, splits, manifest = world
-    row = hessian_agreement(features, fits, splits, manifest, probes=3, seed=5).iloc[0]
+    pairs = hessian_pairs(features, fits, splits, manifest, probes=3, seed=5)
+    row = hessian_agreement(pairs).iloc[0]
     # Source domains have 6 images outside training; of the 8 held-out ones, sorted by label, places ⌊8 k / 6⌋ count.
     chosen = []
     for domain in ("oil", "ink", "web"):
@@ -92,12 +104,44 @@ def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_sourc
     assert row["hessian_cosine"] == pytest.approx(float(cosine[0, 1:].mean()), rel=1e-4)
     assert row["hessian_distance"] == pytest.approx(float(distance[0, 1:].mean()), rel=1e-4)
     assert row["hessian_cosine_sources"] == pytest.approx(float(cosine[1, 2]), rel=1e-4)
+    own = pairs[pairs["method"] == "tuned"].set_index(["domain", "other"])["cosine"]
+    expected = {("oil", "ink"): cosine[0, 1], ("oil", "web"): cosine[0, 2], ("ink", "web"): cosine[1, 2]}
+    assert own.to_dict() == {pair: pytest.approx(float(value), rel=1e-4) for pair, value in expected.items()}
 
 
 def test_nothing_to_compare_gives_no_rows(world) -> None:
     features, fits, splits, manifest = world
-    assert hessian_agreement(features, fits, splits[splits["role"] == TEST_SHIFTED], manifest, probes=2).empty
-    assert hessian_agreement(features, fits, splits[splits["role"] != TEST_SHIFTED], manifest, probes=2).empty
+    for rows in (splits["role"] == TEST_SHIFTED, splits["role"] != TEST_SHIFTED):
+        pairs = hessian_pairs(features, fits, splits[rows], manifest, probes=2)
+        assert pairs.empty
+        assert list(hessian_agreement(pairs).columns) == list(COLUMNS)
+
+
+def test_one_source_domain_has_no_agreement_among_sources() -> None:
+    pairs = pd.DataFrame([("m", "oil", 1, "oil", "ink", 0.5, 1.0)], columns=list(PAIRS))
+    (row,) = hessian_agreement(pairs).to_dict("records")
+    assert (row["hessian_cosine"], row["hessian_distance"]) == (0.5, 1.0)
+    assert np.isnan(row["hessian_cosine_sources"])
+
+
+def test_plotted_points_are_means_over_seeds_of_pairs_with_the_held_out_domain() -> None:
+    rows = [("oil", 1, "oil", "ink", 0.2), ("oil", 2, "oil", "ink", 0.4), ("oil", 1, "ink", "web", 0.9)]
+    pairs = pd.DataFrame([("m", *row, 1.0) for row in rows], columns=list(PAIRS))
+    (point,) = hessian_points(pairs).to_dict("records")
+    assert point == {"method": "m", "target": "oil", "source": "ink", "cosine": pytest.approx(0.3), "distance": 1.0}
+
+
+def test_figure_of_pairs_names_every_pair_and_both_methods() -> None:
+    rows = [
+        (m, "oil", 1, "oil", other, 0.1, 1.0)
+        for m in ("edr", "bare")
+        for other in ("ink", "web")
+        if (m, other) != ("bare", "web")
+    ]
+    effect = {"with": "edr", "without": "bare"}
+    drawn = hessian_pairs_figure(pd.DataFrame(rows, columns=list(PAIRS)), [effect], ["bare", "edr"])
+    words = "".join(ElementTree.fromstring(drawn).itertext())  # noqa: S314 - our own text
+    assert all(word in words for word in ("oil with ink", "oil with web", "filled: edr", "hollow: bare"))
 
 
 def cosines(**of: list[float]) -> pd.DataFrame:
