@@ -9,6 +9,7 @@ Test images are never looked at: `pipeline.training.sweep` cuts their rows off b
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ COOP_RANDOM: Axes = {
 GRIDS: list[tuple[str, Axes]] = [("adapters", ADAPTERS), ("croft", CROFT), ("coop", COOP_WORDS), ("coop", COOP_RANDOM)]
 
 
-def measure(params: Params, method: str, axes: Axes, root: Path, device: str) -> pd.DataFrame:
-    """Source-validation accuracy of each setting: mean and standard error over held-out domains and seeds."""
-    splits, points, base = read_table(root / "splits.parquet", SPLITS), grid(axes), params.finetune.settings(method)
+def measure(params: Params, method: str, points: Mapping[str, dict[str, Any]], root: Path, device: str) -> pd.DataFrame:
+    """Source-validation accuracy of each point: mean and standard error over held-out domains and seeds, best first."""
+    splits, base = read_table(root / "splits.parquet", SPLITS), params.finetune.settings(method)
     features, device = read_features(root / "features"), resolve_device(device)
     backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
     with Progress("grid", count_epochs(points, base, splits), "epochs") as progress:
@@ -86,7 +87,7 @@ def main() -> None:
     for method, axes in GRIDS:
         if arguments.methods and method not in arguments.methods:
             continue
-        table = measure(params, method, axes, arguments.artifacts, arguments.device)
+        table = measure(params, method, grid(axes), arguments.artifacts, arguments.device)
         print(f"\n{method}: source-validation accuracy, mean and standard error over held-out domains and seeds")
         print(table.to_string(float_format=lambda v: f"{v:.4f}"), flush=True)
 
