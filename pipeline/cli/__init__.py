@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,6 +76,19 @@ def params() -> None:
     from pipeline.cli.inputs import print_params
 
     print_params()
+
+
+@app.command()
+def use(
+    preset: Annotated[str, typer.Argument(help="digits, pacs, vlcs, imagenet, or folder with a path.")],
+    path: Annotated[Path | None, typer.Argument(help="For folder: the images.", show_default=False)] = None,
+    name: Annotated[str, typer.Option(help="For folder: what the data set is called; the folder's name.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+) -> None:
+    """Write params.yaml for a data set from a checked preset, and show what that changes."""
+    from pipeline.cli.use import use_preset
+
+    use_preset(preset, path, name, dry_run=dry_run)
 
 
 @backbone.command("add")

@@ -34,7 +34,7 @@ def open_source(
 
     Args:
         path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or .tar shards.
-        kind: one of KINDS, or `auto`: told by the path's suffix and, for a folder, its depth.
+        kind: one of KINDS, a benchmark's name, or `auto`: told by the path's suffix and, for a folder, its depth.
         name: what the data set is to be called; the domain's name where the source has none.
         domain: the domain of all images, for a source without domains.
         open_set: puts all images below open_sets/<open_set>/, as candidate unknowns.
@@ -46,13 +46,17 @@ def open_source(
         DataError: nothing is there, it is of no known kind or layout, or something in it is refused by name.
         ParamsError: arguments that contradict each other or the source.
     """
-    if kind not in ("auto", *KINDS):
-        raise ParamsError(f"kind: {kind!r} is none of auto, {', '.join(KINDS)}")
+    from pipeline.data.benchmarks import names as benchmark_names
+
+    if kind not in ("auto", *KINDS, *benchmark_names()):
+        raise ParamsError(f"kind: {kind!r} is none of auto, {', '.join([*KINDS, *benchmark_names()])}")
     if domain and open_set:
         raise ParamsError(f"an image of the open set {open_set!r} lies in no domain; give one of the two")
     for value, what in ((domain, "domain"), (open_set, "open set")):
         if value is not None:
             check_name(value, what)
+    if kind in benchmark_names():
+        benchmark, kind = benchmark or kind, "benchmark"
     if benchmark or kind == "benchmark":
         if not benchmark:
             raise ParamsError("kind: benchmark needs the benchmark's name")

@@ -1,0 +1,160 @@
+"""`croft use`: write params.yaml from a checked preset and show what that changes."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.console import make_console
+from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
+from pipeline.cli.presets.spelling import flow
+from pipeline.errors import ParamsError
+from pipeline.params import PARAMS_FILE, parse_params
+from pipeline.tables import atomic_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MAX_BYTES = 1_000_000  # as params.py reads
+_LONG = 60  # characters of a value that the table shows
+
+
+def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_run: bool = False) -> None:
+    """Put a preset's values into params.yaml; every other key, and every comment, stays.
+
+    Args:
+        name: one of NAMES, or `folder` with a path.
+        path: the folder of images, for `folder`.
+        data_name: what its data set is called; the folder's name by default.
+        dry_run: show only.
+    Raises:
+        ParamsError: there is no such preset, params.yaml is missing or no YAML, or what would be written is no valid
+            params file for another reason than a key that is not known (such keys are kept and named).
+        DataError: the folder is none of images.
+    """
+    preset = _find(name, path, data_name)
+    text = _read()
+    newline = "\r\n" if "\r\n" in text else "\n"
+    merged = merge(text.replace("\r\n", "\n"), preset, str(PARAMS_FILE))
+    _check(merged)
+    if not dry_run and merged.text.replace("\n", newline) != text:
+        with atomic_path(PARAMS_FILE) as temporary:
+            temporary.write_bytes(merged.text.replace("\n", newline).encode("utf-8"))
+    console = make_console()
+    _print_changes(preset, merged, console, dry_run=dry_run)
+    for warning in preset.warnings:
+        console.print(f"Note: {warning}", highlight=False, soft_wrap=True, markup=False)
+    _print_next(preset, console)
+
+
+def _find(name: str, path: Path | None, data_name: str) -> Preset:
+    if name == "folder":
+        if path is None:
+            raise ParamsError("folder: expected a path: croft use folder PATH")
+        return folder_preset(path, data_name)
+    if path is not None or data_name:
+        raise ParamsError(f"{name}: only `croft use folder PATH` takes a path and a name")
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, [*NAMES, "folder"], n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join([*NAMES, 'folder PATH'])}"
+        raise ParamsError(f"{name}: no such preset; {hint}")
+    return read_preset(name)
+
+
+def _read() -> str:
+    if not PARAMS_FILE.is_file():
+        raise ParamsError(f"{PARAMS_FILE}: no such file; run this from the project's root")
+    if PARAMS_FILE.stat().st_size > _MAX_BYTES:
+        raise ParamsError(f"{PARAMS_FILE}: larger than {_MAX_BYTES} bytes; this is no params file")
+    try:
+        return PARAMS_FILE.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ParamsError(f"{PARAMS_FILE}: not UTF-8") from None
+
+
+def _check(merged: Merged) -> None:
+    """Refuse a result that no run would take; unknown keys, which are kept and named, are no reason."""
+    import yaml
+
+    content = yaml.safe_load(merged.text)
+    for dotted in merged.unknown:
+        section, _, key = dotted.partition(".")
+        if key and section in content:
+            content[section].pop(_key(content[section], key), None)
+        else:
+            content.pop(section, None)
+    try:
+        parse_params({name: keys for name, keys in content.items() if keys is not None})
+    except ParamsError as error:
+        problem = str(error).removeprefix("params: ")
+        raise ParamsError(f"{PARAMS_FILE}: left as it is, with this preset it would be refused: {problem}") from None
+
+
+def _key(keys: dict[Any, Any], text: str) -> Any:
+    return next((key for key in keys if str(key) == text), text)
+
+
+def _print_changes(preset: Preset, merged: Merged, console: Console, *, dry_run: bool) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"{preset.name}: {preset.title}", highlight=False, soft_wrap=True, markup=False)
+    if merged.changes:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in ("Key", "Was", "Is" if not dry_run else "Would be"):
+            table.add_column(column, overflow="fold")
+        for change in merged.changes:
+            was = "(not set)" if change.absent else _short(change.was)
+            table.add_row(change.key, escape(was), escape(_short(change.now)))
+        console.print(table)
+    done = "would change" if dry_run else "changed"
+    count = len(merged.changes)
+    console.print(
+        f"{PARAMS_FILE}: {count} key{'' if count == 1 else 's'} {done}; {len(merged.kept)} that {preset.name} does not "
+        "set stay as they are",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if merged.unknown:
+        console.print(
+            f"Kept, though no stage knows them and a run refuses them (`croft params`): {', '.join(merged.unknown)}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+def _short(value: Any) -> str:
+    text = flow(value)
+    if len(text) <= _LONG:
+        return text
+    return (
+        f"{text[: _LONG - 4]} ..." if not isinstance(value, list | dict) else f"{text[: _LONG - 16]} ... ({len(value)})"
+    )
+
+
+def _print_next(preset: Preset, console: Console) -> None:
+    """The commands that bring what is not there yet, and the run."""
+    root, weights = Path(preset.values["data.root"]), Path(preset.values["backbone.weights"])
+    steps = []
+    if not _present(root):
+        option = f" --benchmark {preset.benchmark}" if preset.benchmark else ""
+        steps.append(f"croft data add {preset.path or 'PATH'} --name {root.name}{option}")
+        if preset.benchmark:
+            from pipeline.data.benchmarks import benchmark
+
+            steps += [f"    from {place}" for place in benchmark(preset.benchmark).get]
+            steps.append("    in any of the layouts of docs/datasets.md")
+        for pool in preset.pools:
+            steps.append(f"croft data add PATH --name {root.name} --open-set {pool} --benchmark {pool}  (optional)")
+    if not _present(weights):
+        steps.append(f"croft backbone add {preset.values['backbone.model']} openai --name {weights.stem}")
+    console.print("Next:", highlight=False)
+    for step in [*steps, "croft run"]:
+        console.print(f"  {step}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _present(path: Path) -> bool:
+    return path.exists() or path.with_name(f"{path.name}.dvc").is_file() or (path.parent / "dvc.yaml").is_file()

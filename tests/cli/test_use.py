@@ -1,0 +1,94 @@
+"""`croft use` as a command: what it writes, what it prints, what it refuses; the file is whole whatever happens."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+Croft = Callable[..., "subprocess.Popen[str]"]
+
+
+def run(croft: Croft, root: Path, *arguments: str) -> tuple[int, str, str]:
+    process = croft(root, "use", *arguments)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_pacs_and_back(tmp_path: Path, croft: Croft) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text(SHIPPED, encoding="utf-8")
+    code, out, err = run(croft, tmp_path, "pacs", "--dry-run")
+    assert (code, err) == (0, "")
+    assert params.read_text(encoding="utf-8") == SHIPPED
+    assert "finetune.lr          0.05" in out
+    assert "Would be" in out
+    code, out, err = run(croft, tmp_path, "pacs")
+    assert (code, err) == (0, "")
+    content = yaml.safe_load(params.read_text(encoding="utf-8"))
+    assert content["data"]["root"] == "data/pacs"
+    assert content["finetune"]["lr"] == 0.002
+    assert "croft data add PATH --name pacs --benchmark pacs\n" in out
+    assert "croft backbone add ViT-B-32-quickgelu openai --name vit-b-32\n" in out
+    assert out.endswith("  croft run\n")
+    (tmp_path / "data/pacs").mkdir(parents=True)
+    code, out, err = run(croft, tmp_path, "pacs")
+    assert "0 keys changed" in out
+    assert "croft data add" not in out
+    run(croft, tmp_path, "digits")
+    assert params.read_text(encoding="utf-8") == SHIPPED
+
+
+def test_a_folder(tmp_path: Path, croft: Croft) -> None:
+    (tmp_path / "params.yaml").write_bytes(SHIPPED.replace("\n", "\r\n").encode())
+    for domain in ("day", "night"):
+        for name in ("owl", "fox"):
+            (tmp_path / "photos" / domain / name).mkdir(parents=True)
+            for index in range(4):
+                (tmp_path / "photos" / domain / name / f"{index}.jpg").write_bytes(b"x")
+    code, out, err = run(croft, tmp_path, "folder", "photos", "--name", "animals")
+    assert (code, err) == (0, "")
+    assert "folder: photos: 16 images, 2 domains (day, night), 2 classes\n" in out
+    assert "croft data add photos --name animals\n" in out
+    written = (tmp_path / "params.yaml").read_bytes()
+    assert written.count(b"\n") == written.count(b"\r\n")
+    assert yaml.safe_load(written)["split"]["shots"] == 3  # of 4, one validates
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["pasc"], "error: pasc: no such preset; did you mean 'pacs'?\n"),
+        (["folder"], "error: folder: expected a path: croft use folder PATH\n"),
+        (["pacs", "photos"], "error: pacs: only `croft use folder PATH` takes a path and a name\n"),
+        (["folder", "photos"], "error: photos: no such file or folder\n"),
+    ],
+)
+def test_wrong_arguments_change_nothing(tmp_path: Path, croft: Croft, arguments: list[str], named: str) -> None:
+    (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
+    assert run(croft, tmp_path, *arguments) == (2, "", named)
+    assert (tmp_path / "params.yaml").read_text(encoding="utf-8") == SHIPPED
+
+
+def test_a_file_that_would_be_refused_is_left_as_it_is_but_a_typo_is_kept_and_named(
+    tmp_path: Path, croft: Croft
+) -> None:
+    params = tmp_path / "params.yaml"
+    wrong = SHIPPED.replace("  accept: 0.95", "  accept: 7.0")
+    assert wrong != SHIPPED
+    params.write_text(wrong, encoding="utf-8")
+    code, out, err = run(croft, tmp_path, "pacs")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: params.yaml: left as it is, with this preset it would be refused: export.accept")
+    assert params.read_text(encoding="utf-8") == wrong
+    params.write_text(SHIPPED.replace("  bins: 40", "  bin: 41"), encoding="utf-8")
+    code, out, err = run(croft, tmp_path, "vlcs")
+    assert (code, err) == (0, "")
+    assert "Kept, though no stage knows them and a run refuses them (`croft params`): evaluate.bin\n" in out
+    assert "  bin: 41" in params.read_text(encoding="utf-8")
