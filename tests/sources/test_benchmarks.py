@@ -40,6 +40,13 @@ def test_the_published_counts_add_up() -> None:
     assert {name: benchmark(name).expected_classes for name in classes} == classes
 
 
+def test_the_page_of_data_sets_is_that_of_the_catalogue() -> None:
+    from pipeline.data.benchmarks.document import page
+
+    kept = (Path(__file__).resolve().parents[2] / "docs/datasets.md").read_text(encoding="utf-8")
+    assert kept == page(), "python -m pipeline.data.benchmarks > docs/datasets.md"
+
+
 @pytest.mark.parametrize(
     "paths",
     [
