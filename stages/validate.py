@@ -5,30 +5,47 @@ from __future__ import annotations
 from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
-from pipeline.tables import MANIFEST, read_table, write_json
+from pipeline.tables import MANIFEST, REFUSED, read_table, write_csv, write_json
 from stages import _paths as paths
 from stages._run import Record, stage
 
 
-@stage("validate", sections=("data", "split"))
+@stage("validate", sections=("data", "split", "backbone"))
 def main(params: Params) -> Record:
+    from pipeline.backbone.load import load_tokenizer
+    from pipeline.backbone.prompts import name_tokens
     from pipeline.data.classes import known_classes
     from pipeline.data.quality import check_manifest
 
+    data, called = params.data, params.backbone.class_names
     manifest = read_table(paths.MANIFEST, MANIFEST)
-    verdict = check_manifest(
+    known = known_classes(manifest, data.unknown)
+    tokenizer, context = load_tokenizer(params.backbone.model)
+    tokens = name_tokens(tokenizer, context, [called.get(name, name) for name in known], params.backbone.prompts)
+    verdict, faults = check_manifest(
         manifest,
-        known=known_classes(manifest, params.data.unknown),
+        read_table(paths.REFUSED, REFUSED),
+        known=known,
+        called=called,
+        tokens=dict(zip(known, tokens, strict=True)),
+        context=context,
         required=params.split.validation + (params.split.shots if params.split.shots_per == "class_and_domain" else 0),
-        min_side=params.data.min_side,
+        min_side=data.min_side,
+        near_distance=data.near_duplicate_distance,
+        synonyms=data.synonyms,
+        remove_overlap=data.open_set_overlap == "remove",
+        fatal=data.fatal,
         docs=paths.DATA_DOCS,
     )
     write_json(verdict, paths.VERDICT)
+    write_csv(faults, paths.FAULTS)
+    for line in [*verdict["notes"], *(f"warning: {warning}" for warning in verdict["warnings"])]:
+        print(line, flush=True)
     if not verdict["success"]:
-        raise DataError(f"{'; '.join(verdict['problems'])}; see {paths.DATA_DOCS / 'index.html'}")
+        raise DataError(f"{'; '.join(verdict['problems'])}; all in {paths.FAULTS}, to be read in {paths.DATA_DOCS}")
     return Record(
-        metrics={"checks": len(verdict["checks"]), "images": len(manifest)},
-        artifacts=[paths.VERDICT, paths.DATA_DOCS],
+        metrics={"images": len(manifest), **{f"faults/{c['check']}": c["count"] for c in verdict["checks"]}},
+        artifacts=[paths.VERDICT, paths.FAULTS, paths.DATA_DOCS],
         datasets=[("manifest", file_sha256(paths.MANIFEST), str(paths.MANIFEST))],
     )
 

@@ -70,15 +70,20 @@ def overlapping_pools(
     import pandas as pd
 
     pools = in_pools(manifest)[["pool", "class"]].drop_duplicates().sort_values(["pool", "class"])
-    folders = {called.get(name, name): name for name in known}
-    named = {name: called.get(name, name) for name in pools["class"]}
-    meant = overlaps(list(folders), sorted(set(named.values())), synonyms)
+    means = meant_classes(known, sorted(pools["class"].unique()), synonyms, called)
     rows = [
-        (pool, name, folders[meant[named[name]]])
-        for pool, name in zip(pools["pool"], pools["class"], strict=True)
-        if named[name] in meant
+        (pool, name, means[name]) for pool, name in zip(pools["pool"], pools["class"], strict=True) if name in means
     ]
     return pd.DataFrame(rows, columns=["pool", "class", "means"], dtype="str")
+
+
+def meant_classes(
+    known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]], called: Mapping[str, str]
+) -> dict[str, str]:
+    """The class folders of `others` that mean a known class, each with that class's folder."""
+    folders = {called.get(name, name): name for name in known}
+    meant = overlaps(list(folders), [called.get(name, name) for name in others], synonyms)
+    return {name: folders[meant[called.get(name, name)]] for name in others if called.get(name, name) in meant}
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

@@ -2,195 +2,146 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.classes import in_domains
+from pipeline.data.classes import in_domains, in_pools, overlapping_pools
+from pipeline.data.duplicates import duplicate_columns
 from pipeline.data.groups import group_counts
+from pipeline.data.naming import class_table, pool_table
 from pipeline.data.quality_docs import write_docs
-from pipeline.images import FORMATS
+from pipeline.data.quality_suite import EXAMPLES, run_suites
+from pipeline.data.rules import Rule, all_faults, counted, rules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EXAMPLES = 20
-MAX_IMBALANCE = 100.0
-"""Largest over smallest known class of one domain; beyond it a folder is more likely misplaced than rare (VLCS: 56)."""
-
-_DUPLICATES, _SIDE, _FORMAT, _ENOUGH, _BALANCE = (
-    "no exact duplicates",
-    "large enough",
-    "known format",
-    "enough images per class and domain",
-    "class balance",
-)
+_NEEDED = ("path", "class", "sha256", "phash", "mode", "format")
+_NAMED = 5  # faults of one check that a line names; the table of faults holds all
 
 
 def check_manifest(
-    manifest: pd.DataFrame, *, known: list[str], required: int, min_side: int, docs: Path
-) -> dict[str, Any]:
+    manifest: pd.DataFrame,
+    refused: pd.DataFrame,
+    *,
+    known: Sequence[str],
+    called: Mapping[str, str],
+    tokens: Mapping[str, tuple[int, int]],
+    context: int,
+    required: int,
+    min_side: int,
+    near_distance: int,
+    synonyms: Sequence[Sequence[str]],
+    remove_overlap: bool,
+    fatal: Sequence[str],
+    docs: Path,
+) -> tuple[dict[str, Any], pd.DataFrame]:
     """Judge a manifest and write Data Docs that open without a network.
 
     Args:
         manifest: MANIFEST table.
+        refused: REFUSED table: files that are left out of the manifest.
         known: known classes.
+        called: class folder to the name that prompts use, where they differ.
+        tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
+        context: tokens that the text tower takes.
         required: images that every known class needs in every domain (shots + validation).
         min_side: pixels.
+        near_distance: bits by which the perceptual hashes of near-duplicates differ at most, 0 to 7.
+        synonyms: groups of class names that mean the same, beside the list that is shipped.
+        remove_overlap: classes of pools that mean a known class are left out instead of being a fault.
+        fatal: ids of checks that stop a run; the others warn.
         docs: folder to write, replaced if it exists; start at its index.html.
     Returns:
-        success; images, domains, known_classes, unknown_classes (counts); checks, each with name, success,
-        unexpected_count and the first 20 examples (paths, or domain/class); problems, one line each.
+        The verdict: success; images, refused, domains, known_classes, unknown_classes, pool_classes (counts);
+        fatal_faults and other_faults (rows that fail, over checks); checks, each with check, says, unit, severity,
+        success, count and examples (the first 20, in words); problems and warnings, one line each; notes. And all
+        faults: columns check, severity, name, fault.
     """
+    overlapping = overlapping_pools(manifest, known, synonyms, called)
+    images, complete = _images(manifest, overlapping if remove_overlap else overlapping[:0], near_distance)
+    tables = {
+        "images": images,
+        "refused": refused,
+        "groups": group_counts(manifest, list(known), required),
+        "classes": class_table(manifest, known, called=called, tokens=tokens, synonyms=synonyms),
+        "pools": pool_table(manifest, overlapping, remove=remove_overlap),
+    }
+    checks = rules(min_side=min_side, context=context)
     with tempfile.TemporaryDirectory(prefix="gx-") as folder:
-        results = _run(
-            {
-                "images": (_images(manifest), "path", _image_expectations(min_side)),
-                "groups": (group_counts(manifest, known, required), "group", _group_expectations()),
-            },
-            Path(folder),
-        )
-        checks = [
-            check
-            for name, result in results.items()
-            for check in _checks(result, {"images": "path"}.get(name, "group"))
-        ]
+        counts = run_suites(checks, tables, fatal, Path(folder))
+        results = [_result(rule, tables[rule.table], counts[rule.check], rule.check in fatal) for rule in checks]
+        failed = [(rule, result) for rule, result in zip(checks, results, strict=True) if not result["success"]]
         verdict: dict[str, Any] = {
-            "success": all(check["success"] for check in checks),
+            "success": not any(result["severity"] == "fatal" for _, result in failed),
             "images": len(manifest),
+            "refused": len(refused),
             "domains": int(in_domains(manifest)["domain"].nunique()),
             "known_classes": len(known),
-            "unknown_classes": int(in_domains(manifest)["class"].nunique()) - len(known),
-            "checks": checks,
-            "problems": _problems(checks, manifest, known, required, min_side),
+            "unknown_classes": len(tables["classes"]) - len(known),
+            "pool_classes": len(in_pools(manifest)[["pool", "class"]].drop_duplicates()),
+            "fatal_faults": sum(result["count"] for result in results if result["severity"] == "fatal"),
+            "other_faults": sum(result["count"] for result in results if result["severity"] != "fatal"),
+            "checks": results,
+            "problems": [_line(rule, tables, result) for rule, result in failed if result["severity"] == "fatal"],
+            "warnings": [_line(rule, tables, result) for rule, result in failed if result["severity"] != "fatal"],
+            "notes": _notes(overlapping if remove_overlap else overlapping[:0], complete),
         }
-        write_docs(Path(folder) / "docs", docs, verdict)
-    return verdict
+        write_docs(Path(folder) / "docs", docs, verdict, EXAMPLES)
+    return verdict, all_faults(checks, tables, fatal)
 
 
-def _images(manifest: pd.DataFrame) -> pd.DataFrame:
-    frame = manifest[["path", "domain", "class", "sha256", "format", "bytes"]].copy()
+def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tuple[pd.DataFrame, bool]:
+    import numpy as np
+
+    lacking = manifest[list(_NEEDED)].isna()
+    bad = lacking.any(axis=1).to_numpy()
+    missing = np.full(len(manifest), None, dtype=object)
+    missing[bad] = [", ".join(lacking.columns[row]) for row in lacking[bad].to_numpy()]
+    frame = manifest[["path", "format", "mode"]].copy()
+    frame["path"] = frame["path"].fillna("a row without a path")
+    frame["missing"] = missing
     frame["shorter_side"] = manifest[["width", "height"]].min(axis=1)
-    return frame
+    whole = manifest[~bad]
+    gone = set(zip(removed["pool"], removed["class"], strict=True))
+    unused = np.fromiter(
+        ((pool, name) in gone for pool, name in zip(whole["pool"], whole["class"], strict=True)), bool, len(whole)
+    )
+    columns, complete = duplicate_columns(whole, distance=distance, unused=unused)
+    return frame.join(columns), complete
 
 
-def _gx() -> Any:
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read on import
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it imports deprecated modules of the standard library
-        import great_expectations
-
-    return great_expectations
-
-
-def _image_expectations(min_side: int) -> list[Any]:
-    e = _gx().expectations
-    present = [
-        e.ExpectColumnValuesToNotBeNull(column=column, meta={"check": f"{column} present"})
-        for column in ("path", "domain", "class", "sha256")
-    ]
-    return [
-        *present,
-        e.ExpectColumnValuesToBeUnique(column="path", meta={"check": "each path once"}),
-        e.ExpectColumnValuesToBeUnique(column="sha256", meta={"check": _DUPLICATES}),
-        e.ExpectColumnValuesToBeBetween(column="shorter_side", min_value=min_side, meta={"check": _SIDE}),
-        e.ExpectColumnValuesToBeInSet(column="format", value_set=list(FORMATS), meta={"check": _FORMAT}),
-        e.ExpectColumnValuesToBeBetween(column="bytes", min_value=1, meta={"check": "not empty"}),
-    ]
-
-
-def _group_expectations() -> list[Any]:
-    e = _gx().expectations
-    return [
-        e.ExpectColumnValuesToBeBetween(column="missing", max_value=0, meta={"check": _ENOUGH}),
-        e.ExpectColumnValuesToBeBetween(column="imbalance", max_value=MAX_IMBALANCE, meta={"check": _BALANCE}),
-    ]
-
-
-def _run(suites: dict[str, tuple[pd.DataFrame, str, list[Any]]], folder: Path) -> dict[str, Any]:
-    """Validate each (frame, column that names a row, expectations) in one context; docs go to `folder/docs`."""
-    gx = _gx()
-    context = gx.get_context(mode="file", project_root_dir=str(folder))
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    site = {
-        "class_name": "SiteBuilder",
-        "show_how_to_buttons": False,
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder / "docs")},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+def _result(rule: Rule, frame: pd.DataFrame, count: int, fatal: bool) -> dict[str, Any]:
+    examples, _ = rule.lines(frame[rule.faults(frame)], EXAMPLES) if count else ([], 0)
+    return {
+        "check": rule.check,
+        "says": rule.says,
+        "unit": rule.unit,
+        "severity": "fatal" if fatal else "warning",
+        "success": count == 0,
+        "count": count,
+        "examples": examples,
     }
-    context.update_data_docs_site("local_site", site)
-    source = context.data_sources.add_pandas("manifest")
-    results: dict[str, Any] = {}
-    for name, (frame, index, expectations) in suites.items():
-        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
-        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
-        definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
-        checkpoint = context.checkpoints.add(
-            gx.Checkpoint(
-                name=name,
-                validation_definitions=[definition],
-                result_format={
-                    "result_format": "SUMMARY",  # COMPLETE would hold every bad row of a large manifest in memory
-                    "partial_unexpected_count": EXAMPLES,
-                    "unexpected_index_column_names": [index],
-                },
-            )
+
+
+def _line(rule: Rule, tables: Mapping[str, pd.DataFrame], result: Mapping[str, Any]) -> str:
+    frame = tables[rule.table]
+    named, covered = rule.lines(frame[rule.faults(frame)], _NAMED)
+    more = f", and {result['count'] - covered} more" if result["count"] > covered else ""
+    return f"{rule.check}: {counted(result['count'], rule.unit)}, {rule.says}: {', '.join(named)}{more}"
+
+
+def _notes(removed: pd.DataFrame, complete: bool) -> list[str]:
+    notes = []
+    if len(removed):
+        named = [f"{pool}/{name} (means {means})" for pool, name, means in removed.itertuples(index=False)]
+        more = f", and {len(named) - EXAMPLES} more" if len(named) > EXAMPLES else ""
+        notes.append(
+            f"{counted(len(named), 'pool class')} left out for meaning a known class: "
+            f"{', '.join(named[:EXAMPLES])}{more}"
         )
-        (results[name],) = checkpoint.run(batch_parameters={"dataframe": frame}).run_results.values()
-    context.build_data_docs()
-    return results
-
-
-def _checks(result: Any, index: str) -> list[dict[str, Any]]:
-    checks = []
-    for item in result.results:
-        found = item.result
-        checks.append(
-            {
-                "name": item.expectation_config.meta["check"],
-                "success": bool(item.success),
-                "unexpected_count": int(found.get("unexpected_count", 0)),
-                "examples": [row[index] for row in found.get("partial_unexpected_index_list") or []][:EXAMPLES],
-            }
-        )
-    return checks
-
-
-def _problems(
-    checks: list[dict[str, Any]], manifest: pd.DataFrame, known: list[str], required: int, min_side: int
-) -> list[str]:
-    problems = []
-    groups = group_counts(manifest, known, required)
-    counts = {
-        name: f"{have} of {need}"
-        for name, have, need in zip(groups["group"], groups["images"], groups["required"], strict=True)
-    }
-    for check in (check for check in checks if not check["success"]):
-        name, count, examples = check["name"], check["unexpected_count"], check["examples"]
-        if name == _DUPLICATES:
-            twice = manifest.loc[manifest.duplicated("sha256", keep=False)].sort_values(["sha256", "path"])
-            sets = [" = ".join(paths) for paths in twice.groupby("sha256", sort=False)["path"].agg(list)]
-            check["examples"] = twice["path"].head(EXAMPLES).tolist()
-            problems.append(f"exact duplicates, keep one of each: {_some(sets, len(sets))}")
-        elif name == _ENOUGH:
-            lacking = [f"{group} has {counts[group]}" for group in examples]
-            problems.append(f"too few images (shots + validation, or 1 of an unknown class): {_some(lacking, count)}")
-        elif name == _SIDE:
-            problems.append(f"shorter side below data.min_side ({min_side} pixels): {_some(examples, count)}")
-        elif name == _FORMAT:
-            problems.append(f"format is none of {', '.join(FORMATS)}: {_some(examples, count)}")
-        elif name == _BALANCE:
-            problems.append(
-                f"more than {MAX_IMBALANCE:.0f} times smaller than the domain's largest class: {_some(examples, count)}"
-            )
-        else:
-            problems.append(f"{name} does not hold: {_some(examples, count)}")
-    return problems
-
-
-def _some(examples: list[str], count: int) -> str:
-    shown = examples[:5]
-    more = f" and {count - len(shown)} more" if count > len(shown) else ""
-    return ", ".join(shown) + more
+    if not complete:
+        notes.append("so many images look nearly alike that not all near-duplicates were sought; some may be missing")
+    return notes

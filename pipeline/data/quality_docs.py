@@ -39,13 +39,14 @@ _LINK = re.compile(r'href="(?:\.\./)*(expectations|validations)/([^"]*/)?([^"/]+
 _HOME = re.compile(r'href="(?:\.\./)*index\.html"')
 
 
-def write_docs(site: Path, docs: Path, verdict: dict[str, Any]) -> None:
+def write_docs(site: Path, docs: Path, verdict: dict[str, Any], limit: int) -> None:
     """Turn a generated Data Docs site into pages that need neither scripts nor a network.
 
     Args:
         site: what Great Expectations built.
         docs: folder to write; it is replaced as a whole.
         verdict: as `check_manifest` returns it; the start page shows it.
+        limit: examples of each check that it holds at most.
     """
     docs.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=docs.parent, prefix=f".{docs.name}."))
@@ -61,7 +62,7 @@ def write_docs(site: Path, docs: Path, verdict: dict[str, Any]) -> None:
                     offline(page.read_text(encoding="utf-8"), f"{kind}: {suite}"), encoding="utf-8"
                 )
                 names.setdefault(kind, []).append(name)
-        (work / "index.html").write_text(_index(verdict, names), encoding="utf-8")
+        (work / "index.html").write_text(_index(verdict, names, limit), encoding="utf-8")
         shutil.rmtree(docs, ignore_errors=True)
         work.rename(docs)
     finally:
@@ -86,8 +87,8 @@ def _head(title: str) -> str:
     return f"{_HEAD}{policy}<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style>"
 
 
-def _index(verdict: dict[str, Any], pages: dict[str, list[str]]) -> str:
+def _index(verdict: dict[str, Any], pages: dict[str, list[str]], limit: int) -> str:
     import jinja2
 
     template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_INDEX.read_text(encoding="utf-8"))
-    return template.render(head=_head("Data quality"), verdict=verdict, pages=pages) + "\n"
+    return template.render(head=_head("Data quality"), verdict=verdict, pages=pages, limit=limit) + "\n"

@@ -29,7 +29,7 @@ def same_class(a: str, b: str, synonyms: Sequence[Sequence[str]] = ()) -> bool:
         a, b: names of class folders; case, separators, a plural and a trailing number do not matter.
         synonyms: further groups of names that mean the same (params `data.synonyms`).
     """
-    return _alike(normalised(a), normalised(b), (*shipped(), *_own(synonyms)))
+    return normalised(b) in _meanings(normalised(a), (*shipped(), *_own(synonyms)))
 
 
 def overlaps(known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> dict[str, str]:
@@ -41,13 +41,12 @@ def overlaps(known: Sequence[str], others: Sequence[str], synonyms: Sequence[Seq
         synonyms: further groups, as in `same_class`.
     """
     groups = (*shipped(), *_own(synonyms))
-    names = [(name, normalised(name)) for name in known]
+    place = {normalised(name): position for position, name in reversed(list(enumerate(known)))}
     found = {}
     for other in others:
-        key = normalised(other)
-        meant = next((name for name, own in names if _alike(own, key, groups)), None)
-        if meant is not None:
-            found[other] = meant
+        meant = [place[key] for key in _meanings(normalised(other), groups) if key in place]
+        if meant:
+            found[other] = known[min(meant)]
     return found
 
 
@@ -86,10 +85,12 @@ def _group(same: Sequence[str], kinds: Sequence[str]) -> Group:
     return Group(frozenset(map(normalised, same)), frozenset(map(normalised, kinds)))
 
 
-def _alike(a: str, b: str, groups: Sequence[Group]) -> bool:
-    if a == b:
-        return True
-    return any(
-        (a in group.same and (b in group.same or b in group.kinds)) or (b in group.same and a in group.kinds)
-        for group in groups
-    )
+def _meanings(key: str, groups: Sequence[Group]) -> set[str]:
+    """All names that mean the same as `key`, or of which one is a kind of the other; itself included."""
+    found = {key}
+    for group in groups:
+        if key in group.same:
+            found |= group.same | group.kinds
+        elif key in group.kinds:
+            found |= group.same
+    return found

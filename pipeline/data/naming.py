@@ -1,0 +1,85 @@
+"""What can be wrong with the names of classes: of the domains, and of the pools of unknown images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.data.classes import in_domains, in_pools, meant_classes
+from pipeline.data.synonyms import spelling
+from pipeline.tables import OPEN_SETS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def class_table(
+    manifest: pd.DataFrame,
+    known: Sequence[str],
+    *,
+    called: Mapping[str, str],
+    tokens: Mapping[str, tuple[int, int]],
+    synonyms: Sequence[Sequence[str]],
+) -> pd.DataFrame:
+    """One row for each class of the domains.
+
+    Args:
+        manifest: MANIFEST table.
+        known: the known classes; the others are unknown.
+        called: folder name to the name that prompts use, where they differ.
+        tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
+        synonyms: groups of names beside the list that is shipped.
+    Returns:
+        Columns class; spelt_like (another class that is written or called the same, or None); means (for an unknown
+        class the known one that it means, or None); tokens and pieces (NaN for an unknown class).
+    """
+    import pandas as pd
+
+    classes = sorted(in_domains(manifest)["class"].unique())
+    names = {name: called.get(name, name) for name in classes}
+    unknown = [name for name in classes if name not in set(known)]
+    means = meant_classes(known, unknown, synonyms, called)
+    spelt = _twins({name: spelling(name) for name in classes})
+    prompted = _twins({name: spelling(names[name]) for name in known})
+    rows = [
+        (
+            name,
+            spelt.get(name) or prompted.get(name),
+            means.get(name),
+            *tokens.get(name, (float("nan"), float("nan"))),
+        )
+        for name in classes
+    ]
+    return pd.DataFrame(rows, columns=["class", "spelt_like", "means", "tokens", "pieces"]).astype(
+        {"spelt_like": object, "means": object, "tokens": float, "pieces": float}
+    )
+
+
+def pool_table(manifest: pd.DataFrame, overlapping: pd.DataFrame, *, remove: bool) -> pd.DataFrame:
+    """One row for each class of the pools.
+
+    Args:
+        manifest: MANIFEST table.
+        overlapping: as `classes.overlapping_pools` returns it.
+        remove: overlapping classes are left out of the splits; what is wrong is then a pool of which nothing is left.
+    Returns:
+        Columns folder (open_sets/pool/class) and means (a known class, or None where nothing is wrong).
+    """
+    import pandas as pd
+
+    table = in_pools(manifest)[["pool", "class"]].drop_duplicates().sort_values(["pool", "class"])
+    table = table.merge(overlapping, on=["pool", "class"], how="left")
+    if remove:
+        left = table["means"].isna().groupby(table["pool"]).transform("any")
+        table["means"] = table["means"].mask(left)
+    folder = [f"{OPEN_SETS}/{pool}/{name}" for pool, name in zip(table["pool"], table["class"], strict=True)]
+    means = table["means"].astype(object)
+    return pd.DataFrame({"folder": folder, "means": means.where(means.notna(), None)})
+
+
+def _twins(keys: Mapping[str, str]) -> dict[str, str]:
+    """Names that share their key with another one, each with the first such."""
+    sharing: dict[str, list[str]] = {}
+    for name, key in keys.items():
+        sharing.setdefault(key, []).append(name)
+    return {name: group[group[0] == name] for group in sharing.values() if len(group) > 1 for name in group}

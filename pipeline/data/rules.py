@@ -1,0 +1,241 @@
+"""The checks of the data: what each one tests, in which table and column, and how a fault is put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.images import FORMATS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODES = (
+    "1",
+    "L",
+    "LA",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "CMYK",
+    "YCbCr",
+    "HSV",
+    "LAB",
+    "I",
+    "I;16",
+    "I;16L",
+    "I;16B",
+    "I;16N",
+)
+"""Pillow's modes with a defined range of values, which `images.to_rgb` brings to 8 bits; "F" has none."""
+
+MAX_IMBALANCE = 100.0
+"""Largest over smallest known class of one domain; beyond it a folder is more likely misplaced than rare (VLCS: 56)."""
+
+MAX_PIECES = 5
+"""Tokens that one word of a class name may fall into. CLIP's vocabulary cuts one word of ImageNet's 1,000 names into
+more (xoloitzcuintli), and names that are none (n02084071, cls0031)."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check: every row of a table must have a value within the bounds, among the values, or none at all.
+
+    Attributes:
+        check: id, as in params `data.fatal`.
+        says: what is wrong with rows that fail.
+        unit: what a row is, in the singular.
+        table, name, column: where; `name` is the column that names the row.
+        each: how one fault is worded; a template over the row's columns.
+        at_least, at_most: inclusive bounds of a number; NaN passes.
+        among: the values that pass. Without bounds and values only None passes, and the value is what is wrong.
+    """
+
+    check: str
+    says: str
+    unit: str
+    table: str
+    name: str
+    column: str
+    each: str
+    at_least: float | None = None
+    at_most: float | None = None
+    among: tuple[str, ...] | None = None
+
+    def faults(self, frame: pd.DataFrame) -> pd.Series:
+        """Which rows fail; the same ones that the expectation finds."""
+        import pandas as pd
+
+        values = frame[self.column]
+        if self.among is not None:
+            return values.notna() & ~values.isin(self.among)
+        if self.at_least is None and self.at_most is None:
+            return values.notna()
+        low = values < self.at_least if self.at_least is not None else pd.Series(False, index=frame.index)
+        return low | (values > self.at_most) if self.at_most is not None else low
+
+    def expectation(self, expectations: Any, *, fatal: bool) -> Any:
+        """The rule as one of Great Expectations' `expectations`, on a column that is called like the check."""
+        shared = {
+            "column": self.check,
+            "meta": {"check": self.check},
+            "severity": "critical" if fatal else "warning",
+            "description": f"{'fatal' if fatal else 'warning'}: {self.says}",
+        }
+        if self.among is not None:
+            return expectations.ExpectColumnValuesToBeInSet(value_set=list(self.among), **shared)
+        if self.at_least is None and self.at_most is None:
+            return expectations.ExpectColumnValuesToBeNull(**shared)
+        return expectations.ExpectColumnValuesToBeBetween(min_value=self.at_least, max_value=self.at_most, **shared)
+
+    def lines(self, faults: pd.DataFrame, limit: int) -> tuple[list[str], int]:
+        """The first faults in words, and how many rows they speak of; a pair of images is told once."""
+        told: set[str] = set()
+        found: list[str] = []
+        for row in faults.to_dict("records"):
+            if len(found) == limit:
+                break
+            if row[self.name] not in told:
+                found.append(self.each.format_map(row))
+                told.add(row[self.name])
+                told.add(str(row[self.column]).split(" (")[0] if self.pairs else "")
+        return found, len(told - {""})
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the value names another row that fails too."""
+        return self.column.startswith(("copy_", "alike_", "spelt_like"))
+
+
+def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
+    """All checks of the manifest, in the order in which they are shown.
+
+    Args:
+        min_side: pixels.
+        context: tokens that the text tower takes, start and end included.
+    """
+    return (
+        _image("complete", "values are missing in the manifest", "missing", "{path} lacks {missing}"),
+        Rule("refused", "refused and not used", "file", "refused", "path", "problem", "{path}: {problem}"),
+        _image(
+            "large_enough",
+            f"shorter side below data.min_side ({min_side} pixels)",
+            "shorter_side",
+            "{path} ({shorter_side} pixels)",
+            at_least=min_side,
+        ),
+        _image("known_format", f"format none of {', '.join(FORMATS)}", "format", "{path} ({format})", among=FORMATS),
+        _image("convertible_mode", "colours that are not brought to 8-bit RGB", "mode", "{path} ({mode})", among=MODES),
+        _image("duplicates_within_class", "equal files in one folder", "copy_in_class", "{path} = {copy_in_class}"),
+        _image(
+            "duplicates_across_classes",
+            "equal files in two classes",
+            "copy_in_other_class",
+            "{path} = {copy_in_other_class}",
+        ),
+        _image(
+            "duplicates_across_domains",
+            "equal files in two domains",
+            "copy_in_other_domain",
+            "{path} = {copy_in_other_domain}",
+        ),
+        _image(
+            "near_duplicates_across_classes",
+            "pictures that look alike in two classes",
+            "alike_in_other_class",
+            "{path} ~ {alike_in_other_class}",
+        ),
+        _image(
+            "near_duplicates_across_domains",
+            "pictures that look alike in two domains",
+            "alike_in_other_domain",
+            "{path} ~ {alike_in_other_domain}",
+        ),
+        Rule(
+            "enough_images",
+            "too few images (shots + validation, or 1 of an unknown class)",
+            "group",
+            "groups",
+            "group",
+            "missing",
+            "{group} has {images} of {required}",
+            at_most=0,
+        ),
+        Rule(
+            "class_balance",
+            f"over {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain",
+            "group",
+            "groups",
+            "group",
+            "imbalance",
+            "{group} ({images} images)",
+            at_most=MAX_IMBALANCE,
+        ),
+        _class(
+            "class_names_distinct", "written or called like another class", "spelt_like", "{class} and {spelt_like}"
+        ),
+        _class(
+            "class_names_fit",
+            f"a prompt beyond the text tower's context of {context} tokens",
+            "tokens",
+            "{class} ({tokens:.0f} tokens)",
+            at_most=context,
+        ),
+        _class(
+            "class_names_known",
+            f"a word of the name that the tokenizer does not know, or cuts into more than {MAX_PIECES} tokens",
+            "pieces",
+            "{class} ({pieces:.0f} tokens)",
+            at_least=1,
+            at_most=MAX_PIECES,
+        ),
+        _class("open_set_disjoint", "an unknown class that means a known one", "means", "{class} means {means}"),
+        Rule(
+            "pools_disjoint",
+            "a known class under another name",
+            "pool class",
+            "pools",
+            "folder",
+            "means",
+            "{folder} means {means}",
+        ),
+    )
+
+
+def _image(check: str, says: str, column: str, each: str, **bounds: Any) -> Rule:
+    return Rule(check, says, "image", "images", "path", column, each, **bounds)
+
+
+def _class(check: str, says: str, column: str, each: str, **bounds: Any) -> Rule:
+    return Rule(check, says, "class", "classes", "class", column, each, **bounds)
+
+
+def counted(count: int, unit: str) -> str:
+    """1 class, 2 classes."""
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}{'es' if unit.endswith('s') else 's'}"
+
+
+def severity(rule: Rule, fatal: Sequence[str]) -> str:
+    """`fatal` or `warning`."""
+    return "fatal" if rule.check in fatal else "warning"
+
+
+def all_faults(checks: Sequence[Rule], tables: Mapping[str, pd.DataFrame], fatal: Sequence[str]) -> pd.DataFrame:
+    """Every fault, for people who repair by script: columns check, severity, name and fault."""
+    import pandas as pd
+
+    parts = []
+    for rule in checks:
+        frame = tables[rule.table]
+        bad = frame[rule.faults(frame)]
+        if len(bad):
+            worded = [rule.each.format_map(row) for row in bad.to_dict("records")]
+            parts.append(
+                pd.DataFrame(
+                    {"check": rule.check, "severity": severity(rule, fatal), "name": bad[rule.name], "fault": worded}
+                )
+            )
+    columns = ["check", "severity", "name", "fault"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns, dtype=str)
