@@ -79,6 +79,7 @@ FATAL: tuple[Check, ...] = (
     "class_names_distinct",
     "class_names_fit",
     "open_set_disjoint",
+    "pools_disjoint",
 )
 
 
