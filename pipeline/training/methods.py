@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ from pipeline.baselines.adapters import adapters_head, zero_shot_head
 from pipeline.training import loop
 from pipeline.training.checks import check_features, check_runs
 from pipeline.training.heads import Trained, check_baselines, fit_baseline, to_device
-from pipeline.training.prompts import PromptMaker
+from pipeline.training.prompts import PromptMaker, learns_prompts
 from pipeline.training.runs import Fit, Run
 from pipeline.training.settings import BaselineSettings
 from pipeline.training.views import ViewSource, as_source
@@ -39,7 +41,9 @@ def fit_methods(
 ) -> list[Trained]:
     """Train runs of any kind; other arguments, errors and independence of runs as in `loop.fit`.
 
-    Baselines are trained one after another: their parameters are so few that a step costs about as much as starting it.
+    Baselines are not batched: their parameters are so few that a step costs about as much as starting it, or, where
+    prompts are learned, a pass through the text tower, which is the same work for many runs as for one. On a CPU each
+    trains with one thread, so that it rounds the same on any machine; those that learn prompts, side by side.
 
     Args:
         names: how prompts call the C classes; for runs that learn prompts, as is
@@ -57,21 +61,29 @@ def fit_methods(
     adapters = [run for run in runs if not isinstance(run.settings, BaselineSettings)]
     total = sum(run.settings.epochs for run in runs if run.settings.train)
     done = 0
+    lock = Lock()
 
     def advance(count: int) -> None:
         nonlocal done
-        done += count
-        if on_epoch is not None:
-            on_epoch(done, total)
+        with lock:
+            done += count
+            if on_epoch is not None:
+                on_epoch(done, total)
 
     data: dict[str, Any] = {"views": source, "clean": clean, "text": text, "logit_scale": logit_scale}
     fits = loop.fit(adapters, **data, device=device, dtype=dtype, on_epoch=lambda now, _: advance(now - done))
     found = {id(fit.run): _with_head(fit, text, logit_scale) for fit in fits}
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # such small products gain nothing from being split, and round the same on any machine
+    workers = threads if text_on.device.type == "cpu" else 1
+
+    def train(run: Run) -> Trained:
+        torch.set_num_threads(1)
+        return fit_baseline(run, source, clean_on, text_on, logit_scale, maker, lambda: advance(1))
+
     try:
-        for run in baselines:
-            found[id(run)] = fit_baseline(run, source, clean_on, text_on, logit_scale, maker, lambda: advance(1))
+        found |= {id(run): train(run) for run in baselines if not learns_prompts(run)}
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            found |= {id(fit.run): fit for fit in pool.map(train, filter(learns_prompts, baselines))}
     finally:
         torch.set_num_threads(threads)
     return [found[id(run)] for run in runs]

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pipeline.backbone.text_tower import TextTower
 
 
+def learns_prompts(run: Run) -> bool:
+    """Whether the run is of kind coop."""
+    return isinstance(run.settings, BaselineSettings) and run.settings.kind == "coop"
+
+
 class PromptMaker:
     """Prompts for runs of kind coop; the tower is loaded once, and only if there is such a run."""
 
@@ -43,7 +48,7 @@ class PromptMaker:
             Others: as `tower`.
         """
         self._names = list(names)
-        learning = [run for run in runs if isinstance(run.settings, BaselineSettings) and run.settings.kind == "coop"]
+        learning = [run for run in runs if learns_prompts(run)]
         if not learning:
             return
         if tower is None:

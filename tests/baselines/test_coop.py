@@ -203,3 +203,18 @@ def test_the_built_in_tower_learns(tmp_path: Path) -> None:
     head = read_fits(tmp_path).heads[0]
     assert {name: array.shape for name, array in head.arrays.items()} == {"context": (6, 128), "prototypes": (3, 128)}
     assert found.history[-1]["loss"] < found.history[0]["loss"]
+
+
+def test_runs_side_by_side_are_each_as_if_alone(backbone: Backbone) -> None:
+    runs = [run(), run(class_specific=True), run(init="random", context=2), run(lr=0.01)]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        together = fit_methods(runs, **tables(backbone))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    for one, found in zip(runs, together, strict=True):
+        (alone,) = fit_methods([one], **tables(backbone))
+        assert alone.history == found.history
+        assert np.array_equal(alone.head.arrays["context"], found.head.arrays["context"])
