@@ -20,7 +20,7 @@ def main(params: Params) -> Record:
     from pipeline.backbone.load import backbone_of
     from pipeline.backbone.text_tower import TextTower
     from pipeline.progress import Progress
-    from pipeline.training.assemble import collect, fit_metrics, plan_runs
+    from pipeline.training.assemble import collect, diverged_lines, fit_metrics, plan_runs
     from pipeline.training.methods import fit_methods
     from pipeline.training.settings import settings
 
@@ -39,6 +39,7 @@ def main(params: Params) -> Record:
             device=device, names=features.meta["names"], tower=lambda: TextTower(backbone()),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )  # fmt: skip
+    print("".join(f"{line}\n" for line in diverged_lines(fits)), end="", flush=True)
     tables = collect(fits)
     metrics = fit_metrics(fits)
     write_json(metrics, paths.FIT_METRICS)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.gallery import build_gallery
@@ -112,10 +112,7 @@ def evaluate(
         bins=bins,
         agreement=agreement,
         links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
-        notes=[
-            f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}, and is left out."
-            for row in diverged.to_dict("records")
-        ],
+        notes=[_lost(row) for row in diverged.to_dict("records")],
     )
     curves = {
         "accuracy": accuracy_points(summary),
@@ -130,6 +127,14 @@ def evaluate(
             for target, values in targets.items():
                 metrics[method][target] |= values
     return Evaluation(scores, metrics, curves, report)
+
+
+def _lost(row: Mapping[Hashable, Any]) -> str:
+    settings = ", ".join(f"{name}: {value}" for name, value in _flat(json.loads(row["settings"])).items())
+    return (
+        f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}, and is left out; "
+        f"it was set to {settings}."
+    )
 
 
 def _held_out(target: str) -> str:

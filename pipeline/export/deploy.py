@@ -86,7 +86,7 @@ def _deploy_row(table: pd.DataFrame, method: str) -> pd.Series[Any]:
         )
     row = chosen.iloc[0]
     if row["diverged"]:
-        raise DataError(f"fits: {method!r} on all domains has diverged; lower finetune.learning_rate or its weights")
+        raise DataError(f"fits: {method!r} on all domains has diverged; lower its lr, or the λ of its terms")
     return row
 
 

@@ -99,6 +99,16 @@ def collect(fits: Sequence[Trained]) -> Fits:
     )
 
 
+def diverged_lines(fits: Sequence[Trained]) -> list[str]:
+    """For each run that diverged: which it is, how far it came, and all that it was set to."""
+    return [
+        f"{fit.run.name}: diverged after {len(fit.history)} whole epochs and stopped; "
+        + ", ".join(f"{name}={value}" for name, value in used(fit.run.settings).items())
+        for fit in fits
+        if fit.diverged
+    ]
+
+
 def fit_metrics(fits: Sequence[Trained]) -> dict[str, dict[str, float]]:
     """Per method: mean source-validation accuracy over targets and seeds, and how many runs diverged."""
     metrics: dict[str, dict[str, float]] = {}

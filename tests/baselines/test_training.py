@@ -20,7 +20,7 @@ from pipeline.baselines.heads import head_logits
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head, read_fits, write_fits
 from pipeline.training.adamw import EPSILON, adamw
-from pipeline.training.assemble import collect, fit_metrics
+from pipeline.training.assemble import collect, diverged_lines, fit_metrics
 from pipeline.training.loop import fit
 from pipeline.training.methods import Trained, fit_methods
 from pipeline.training.runs import Run
@@ -182,6 +182,10 @@ def test_a_diverging_run_stops_alone(kind: str) -> None:
     assert all(np.isfinite(array).all() for array in together[0].head.arrays.values())
     assert same(alone[0], together[1])
     assert fit_metrics(together)[kind]["diverged"] == 1
+    (line,) = diverged_lines(together)
+    assert line.startswith(f"{kind}, target t, seed 1: diverged after {len(together[0].history)} whole epochs")
+    assert f"kind={kind}, " in line
+    assert "lr=1e+30" in line
 
 
 @pytest.mark.parametrize("kind", ["linear-probe", "clip-adapter", "coop", "tip-adapter", "tip-adapter-f"])

@@ -53,7 +53,10 @@ def test_names_diverged_fits(world, manifest: pd.DataFrame, tmp_path: Path) -> N
     table = fits.table
     gone = (table["method"] == "tuned") & (table["target"] == "oil")
     found = run((features, dataclasses.replace(fits, table=table.assign(diverged=gone)), splits), manifest, tmp_path)
-    assert "tuned diverged with oil held out, seed 1" in found.report
+    assert (
+        "tuned diverged with oil held out, seed 1, and is left out; it was set to train: True, epochs: 3."
+        in found.report
+    )
     assert found.metrics["tuned"]["mean"]["accuracy"] is None
     assert "tuned.mean.accuracy" not in found.flat_metrics()
 

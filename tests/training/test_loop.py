@@ -224,6 +224,12 @@ def test_features_must_be_finite(name: str, value: float) -> None:
         fit([run()], **data)
 
 
+def test_one_class_is_no_classification() -> None:
+    data = tables()
+    with pytest.raises(DataError, match="text features: 1 class; at least 2 are needed"):
+        fit([run()], **data | {"text": data["text"][:1]})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
