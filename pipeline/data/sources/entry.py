@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
@@ -109,7 +109,7 @@ def check_target(entry: Entry) -> None:
         raise DataError(
             f"{entry.origin}: a domain cannot be called {parts[0]!r}, which stands for all domains; rename it"
         )
-    if PurePosixPath(parts[-1]).suffix.lower() not in SUFFIXES:
+    if not parts[-1].lower().endswith(SUFFIXES):
         raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
     if entry.part not in PARTS:
         raise DataError(f"{entry.origin}: part {entry.part!r} is none of {', '.join(PARTS[1:])}")
@@ -128,7 +128,7 @@ def check_name(name: str, origin: str) -> None:
         problem = "begins with a dot, which hides it"
     elif "/" in name or "\\" in name:
         problem = "holds a separator of paths"
-    elif any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+    elif not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         problem = "holds a control character, or is not UTF-8"
     elif len(name.encode()) > _MAX_NAME:
         problem = f"is longer than {_MAX_NAME} bytes"

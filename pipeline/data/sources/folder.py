@@ -90,7 +90,7 @@ def below(root: Path, folder: Path, depth: int, prefix: str, aside: list[str]) -
                 raise DataError(f"{folder / entry.name}: a folder among images; {_LAYOUTS}, all at one depth")
             deeper = relative == OPEN_SETS and depth == 2  # the workspace's own layout: pools beside domains
             yield from below(root, path, depth if deeper else depth - 1, f"{relative}/", aside)
-        elif Path(entry.name).suffix.lower() not in SUFFIXES:
+        elif not entry.name.lower().endswith(SUFFIXES):
             aside.append(relative)
         elif depth > 0:
             raise DataError(f"{folder / entry.name}: an image beside folders; {_LAYOUTS}, all at one depth")
@@ -109,7 +109,7 @@ def _depth(root: Path) -> int:
 
 def _holds_image(folder: Path, level: int) -> bool:
     for entry in entries(folder):
-        if level == 0 and entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES:
+        if level == 0 and entry.is_file() and entry.name.lower().endswith(SUFFIXES):
             return True
         if level > 0 and entry.is_dir() and _holds_image(Path(entry.path), level - 1):
             return True

@@ -18,28 +18,30 @@ class Below:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._folders: dict[str, str] = {}  # a folder as named to itself resolved, so that each is looked at once
+        self._folders: dict[str, tuple[str, bool]] = {}  # as named: (resolved, whether inside), each looked at once
 
     def find(self, relative: str) -> tuple[Path | None, str]:
         """(file, "") or (None, problem)."""
         problem = path_problem(relative)
         if problem:
             return None, problem
-        folder, name = os.path.split(os.path.join(self.root, relative))
+        folder, _, name = relative.rpartition("/")
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
-        real = self._folders[folder]
-        file = os.path.join(real, name)
+            real = os.path.realpath(self.root / folder)
+            self._folders[folder] = (real, Path(real).is_relative_to(self.root))
+        real, within = self._folders[folder]
+        file = f"{real}/{name}"
         try:
-            if stat.S_ISLNK(os.lstat(file).st_mode):
+            mode = os.lstat(file).st_mode
+            if stat.S_ISLNK(mode):
                 file = os.path.realpath(file)
-                real = os.path.dirname(file)
-            found = stat.S_ISREG(os.lstat(file).st_mode)
+                within = Path(file).is_relative_to(self.root)
+                mode = os.lstat(file).st_mode
         except (OSError, ValueError):
-            found = False
-        if not Path(real).is_relative_to(self.root):
+            mode = 0
+        if not within:
             return None, f"a link that leaves {self.root.name}"
-        return (Path(file), "") if found else (None, "no such file")
+        return (Path(file), "") if stat.S_ISREG(mode) else (None, "no such file")
 
 
 def path_problem(relative: str) -> str:
@@ -48,7 +50,7 @@ def path_problem(relative: str) -> str:
         return "no path"
     if relative.startswith(("/", "~")) or "\\" in relative or relative[1:2] == ":":
         return "an absolute path, or one that is not written with '/'; expected one relative to the listing's folder"
-    if ".." in PurePosixPath(relative).parts:
+    if ".." in relative and ".." in relative.split("/"):
         return "a path with '..', which leaves the listing's folder"
     return ""
 
@@ -106,13 +108,11 @@ def file_names(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
     Returns:
         path to file name; 'a/1.jpg' and 'b/1.jpg' of one class become 'a--1.jpg' and 'b--1.jpg'.
     """
+    listed = [(folder, path, path.rpartition("/")[2]) for folder, path in rows]
     count: dict[tuple[str, str], set[str]] = {}
-    listed = list(rows)
-    for folder, path in listed:
-        count.setdefault((folder, PurePosixPath(path).name.lower()), set()).add(path)
+    for folder, path, name in listed:
+        count.setdefault((folder, name.lower()), set()).add(path)
     return {
-        path: PurePosixPath(path).name
-        if len(count[folder, PurePosixPath(path).name.lower()]) == 1
-        else "--".join(PurePosixPath(path).parts)
-        for folder, path in listed
+        path: name if len(count[folder, name.lower()]) == 1 else "--".join(PurePosixPath(path).parts)
+        for folder, path, name in listed
     }
