@@ -32,6 +32,18 @@ def test_the_workspace_s_own_layout_keeps_its_pools(make: Make) -> None:
     assert [entry.target for entry in open_source(root)] == ["open_sets/dtd/dotted/1.jpg", "photo/dog/1.jpg"]
 
 
+def test_a_data_set_of_a_workspace_keeps_its_parts(make: Make) -> None:
+    root = make(["photo/dog/1.jpg", "photo/dog/2.jpg", "photo/cat/1.jpg"])
+    (root / "parts.csv").write_text("path,part\nphoto/dog/2.jpg,test\nphoto/cat/1.jpg,train\n")
+    source = open_source(root)
+    parts = {entry.target: entry.part for entry in source}
+    assert parts == {"photo/dog/1.jpg": "", "photo/dog/2.jpg": "test", "photo/cat/1.jpg": "train"}
+    assert not any("left aside" in note for note in source.notes)
+    (root / "parts.csv").write_text("path,part\nphoto/dog/9.jpg,test\n")
+    with pytest.raises(DataError, match=r"line 2: 'photo/dog/9\.jpg' is no image"):
+        open_source(root)
+
+
 def test_classes_alone_become_one_domain(make: Make) -> None:
     root = make(["dog/1.jpg", "cat/2.jpg"])
     assert [entry.target for entry in open_source(root, name="pets")] == ["pets/cat/2.jpg", "pets/dog/1.jpg"]

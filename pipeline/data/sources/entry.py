@@ -9,10 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
-from pipeline.tables import DEPLOY, MEAN, OPEN_SETS
-
-PARTS = ("", "train", "val", "test")
-"""A split that came with an image; "" where it is free."""
+from pipeline.tables import DEPLOY, MEAN, OPEN_SETS, PARTS
 
 _MAX_NAME = 255  # bytes of one path component, on every file system in use
 
@@ -26,7 +23,7 @@ class Entry:
         origin: how messages call it: a path or member, with its line where a listing names it.
         file: the image on disk, resolved, which may be copied or linked; None for a member of a tar.
         content: the encoded image, where `file` is None.
-        part: one of PARTS.
+        part: one of PARTS, or "" where it is free.
     """
 
     target: str
@@ -111,8 +108,8 @@ def check_target(entry: Entry) -> None:
         )
     if not parts[-1].lower().endswith(SUFFIXES):
         raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
-    if entry.part not in PARTS:
-        raise DataError(f"{entry.origin}: part {entry.part!r} is none of {', '.join(PARTS[1:])}")
+    if entry.part not in ("", *PARTS):
+        raise DataError(f"{entry.origin}: part {entry.part!r} is none of {', '.join(PARTS)}")
 
 
 def check_name(name: str, origin: str) -> None:

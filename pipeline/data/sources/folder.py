@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pipeline.data.listing import list_images
+from pipeline.data.parts import read_parts
 from pipeline.data.sources.entry import Entry, Source, check_name
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
-from pipeline.tables import OPEN_SETS
+from pipeline.tables import OPEN_SETS, PARTS_FILE
 
 _LAYOUTS = "expected domain/class/image or class/image"
 _NAMED = 3  # files left aside that a note names; the rest are counted
@@ -51,15 +53,21 @@ def folder_source(path: Path, *, name: str, domain: str | None, open_set: str | 
         prefix = []
     if depth == 2 and open_set:
         raise DataError(f"{path}: folders within class folders; an open set is class/image: give one domain's folder")
-    source = Source(path=path, kind=kind, walk=lambda: _walk(source, root, depth, prefix), notes=notes)
+    parts: dict[str, str] = {}
+    if not prefix and (root / PARTS_FILE).exists():  # a data set of a workspace
+        listing = list_images(root)
+        parts = dict(zip(listing.paths, read_parts(root, listing), strict=True))
+        notes.append(f"{path}: parts from {PARTS_FILE}")
+    source = Source(path=path, kind=kind, walk=lambda: _walk(source, root, depth, prefix, parts), notes=notes)
     return source
 
 
-def _walk(source: Source, root: Path, depth: int, prefix: list[str]) -> Iterator[Entry]:
+def _walk(source: Source, root: Path, depth: int, prefix: list[str], parts: Mapping[str, str]) -> Iterator[Entry]:
     aside: list[str] = []
     for relative, file in images(root, depth, aside):
-        yield Entry("/".join([*prefix, *relative.split("/")]), f"{source.path / relative}", file=file)
-    note_aside(source, aside)
+        target = "/".join([*prefix, relative])
+        yield Entry(target, f"{source.path / relative}", file=file, part=parts.get(target, ""))
+    note_aside(source, [name for name in aside if not (parts and name == PARTS_FILE)])
 
 
 def note_aside(source: Source, aside: list[str]) -> None:

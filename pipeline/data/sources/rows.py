@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.data.sources.entry import PARTS, Entry, Source
+from pipeline.data.sources.entry import Entry, Source
 from pipeline.data.sources.paths import Below, file_names, refuse
 from pipeline.errors import DataError, ParamsError
-from pipeline.tables import OPEN_SETS
+from pipeline.tables import OPEN_SETS, PARTS
 
 _PARTS = {"validation": "val", "valid": "val", "crossval": "val", "training": "train", "testing": "test"}
 
@@ -63,8 +63,8 @@ def rows_source(
     for row in rows:
         file, problem = below.find(row.path)
         part = _PARTS.get(row.part.lower(), row.part.lower())
-        if not problem and part not in PARTS:
-            problem = f"part {row.part!r} is none of {', '.join(PARTS[1:])}"
+        if not problem and part not in ("", *PARTS):
+            problem = f"part {row.part!r} is none of {', '.join(PARTS)}"
         if file is None or problem:
             problems.append(f"{row.where}: {row.path!r}: {problem}")
             continue

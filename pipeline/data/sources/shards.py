@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.data.sources.entry import PARTS, Entry, Source
+from pipeline.data.sources.entry import Entry, Source
 from pipeline.data.sources.tars import SHARDS, is_shard, members
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
-from pipeline.tables import OPEN_SETS
+from pipeline.tables import OPEN_SETS, PARTS
 
 _MAX_LABEL = 1024**2  # bytes of a .cls or .json
 _KEYS = ("class", "label")  # of a .json; the first that is there
@@ -159,8 +159,8 @@ def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:
                 raise DataError(f"{origin}: its .cls is no text") from None
     if not class_:
         raise DataError(f"{origin}: no class; expected a .cls, or a .json with 'class' or 'label', of the same key")
-    if part not in PARTS:
-        raise DataError(f"{origin}: part {part!r} is none of {', '.join(PARTS[1:])}")
+    if part not in ("", *PARTS):
+        raise DataError(f"{origin}: part {part!r} is none of {', '.join(PARTS)}")
     return class_, domain, part
 
 
