@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
-from pipeline.tables import MANIFEST, SPLITS, read_table, write_table
+from pipeline.tables import MANIFEST, SPLITS, read_table, write_csv, write_json, write_table
 from stages import _paths as paths
 from stages._run import Record, stage
 
@@ -13,6 +14,7 @@ from stages._run import Record, stage
 def main(params: Params) -> Record:
     from pipeline.data.classes import known_classes
     from pipeline.data.leakage import check_splits
+    from pipeline.data.near_leakage import CHECK, leakage_verdict, near_leakage
     from pipeline.data.protocols import make_splits
 
     manifest = read_table(paths.MANIFEST, MANIFEST)
@@ -26,10 +28,20 @@ def main(params: Params) -> Record:
         validation=params.split.validation,
     )
     check_splits(splits, manifest)
+    distance = params.data.near_duplicate_distance
+    found, complete = near_leakage(splits, manifest, distance=distance)
+    verdict = leakage_verdict(found, complete=complete, distance=distance, fatal=CHECK in params.data.fatal)
+    write_json(verdict, paths.LEAKAGE)
+    write_csv(found, paths.LEAKS)
+    if not verdict["success"]:
+        raise DataError(f"{verdict['line']}; all in {paths.LEAKS}")
+    if verdict["line"]:
+        print(f"warning: {verdict['line']}; all in {paths.LEAKS}", flush=True)
     write_table(splits, paths.SPLITS, SPLITS)
     return Record(
-        metrics={f"images_{role}": int(count) for role, count in splits["role"].value_counts().items()},
-        artifacts=[paths.SPLITS],
+        metrics={f"images_{role}": int(count) for role, count in splits["role"].value_counts().items()}
+        | {f"faults/{CHECK}": verdict["images"]},
+        artifacts=[paths.SPLITS, paths.LEAKAGE, paths.LEAKS],
         datasets=[("manifest", file_sha256(paths.MANIFEST), str(paths.MANIFEST))],
     )
 

@@ -42,7 +42,9 @@ def main(params: Params) -> Record:
     for line in [*verdict["notes"], *(f"warning: {warning}" for warning in verdict["warnings"])]:
         print(line, flush=True)
     if not verdict["success"]:
-        raise DataError(f"{'; '.join(verdict['problems'])}; all in {paths.FAULTS}, to be read in {paths.DATA_DOCS}")
+        raise DataError(
+            f"{'; '.join(verdict['problems'])}; all in {paths.FAULTS}; see {paths.DATA_DOCS / 'index.html'}"
+        )
     return Record(
         metrics={"images": len(manifest), **{f"faults/{c['check']}": c["count"] for c in verdict["checks"]}},
         artifacts=[paths.VERDICT, paths.FAULTS, paths.DATA_DOCS],
