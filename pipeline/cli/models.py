@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
-from pipeline.cli.console import make_console
+from pipeline.console import make_console
 from pipeline.params import load_params
 
 if TYPE_CHECKING:

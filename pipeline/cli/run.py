@@ -11,8 +11,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
-from pipeline.cli.console import make_console
 from pipeline.cli.inputs import check_inputs
+from pipeline.console import make_console
 from pipeline.errors import TrackingError
 from pipeline.params import Params, load_params
 from pipeline.process import guard
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.flows.dvc import StageResult
+    from pipeline.flows.server import LocalApi
 
 METRICS = Path("artifacts/evaluation/metrics.json")
 REPORT = Path("artifacts/evaluation/report.html")
@@ -54,14 +55,9 @@ def run_pipeline(targets: Sequence[str]) -> None:
 def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     """Bring the targets and what they need up to date; all stages of the root graph without targets."""
     root = Path.cwd()
-    telemetry.disable()
-    guard()
-    signal.signal(signal.SIGTERM, _leave)
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
-    from pipeline.flows.server import start_api
-
     console.print("Looking for what is out of date ...", highlight=False)
-    api = start_api(root)
+    api = begin_flow(root)
     from pipeline.flows.dvc import survey_ahead
 
     survey_ahead(root)
@@ -72,6 +68,16 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     if api is not None:
         api.wait()
     return train(root=str(root), targets=list(targets) or None)
+
+
+def begin_flow(root: Path) -> LocalApi | None:
+    """What comes before any flow that this process runs: nothing reports home, nothing outlives it, an API starts."""
+    telemetry.disable()
+    guard()
+    signal.signal(signal.SIGTERM, _leave)
+    from pipeline.flows.server import start_api
+
+    return start_api(root)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

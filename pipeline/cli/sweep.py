@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.console import make_console
 from pipeline.cli.inputs import check_inputs
 from pipeline.cli.run import print_stages, run_flow
+from pipeline.console import make_console
 from pipeline.errors import PipelineError
 from pipeline.params import load_params
 from pipeline.process import run_group

@@ -6,9 +6,9 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.console import make_console
 from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
 from pipeline.cli.presets.spelling import flow
+from pipeline.console import make_console
 from pipeline.errors import ParamsError
 from pipeline.params import PARAMS_FILE, parse_params
 from pipeline.tables import atomic_path

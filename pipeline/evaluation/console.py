@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.console import make_console
 from pipeline.evaluation.wording import (
     HIGHER_IS_BETTER,
     OPEN_SET,
@@ -24,7 +25,6 @@ from pipeline.tables import MEAN
 if TYPE_CHECKING:
     import pandas as pd
 
-LOG_WIDTH = 110  # columns, where the output is no terminal
 _TARGETS = 6  # held-out domains beside one another; more continue in a table below
 
 
@@ -40,12 +40,9 @@ def print_metrics(metrics: Metrics, console: Console | None = None) -> None:
 
     Args:
         metrics: content of metrics.json, {method: {target: {column: value}}}.
-        console: where to print; standard output by default, `LOG_WIDTH` columns wide where that is no terminal.
+        console: where to print; standard output by default, as `make_console` makes it.
     """
-    if console is None:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=LOG_WIDTH)
+    console = console or make_console()
     if not metrics:
         console.print("No method was evaluated.")
         return

@@ -10,7 +10,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from pipeline.evaluation.console import LOG_WIDTH, print_metrics, print_summary
+from pipeline.console import LOG_WIDTH
+from pipeline.evaluation.console import print_metrics, print_summary
 from pipeline.evaluation.summary import metrics_json
 
 
