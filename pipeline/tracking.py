@@ -181,7 +181,7 @@ def stage_run(
     *,
     started: float,
     params: Mapping[str, object],
-    out: Path,
+    out: Path | None,
     tags: Mapping[str, str] = _NONE,
     root: Path | None = None,
 ) -> Iterator[StageRun]:
@@ -191,7 +191,7 @@ def stage_run(
         stage: the stage's name, also the run's.
         started: when the stage began, in epoch seconds.
         params: the knobs that the stage read; nested mappings become dotted names.
-        out: the identity file, artifacts/runs/<stage>.json.
+        out: the identity file, artifacts/runs/<stage>.json; None where the caller keeps the run's id itself.
         tags: more tags.
         root: the project; the working directory by default.
     Raises:
@@ -222,16 +222,17 @@ def stage_run(
             run.log(params=params, tags=tags)
             yield run
             client.set_terminated(run.run_id, "FINISHED")
-        identity = {
-            "run_id": run.run_id,
-            "experiment": experiment,
-            "experiment_id": number,
-            "stage": stage,
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "git_commit": commit,
-            "tracking_uri": shown_uri(uri),
-        }
-        write_json(identity, out)
+        if out is not None:
+            identity = {
+                "run_id": run.run_id,
+                "experiment": experiment,
+                "experiment_id": number,
+                "stage": stage,
+                "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+                "git_commit": commit,
+                "tracking_uri": shown_uri(uri),
+            }
+            write_json(identity, out)
     except BaseException as error:
         with contextlib.suppress(Exception):  # the first error is the one to report
             client.set_terminated(run.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -244,7 +245,7 @@ def record_stage(
     started: float,
     params: Mapping[str, object],
     metrics: Mapping[str, float],
-    out: Path,
+    out: Path | None,
     artifacts: Sequence[Path] = (),
     tags: Mapping[str, str] = _NONE,
     datasets: Sequence[tuple[str, str, str]] = (),

@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 backbone = typer.Typer(help="Frozen CLIP towers.", no_args_is_help=True)
 app.add_typer(backbone, name="backbone")
+data = typer.Typer(help="Data sets: versions under DVC.", no_args_is_help=True)
+app.add_typer(data, name="data")
 
 Version = Annotated[str | None, typer.Argument(help="A version number or an alias.", show_default=False)]
 
@@ -101,6 +103,74 @@ def backbone_add(
     from pipeline.cli.inputs import add_backbone
 
     add_backbone(model, source, name)
+
+
+DataVersion = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="VERSION is a number or a git revision.")]
+
+
+@data.command("add")
+def data_add(
+    path: Annotated[Path, typer.Argument(help="A folder of images, or another source (docs/datasets.md).")],
+    name: Annotated[str, typer.Option(help="What the data set is called: data/NAME.")],
+    domain: Annotated[str, typer.Option(help="The domain of all images, for class/image.")] = "",
+    open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown ones.")] = "",
+    benchmark: Annotated[str, typer.Option(help="The benchmark whose layout PATH has (docs/datasets.md).")] = "",
+    kind: Annotated[str, typer.Option(help="The kind of source, where looking is not enough.")] = "auto",
+    images: Annotated[str, typer.Option(metavar="FOLDER", help="What a listing's paths are relative to.")] = "",
+    link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where that is possible.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
+    on_bad_image: Annotated[str, typer.Option(help="fail or skip; data.on_bad_image by default.")] = "",
+) -> None:
+    """Check images and make them a version of a data set; again for a folder that grew. A Prefect flow."""
+    from pipeline.cli.data import add_data
+
+    add_data(
+        path,
+        name,
+        domain=domain,
+        open_set=open_set,
+        benchmark=benchmark,
+        kind=kind,
+        images=images,
+        link=link,
+        prune=prune,
+        on_bad_image=on_bad_image,
+    )
+
+
+@data.command("list")
+def data_list(remote: Annotated[bool, typer.Option("--remote", help="Ask the remote what it holds.")] = False) -> None:
+    """List the data sets."""
+    from pipeline.cli.data import list_data
+
+    list_data(remote=remote)
+
+
+@data.command("show")
+def data_show(name: DataVersion) -> None:
+    """Show what a version holds, class by domain, and which versions there are."""
+    from pipeline.cli.data import show_data
+
+    show_data(name)
+
+
+@data.command("diff")
+def data_diff(
+    a: DataVersion,
+    b: Annotated[str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="The present version by default.")] = None,
+) -> None:
+    """Show what changed from one version to another; with NAME alone, between its last two."""
+    from pipeline.cli.data import diff_data
+
+    diff_data(a, b)
+
+
+@data.command("use")
+def data_use(name: DataVersion) -> None:
+    """Bring a version back into the workspace."""
+    from pipeline.cli.data import use_data
+
+    use_data(name)
 
 
 def main() -> None:

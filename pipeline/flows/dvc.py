@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ UP_TO_DATE: State = "up-to-date"
 
 TAIL_LINES = 20
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_WRITTEN = re.compile(r"^(Updating|Generating) lock file '", re.MULTILINE)
+_ADVICE = re.compile(r"^((Updating|Generating) lock file '|To track the changes with git)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class _Listener:
         self._write = write
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
         self._open = ""  # the line that is not finished yet
-        self._advice: str | None = None  # what DVC says after it wrote its lock file, the same after each stage
+        self._advice: str | None = None  # what DVC says after it wrote its own files, the same each time
         self.state: State = UP_TO_DATE
 
     def hear(self, text: str) -> None:
@@ -188,7 +188,7 @@ class _Listener:
             self._note(_COLOUR.sub("", line).rpartition("\r")[2] if not line.endswith("\r") else line.rstrip("\r"))
         if self._advice is not None:
             self._advice += text
-        elif found := _WRITTEN.search(text):
+        elif found := _ADVICE.search(text):
             self._pass(text[: found.start()])
             self._advice = text[found.start() :]
         else:
@@ -224,19 +224,66 @@ def add_input(root: Path, path: Path) -> bool:
     Raises:
         PipelineError: DVC refuses.
     """
-    _checked(root, "add", path.as_posix())
+    add(root, path)
     command = [sys.executable, "-m", "dvc", "config", "core.remote"]
     remote = subprocess.run(command, cwd=root, env=environment(), capture_output=True, check=False)
     if remote.returncode or not remote.stdout.strip():
         return False
-    _checked(root, "push", f"{path.as_posix()}.dvc")
+    push(root, path)
     return True
 
 
-def _checked(root: Path, *arguments: str) -> None:
-    listener = _Listener(None)
+def add(root: Path, path: Path, *, terminal: bool = False) -> None:
+    """Record a file or folder as it is now in its .dvc file and in DVC's cache.
+
+    Args:
+        root: where .dvc is.
+        path: relative to root.
+        terminal: let DVC draw its progress.
+    Raises:
+        PipelineError: DVC refuses.
+    """
+    _checked(root, "add", path.as_posix(), terminal=terminal)
+
+
+def push(root: Path, path: Path, *, terminal: bool = False) -> None:
+    """Send what the .dvc file of a path names to the default remote; arguments and errors as `add`."""
+    _checked(root, "push", f"{path.as_posix()}.dvc", terminal=terminal)
+
+
+def bring(root: Path, path: Path, *, fetch: bool) -> None:
+    """Make the workspace hold what a path's .dvc file says.
+
+    Args:
+        root: where .dvc is.
+        path: relative to root.
+        fetch: ask the default remote for what the cache lacks.
+    Raises:
+        PipelineError: the files are neither in the cache nor, where it was asked, in the remote.
+    """
+    _checked(root, "pull" if fetch else "checkout", f"{path.as_posix()}.dvc")
+
+
+def unpushed(root: Path, paths: Sequence[Path]) -> dict[Path, bool]:
+    """Whether the default remote lacks a part of what each path's .dvc file names.
+
+    Raises:
+        PipelineError: DVC refuses, or the remote cannot be reached.
+    """
+    found = parse_status(_output(root, "status", "--cloud", "--json", *(f"{path.as_posix()}.dvc" for path in paths)))
+    return {path: path.as_posix() in found for path in paths}
+
+
+def _checked(root: Path, *arguments: str, terminal: bool = False) -> None:
+    clear_stale_locks(root)
+    listener = _Listener(_show if terminal else None)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    status = run_group(command, env=environment(), cwd=root, on_text=listener.hear)
+    status = run_group(command, env=environment(), cwd=root, on_text=listener.hear, terminal=terminal)
     listener.close(failed=status != 0)
     if status:
         raise PipelineError(f"dvc {arguments[0]}: {_reason(listener.text()) or f'exit status {status}'}")
+
+
+def _show(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -10,7 +10,7 @@ from pipeline.flows.dvc import StageResult
 from pipeline.flows.train import run_graph
 
 PARTS = {
-    "version-data": ("validate",),
+    "check-data": ("validate",),
     "split": ("split",),
     "finetune": ("finetune",),
     "evaluate": ("evaluate",),
@@ -28,7 +28,7 @@ def _part(name: str, last: tuple[str, ...]) -> Flow[..., list[StageResult]]:
     return part
 
 
-version_data = _part("version-data", PARTS["version-data"])
+check_data = _part("check-data", PARTS["check-data"])
 split = _part("split", PARTS["split"])
 finetune = _part("finetune", PARTS["finetune"])
 evaluate = _part("evaluate", PARTS["evaluate"])

@@ -110,6 +110,8 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
     assert prefect.start("work-pool", "create", "croft", "--type", "process").wait(PATIENCE) == 0
     assert prefect.start("deploy", "--all", "--prefect-file", "infra/prefect.yaml").wait(PATIENCE) == 0
     deployment = prefect.call("deployments/name/train/weekly")
+    addition = prefect.call("deployments/name/version-data/add")
+    assert addition["parameter_openapi_schema"]["required"] == ["path", "name"]
     (schedule,) = deployment["schedules"]
     assert schedule["active"]
     assert schedule["schedule"]["cron"] == "0 3 * * 1"

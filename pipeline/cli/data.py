@@ -1,0 +1,145 @@
+"""`croft data`: images into the workspace as versions of a data set, and what those versions held."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pipeline import telemetry
+from pipeline.console import make_console
+from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.params import load_params
+from pipeline.versioning.names import FOLDER, check_name, parse_reference
+
+ROOT = Path()
+
+
+def add_data(path: Path, name: str, **options: Any) -> None:
+    """Run the version-data flow in the working directory; it prints what it did.
+
+    Args:
+        path: of the source.
+        name: of the data set.
+        options: as `pipeline.flows.version_data.version_data`.
+    Raises:
+        CroftError: nothing was added; or it was, and pushing or recording it failed.
+    """
+    check_name(name)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    load_params()
+    from pipeline.cli.run import begin_flow
+
+    api = begin_flow(Path.cwd())
+    from pipeline import tracking
+    from pipeline.flows.version_data import version_data
+
+    tracking.connect(Path.cwd())
+    if api is not None:
+        api.wait()
+    version_data(path=str(path), name=name, root=str(Path.cwd()), **options)
+
+
+def list_data(*, remote: bool) -> None:
+    """Print every data set: its version, what it holds, and where its files are.
+
+    Raises:
+        PipelineError: this is no DVC project, or the remote was asked for and there is none or it does not answer.
+    """
+    telemetry.disable()
+    used = load_params().data.root
+    from pipeline.versioning.cache import open_cache
+    from pipeline.versioning.overview import overview
+    from pipeline.versioning.resolve import data_sets
+    from pipeline.versioning.show import print_overview, say
+
+    console, names, cache = make_console(), data_sets(ROOT), open_cache(ROOT)
+    lacking: dict[Path, bool] = {}
+    if remote:
+        if not cache.remote:
+            raise PipelineError("no default remote; set one with `dvc remote add -d NAME URL`")
+        from pipeline.flows.dvc import unpushed
+
+        lacking = unpushed(ROOT, [FOLDER / name for name in names])
+    rows = [overview(ROOT, name, cache, used=used, lacks=lacking.get(FOLDER / name)) for name in names]
+    if rows:
+        print_overview(rows, console)
+    else:
+        say("No data set is under DVC yet: croft data add PATH --name NAME", console)
+    if used not in [f"{FOLDER.as_posix()}/{name}" for name in names]:
+        say(f"params.yaml uses {used}", console)
+
+
+def show_data(text: str) -> None:
+    """Print what a version holds, and the versions that there are.
+
+    Raises:
+        DataError: there is no such version, or its listing is not in DVC's cache.
+    """
+    telemetry.disable()
+    reference = parse_reference(text)
+    from pipeline.versioning.cache import open_cache
+    from pipeline.versioning.contents import count
+    from pipeline.versioning.history import read_history
+    from pipeline.versioning.resolve import resolve
+    from pipeline.versioning.show import print_counts, print_version, print_versions, say
+    from pipeline.versioning.workspace import human
+
+    console, found = make_console(), resolve(ROOT, reference)
+    versions = read_history(ROOT, reference.name)
+    counts = count(found.files(open_cache(ROOT)))
+    if found.number:
+        print_version(reference.name, versions[found.number - 1], counts, console)
+    else:
+        say(f"{found}: {counts.images:,} images, {human(found.pointer.bytes)}; no version of croft data add", console)
+        print_counts(counts, console)
+    if versions:
+        print_versions(versions, found.number, console)
+
+
+def diff_data(old: str, new: str | None) -> None:
+    """Print what changed between two versions; with one NAME its last two, with one NAME@VERSION up to the present.
+
+    Raises:
+        DataError: there is no such version, or a listing is not in DVC's cache.
+    """
+    telemetry.disable()
+    first = parse_reference(old)
+    from pipeline.versioning.cache import open_cache
+    from pipeline.versioning.difference import compare
+    from pipeline.versioning.resolve import last_two, resolve
+    from pipeline.versioning.show import headline, print_difference, say
+
+    if new is None and not first.version:
+        before, after = last_two(ROOT, first.name)
+    else:
+        second = parse_reference(new) if new else dataclasses.replace(first, version="")
+        before, after = resolve(ROOT, first), resolve(ROOT, second)
+    cache, console = open_cache(ROOT), make_console()
+    difference = compare(before.files(cache), after.files(cache))
+    say(f"{before} -> {after}: {headline(difference)}", console)
+    print_difference(difference, console)
+
+
+def use_data(text: str) -> None:
+    """Make a version the one in the workspace: its .dvc file, then its files from DVC's cache or the remote.
+
+    Raises:
+        ParamsError: no version is named.
+        DataError: there is no such version.
+        PipelineError: the workspace holds changes that no version has, or the files are nowhere.
+    """
+    telemetry.disable()
+    reference = parse_reference(text)
+    if not reference.version:
+        raise ParamsError(f"{text}: expected NAME@<version number> or NAME@<git revision>")
+    from pipeline.flows.restoring import restore
+    from pipeline.versioning.show import say
+
+    found = restore(ROOT.resolve(), reference)
+    files = f"{FOLDER.as_posix()}/{reference.name}.dvc"
+    say(
+        f"{FOLDER.as_posix()}/{reference.name} is {found} now; `git diff {files}` shows it, commit it to keep it",
+        make_console(),
+    )

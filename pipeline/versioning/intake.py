@@ -1,0 +1,114 @@
+"""Every image of a source is read once: hashed, decoded where its bytes are new, and put into the next state."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DataError
+from pipeline.images import open_rgb
+from pipeline.progress import Progress
+from pipeline.versioning.contents import Files, md5
+
+if TYPE_CHECKING:
+    from pipeline.data.sources import Entry
+    from pipeline.versioning.workspace import Placer
+
+_CHUNK = 256  # images in flight: bounds the memory that the members of a tar take
+NAMED = 20  # bad images that one error names; the rest are counted
+
+
+@dataclass
+class Intake:
+    """What was found.
+
+    Attributes:
+        files: target to MD5 of every image that can be used.
+        new: targets whose bytes were not there before; they lie in the next state.
+        bad: one sentence for each image that cannot be used.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    new: set[str] = field(default_factory=set)
+    bad: list[str] = field(default_factory=list)
+
+
+def take_in(
+    entries: Iterable[Entry],
+    total: int,
+    *,
+    known: Files,
+    into: Path | None,
+    placer: Placer,
+    min_side: int,
+    max_pixels: int,
+    workers: int,
+) -> Intake:
+    """Read, check and place the images of a source.
+
+    Args:
+        entries: of the source.
+        total: how many they are.
+        known: path to MD5 of what the data set holds now; such an image is neither decoded nor placed again.
+        into: folder of the next state; None where the images already are where they belong.
+        placer: how an image gets there.
+        min_side: pixels; an image with a shorter side is bad.
+        max_pixels: width x height above which an image is bad.
+        workers: threads; decoding releases the interpreter lock.
+    """
+    found = Intake()
+    seen = frozenset(known.values())
+
+    def one(entry: Entry) -> tuple[str, str, str]:
+        """(target, MD5, problem)."""
+        try:
+            content = entry.read()
+            digest = md5(content).hexdigest()
+            if known.get(entry.target) == digest:
+                return entry.target, digest, ""
+            if digest not in seen:
+                check_image(content, entry.origin, min_side=min_side, max_pixels=max_pixels)
+            if into is not None:
+                placer.put(into / entry.target, content, entry.file)
+        except DataError as error:
+            return entry.target, "", str(error)
+        return entry.target, digest, ""
+
+    with ThreadPoolExecutor(workers) as pool, Progress("check", total, "images") as progress:
+        for chunk in _chunks(entries):
+            for target, digest, problem in pool.map(one, chunk):
+                if problem:
+                    found.bad.append(problem)
+                else:
+                    found.files[target] = digest
+                    if known.get(target) != digest:
+                        found.new.add(target)
+                progress.advance()
+    return found
+
+
+def check_image(content: bytes, name: str, *, min_side: int, max_pixels: int) -> None:
+    """Refuse an image that `ingest` would refuse.
+
+    Raises:
+        DataError: it is no image, is damaged, too large or too small.
+    """
+    rgb = open_rgb(content, max_pixels=max_pixels, name=name)
+    if min(rgb.size) < min_side:
+        raise DataError(f"{name}: {rgb.width} x {rgb.height} pixels, less than data.min_side ({min_side})")
+
+
+def first(sentences: list[str], separator: str = "; ") -> str:
+    """The first few and how many more there are."""
+    more = f"{separator}and {len(sentences) - NAMED} more" if len(sentences) > NAMED else ""
+    return separator.join(sentences[:NAMED]) + more
+
+
+def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    walk = iter(entries)
+    while chunk := list(itertools.islice(walk, _CHUNK)):
+        yield chunk

@@ -1,0 +1,68 @@
+"""One line for each data set: its version, what it holds, and where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import DataError
+from pipeline.versioning.cache import Cache
+from pipeline.versioning.contents import Counts, count
+from pipeline.versioning.names import FOLDER, Reference
+from pipeline.versioning.resolve import resolve
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A data set at a glance.
+
+    Attributes:
+        name: of the data set.
+        version: its number; None for a state that `croft data add` never saw.
+        md5: DVC's hash.
+        bytes: of all files.
+        counts: by domain, pool and class; None where the listing is not in the cache.
+        places: where its files are: workspace, cache, remote (where that was asked).
+        used: whether params.yaml uses it.
+    """
+
+    name: str
+    version: int | None
+    md5: str
+    bytes: int
+    counts: Counts | None
+    places: tuple[str, ...]
+    used: bool
+
+
+def overview(root: Path, name: str, cache: Cache, *, used: str, lacks: bool | None = None) -> Overview:
+    """Look at one data set.
+
+    Args:
+        root: the project.
+        name: of a data set under DVC.
+        cache: DVC's.
+        used: data.root of params.yaml.
+        lacks: whether the remote lacks a part of it; None where nobody asked.
+    Raises:
+        DataError: its .dvc file or its list of versions is damaged.
+    """
+    found = resolve(root, Reference(name))
+    try:
+        counts = count(found.files(cache))
+    except DataError:
+        counts = None
+    places = [
+        *(["workspace"] if (root / FOLDER / name).is_dir() else []),
+        *(["cache"] if counts else []),
+        *(["remote"] if lacks is False else []),
+    ]
+    return Overview(
+        name=name,
+        version=found.number,
+        md5=found.pointer.md5,
+        bytes=found.pointer.bytes,
+        counts=counts,
+        places=tuple(places),
+        used=Path(used) == FOLDER / name,
+    )
