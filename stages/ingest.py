@@ -28,7 +28,7 @@ def main(params: Params) -> Record:
     write_table(found.manifest, paths.MANIFEST, MANIFEST)
     write_table(found.refused, paths.REFUSED, REFUSED)
     images = len(found.manifest)
-    print(f"{images} images, {len(found.refused)} files refused, {found.read} files read", flush=True)
+    print(f"{images} images, {len(found.refused)} refused; {found.read} read, the others unchanged", flush=True)
     return Record(
         metrics={
             "images": images,

@@ -125,7 +125,12 @@ def _entries(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
             ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{_printable(os.fspath(folder))}: cannot be listed: {error.strerror}") from None
-    return (entry for entry in ordered if not entry.name.startswith(".") and entry.name.lower() not in LITTER)
+    return (entry for entry in ordered if not is_hidden(entry.name))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: it begins with a dot, or is one of LITTER."""
+    return name.startswith(".") or name.lower() in LITTER
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -55,6 +55,24 @@ def test_corrupted_image(clone):
     assert image.name in refused(clone, stage="ingest")
 
 
+def test_corrupted_images_are_skipped_and_listed(clone):
+    import pandas as pd
+
+    folder = own_digits(clone)
+    clone.set(data={"on_bad_image": "skip"})
+    images = sorted(folder.rglob("*.png"))
+    images[5].write_bytes(images[5].read_bytes()[:50])
+    (folder / "parts.csv").write_text(f"path,part\n{images[7].relative_to(folder).as_posix()},test\n")
+    done = clone.run("python", "-m", "stages.ingest")
+    path = images[5].relative_to(folder).as_posix()
+    assert f"going on without 1 bad image: {path}: damaged image" in done.stderr
+    assert f"{len(images) - 1} images, 1 refused; " in done.stdout
+    assert list(pd.read_parquet(clone.folder / "artifacts/refused.parquet")["path"]) == [path]
+    manifest = pd.read_parquet(clone.folder / "artifacts/manifest.parquet")
+    assert len(manifest) == len(images) - 1
+    assert list(manifest.loc[manifest["part"] == "test", "path"]) == [images[7].relative_to(folder).as_posix()]
+
+
 def test_class_with_fewer_images_than_shots(clone):
     folder = own_digits(clone)
     few = sorted(p for p in folder.glob("*/three"))[0]

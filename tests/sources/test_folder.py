@@ -14,15 +14,15 @@ Make = Callable[..., Path]
 
 
 def test_domains_and_classes_keep_their_names(make: Make) -> None:
-    root = make(
-        ["photo/dog/1.JPG", "photo/cat/2.png", "sketch/dog/1.jpg", "photo/.hidden/3.jpg", "photo/dog/Thumbs.db"]
-    )
+    images = ["photo/dog/1.JPG", "photo/cat/2.png", "sketch/dog/1.jpg"]
+    hidden = ["photo/.hidden/3.jpg", "photo/dog/Thumbs.db", "__MACOSX/photo/dog/1.jpg"]
+    root = make([*images, *hidden, "photo/dog/notes.txt"])
     source = open_source(root)
     entries = list(source)
     assert [entry.target for entry in entries] == ["photo/cat/2.png", "photo/dog/1.JPG", "sketch/dog/1.jpg"]
     assert all(entry.file is not None and entry.read() == entry.target.encode() for entry in entries)
     assert [note for note in source.notes if "left aside" in note] == [
-        "left aside, no images by their suffix: photo/dog/Thumbs.db"
+        "left aside, no images by their suffix: photo/dog/notes.txt"
     ]
     assert [entry.target for entry in source] == [entry.target for entry in entries]  # walked anew
 

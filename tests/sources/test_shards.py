@@ -71,7 +71,7 @@ def test_a_folder_of_shards_is_one_source(write: Write, tmp_path: Path) -> None:
 def test_plain_folders_in_a_tar(write: Write) -> None:
     both = write([("./top/photo/dog/1.jpg", b"1"), ("./top/sketch/dog/1.jpg", b"2"), ("./top/README", b"")])
     assert [e.target for e in open_source(both)] == ["photo/dog/1.jpg", "sketch/dog/1.jpg"]
-    classes = write([("dog/1.jpg", b"1"), ("dog/._1.jpg", b"mac")], "c.tar")
+    classes = write([("dog/1.jpg", b"1"), ("dog/._1.jpg", b"mac"), ("__MACOSX/dog/1.jpg", b"mac")], "c.tar")
     assert [e.target for e in open_source(classes, name="pets")] == ["pets/dog/1.jpg"]
     nested = write([("dtd/images/dotted/1.jpg", b"1"), ("dtd/images/woven/2.jpg", b"2")], "dtd.tar.gz")
     assert [e.target for e in open_source(nested, open_set="dtd")] == [

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.data.listing import list_images
+from pipeline.data.listing import is_hidden, list_images
 from pipeline.data.parts import read_parts
 from pipeline.data.sources.entry import Entry, Source, check_name
 from pipeline.errors import DataError, ParamsError
@@ -132,7 +132,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     """
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+            return sorted((e for e in found if not is_hidden(e.name)), key=lambda e: e.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}") from None
 

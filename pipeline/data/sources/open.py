@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.data.listing import is_hidden
 from pipeline.data.sources.entry import Source, check_name
 from pipeline.errors import DataError, ParamsError
 
@@ -97,7 +98,7 @@ def _kind_of(path: Path) -> str:
     from pipeline.data.sources.tars import is_shard
 
     if path.is_dir():
-        visible = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+        visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
         return "shards" if any(map(is_shard, visible)) and not any(e.is_dir() for e in visible) else "folder"
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None or (kind == "shards" and not is_shard(path)):

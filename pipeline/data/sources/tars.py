@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from pipeline.data.listing import is_hidden
 from pipeline.data.sources.paths import path_problem
 from pipeline.errors import DataError
 
@@ -65,7 +66,7 @@ def _checked(shard: Path, member: tarfile.TarInfo) -> bool:
         raise DataError(f"{where}: a link, a device or another special file; only files and folders are read")
     if member.size > MAX_MEMBER:
         raise DataError(f"{where}: {member.size} bytes, more than {MAX_MEMBER}")
-    return not any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return not any(is_hidden(part) for part in PurePosixPath(name).parts)
 
 
 def _reader(shard: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Read:
