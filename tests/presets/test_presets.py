@@ -89,6 +89,10 @@ SMALL = Preset("folder", "t", {"split.shots": 4, "split.seeds": [7]}, {"split.sh
             "# top\nsplit:   # mine\n  # above\n  shots:  16 # so many\n  seeds:\n    - 1  # one\n    - 2\n\n# end\n",
             f"# top\nsplit:   # mine\n  # above\n{SHOTS}  # so many [folder: why]\n  seeds: [7]\n\n# end\n",
         ),
+        (
+            "a: λ  # ∂\nsplit:\n  seeds: [7]\n  shots: 4 # ≥\n",
+            f"a: λ  # ∂\nsplit:\n  seeds: [7]\n{SHOTS}  # ≥ [folder: why]\n",
+        ),
         ("a: 1\n", f"a: 1\n\nsplit:\n{SHOTS}  # [folder: why]\n  seeds: [7]\n"),
         ("split:\na: 1\n", f"split:\n{SHOTS}  # [folder: why]\n  seeds: [7]\na: 1\n"),
         ("split: {targets: [x]}  # all\n", f"split:  # all\n  targets: [x]\n{SHOTS}  # [folder: why]\n  seeds: [7]\n"),
@@ -152,7 +156,7 @@ def test_a_folder_s_settings_follow_from_what_it_holds(tmp_path: Path) -> None:
     assert (preset.values["split.shots"], preset.values["split.validation"]) == (16, 8)
     assert preset.values["backbone.class_names"] == {"red_fox": "red fox"}
     assert preset.values["data.unknown"] == []
-    assert preset.warnings == ()
+    assert [warning.split(":")[0] for warning in preset.warnings] == ["no class is unknown"]
     parse_params(yaml.safe_load(merge(SHIPPED, preset).text))
     assert set(preset.values) == set(read_preset("digits").values) - {"sweep.axes"}
     there = merge(SHIPPED, preset).text
@@ -171,7 +175,7 @@ def test_shots_are_lowered_to_what_the_smallest_class_has(
     assert any("day/owl" in warning for warning in preset.warnings) == (fewest < 24)
 
 
-def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_images(tmp_path / "flat", {"fox": {"": 3}, "owl": {"": 3}})
     preset = folder_preset(tmp_path / "flat", "pets")
     assert any("one domain only (pets)" in warning for warning in preset.warnings)
@@ -181,6 +185,13 @@ def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path) -> N
     make_images(tmp_path / "single", {"day": {"fox": 3, "owl": 1}})
     with pytest.raises(DataError, match="day/owl holds 1 image"):
         folder_preset(tmp_path / "single")
+    monkeypatch.chdir(tmp_path)
+    make_images(tmp_path / "data/set", {"day": {"fox": 3, "owl": 3}})
+    assert folder_preset(Path("data/set")).values["data.root"] == "data/set"
+    assert folder_preset(Path("data/set")).path is None
+    make_images(tmp_path / "data/day", {"fox": {"": 3}, "owl": {"": 3}})
+    with pytest.raises(DataError, match="data/day: a data set in data/ is domain/class/image"):
+        folder_preset(Path("data/day"))
     with pytest.raises(ParamsError, match="--name: expected letters"):
         folder_preset(tmp_path / "flat", "../x")
 
@@ -189,7 +200,7 @@ def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path) -> N
 def test_a_real_folder() -> None:
     preset = folder_preset(Path(os.environ["CROFT_REAL_DATA"]) / "pacs-mini")
     assert "672 images, 4 domains (art_painting, cartoon, photo, sketch), 7 classes" in preset.title
-    assert (preset.values["split.shots"], preset.values["split.validation"], preset.warnings) == (16, 8, ())
+    assert (preset.values["split.shots"], preset.values["split.validation"], len(preset.warnings)) == (16, 8, 1)
 
 
 def make_images(root: Path, counts: dict[str, dict[str, int]]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.cli.presets.files import Preset, read_preset
@@ -15,6 +16,22 @@ from pipeline.tables import OPEN_SETS
 DATA = Path("data")
 
 
+@dataclass(frozen=True)
+class _Contents:
+    counts: Mapping[tuple[str, str], int]  # images by domain and class
+    pools: set[str]
+    in_place: bool  # the folder is a data set of this workspace
+    warnings: tuple[str, ...]
+
+    @property
+    def domains(self) -> list[str]:
+        return sorted({domain for domain, _ in self.counts})
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted({name for _, name in self.counts})
+
+
 def folder_preset(path: Path, name: str = "") -> Preset:
     """Settings for images like photographs: those of `released`, with shots that the smallest class has.
 
@@ -22,58 +39,68 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         path: domain/class/image or class/image; nothing is copied.
         name: of the data set; the folder's name by default.
     Raises:
-        DataError: it is no such folder, or holds fewer than two classes, or a class with one image.
+        DataError: it is no such folder, holds fewer than two classes or a class with one image, or is a folder of
+            classes where a data set is expected.
         ParamsError: the name is no plain name.
     """
     name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
-    source = open_source(path, name=name)
-    counts = Counter(
-        tuple(entry.target.split("/")[:2]) for entry in source if not entry.target.startswith(f"{OPEN_SETS}/")
-    )
-    domains = sorted({domain for domain, _ in counts})
-    classes = sorted({class_ for _, class_ in counts})
-    if len(classes) < 2:
-        raise DataError(f"{path}: holds {len(classes)} class ({', '.join(classes)}); at least 2 are needed")
-    smallest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
-    if fewest < 2:
-        raise DataError(
-            f"{path}: {'/'.join(smallest)} holds {fewest} image; one to train and one to validate are needed"
-        )
+    found = _contents(path, name)
     released = read_preset("released")
-    shots, validation = released.values["split.shots"], released.values["split.validation"]
+    values, origins, warnings = dict(released.values), dict(released.origins), list(found.warnings)
+    values["data.root"] = f"{DATA}/{path.resolve().name if found.in_place else name}"
+    values["backbone.class_names"] = {c: c.replace("_", " ") for c in found.classes if "_" in c}
+    missing = [f"{d}/{c}" for d in found.domains for c in found.classes if (d, c) not in found.counts]
+    if missing:
+        more = f" and {len(missing) - 5} more" if missing[5:] else ""
+        warnings.append(f"no images of {', '.join(missing[:5])}{more}")
+    smallest, fewest = min(found.counts.items(), key=lambda item: (item[1], item[0]))
+    shots, validation = values["split.shots"], values["split.validation"]
     if fewest < shots + validation:
+        where = f"{'/'.join(smallest)} holds {fewest} images, the fewest"
         validation = max(1, min(validation, fewest // 3))
         shots = max(1, min(shots, fewest - validation))
-    where = f"{'/'.join(smallest)} holds {fewest} images, the fewest"
-    inside = path.resolve().is_relative_to(DATA.resolve()) and path.resolve().parent == DATA.resolve()
-    values = {
-        **released.values,
-        "data.root": f"{DATA}/{path.resolve().name if inside else name}",
-        "split.shots": shots,
-        "split.validation": validation,
-        "backbone.class_names": {name: name.replace("_", " ") for name in classes if "_" in name},
-    }
-    warnings = list(source.warnings)
-    missing = [f"{d}/{c}" for d in domains for c in classes if (d, c) not in counts]
-    if missing:
-        warnings.append(
-            f"no images of {', '.join(missing[:5])}{f' and {len(missing) - 5} more' if missing[5:] else ''}"
-        )
-    if len(domains) == 1:
-        warnings.append(
-            f"one domain only ({domains[0]}): none can be held out, so nothing tells how a new style will do"
-        )
-    if fewest < 16 + 8:
+        values |= {"split.shots": shots, "split.validation": validation}
+        origins |= {"split.shots": where, "split.validation": where}
         warnings.append(f"{where}: shots {shots}, validation {validation}")
-    total = sum(counts.values())
+    if len(found.domains) == 1:
+        warnings.append(f"one domain only ({found.domains[0]}): nothing will tell how another style would do")
+    elif not found.pools:
+        warnings.append("no class is unknown: name some in data.unknown, or add an open set, to measure 'unknown'")
+    total, domains = sum(found.counts.values()), found.domains
+    shown = f"{', '.join(domains[:6])}{', ...' if domains[6:] else ''}"
     return replace(
         released,
         name="folder",
-        title=f"{path}: {total} images, {len(domains)} domains ({', '.join(domains[:6])}), {len(classes)} classes",
+        title=f"{path}: {total} images, {len(domains)} domains ({shown}), {len(found.classes)} classes",
         values=values,
-        origins={**released.origins, "split.shots": where, "split.validation": where},
-        path=None if inside else path,
+        origins=origins,
+        path=None if found.in_place else path,
         warnings=tuple(warnings),
     )
+
+
+def _contents(path: Path, name: str) -> _Contents:
+    root = path.resolve()
+    source = open_source(path, name=name)
+    counts: Counter[tuple[str, str]] = Counter()
+    pools = set()
+    in_place = root.parent == DATA.resolve()
+    for entry in source:
+        first, second, *_ = entry.target.split("/")
+        if first == OPEN_SETS:
+            pools.add(second)
+        else:
+            counts[first, second] += 1
+        if in_place and entry.origin != str(path / entry.target):
+            raise DataError(
+                f"{path}: a data set in {DATA}/ is domain/class/image; put its classes into a domain's folder"
+            )
+    classes = sorted({class_ for _, class_ in counts})
+    if len(classes) < 2:
+        raise DataError(f"{path}: holds {len(classes)} class ({', '.join(classes)}); at least 2 are needed")
+    for (domain, class_), count in sorted(counts.items()):
+        if count < 2:
+            raise DataError(f"{path}: {domain}/{class_} holds {count} image; to train and to validate, 2 are needed")
+    return _Contents(counts, pools, in_place, tuple(source.warnings))
