@@ -49,9 +49,12 @@ def check_inputs(params: Params) -> None:
     """Refuse a run that cannot work before anything is started.
 
     Raises:
-        DataError: an input is not there, and neither DVC nor a stage beside it can bring it.
+        DataError: an input is not there, and neither DVC nor a stage beside it can bring it; or the name of an image
+            is one that DVC cannot keep.
         DeviceError: CUDA was asked for and there is none.
     """
+    from pipeline.data.refused import check_names
+
     for key, value in (("data.root", params.data.root), ("backbone.weights", params.backbone.weights)):
         path = Path(value)
         tracked = path.with_name(f"{path.name}.dvc").is_file() or (path.parent / "dvc.yaml").is_file()
@@ -60,6 +63,7 @@ def check_inputs(params: Params) -> None:
                 f"params.yaml: {key}: {value} does not exist; correct the path, put the files there, "
                 "or `dvc pull` them where they are under DVC"
             )
+    check_names(Path(params.data.root))
     if params.compute.device == "cuda":
         from pipeline.device import resolve_device
 

@@ -77,12 +77,12 @@ class _Walk:
             if _is_folder(entry):
                 problem = self._name_problem(entry)
                 if problem:
-                    raise DataError(f"{_printable(entry.path)}: {problem}")
+                    raise DataError(f"{printable(entry.path)}: {problem}")
                 yield entry
             elif entry.name != reserved:
                 path = os.path.relpath(entry.path, self.root).replace(os.sep, "/")
                 problem = self._name_problem(entry) or f"a file at the wrong depth; expected {layout}"
-                self.found.refused.append((_printable(path), problem))
+                self.found.refused.append((printable(path), problem))
 
     def classes(self, parent: os.DirEntry[str], empty: str, layout: str) -> None:
         classes = list(self.folders(parent, layout))
@@ -93,18 +93,18 @@ class _Walk:
             count = 0
             for entry in _entries(class_):
                 if _is_folder(entry):
-                    raise DataError(f"{_printable(entry.path)}: a folder inside a class folder; expected {layout}")
+                    raise DataError(f"{printable(entry.path)}: a folder inside a class folder; expected {layout}")
                 count += 1
                 problem = self._name_problem(entry) or _file_problem(entry)
                 if problem:
-                    self.found.refused.append((f"{prefix}/{_printable(entry.name)}", problem))
+                    self.found.refused.append((f"{prefix}/{printable(entry.name)}", problem))
                 else:
                     self.found.paths.append(f"{prefix}/{entry.name}")
             if not count:
                 raise DataError(f"{class_.path}: a class folder without images; add some or remove it")
 
     def _name_problem(self, entry: os.DirEntry[str]) -> str:
-        if not _is_utf8(entry.name):
+        if not is_utf8(entry.name):
             return "the name is not UTF-8; rename it"
         if _UNPRINTABLE.search(entry.name):
             return "the name holds a control character; rename it"
@@ -124,7 +124,7 @@ def _entries(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{_printable(os.fspath(folder))}: cannot be listed: {error.strerror}") from None
+        raise DataError(f"{printable(os.fspath(folder))}: cannot be listed: {error.strerror}") from None
     return (entry for entry in ordered if not is_hidden(entry.name))
 
 
@@ -151,7 +151,8 @@ def _file_problem(entry: os.DirEntry[str]) -> str:
     return "" if is_file else "not a regular file, or a link that leads nowhere"
 
 
-def _is_utf8(name: str) -> bool:
+def is_utf8(name: str) -> bool:
+    """Whether a name of the file system is text; other names reach Python with their bytes escaped."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -159,6 +160,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _printable(name: str) -> str:
-    shown = name if _is_utf8(name) else os.fsencode(name).decode("utf-8", "backslashreplace")
+def printable(name: str) -> str:
+    """A name as one line of messages and tables can hold it."""
+    shown = name if is_utf8(name) else os.fsencode(name).decode("utf-8", "backslashreplace")
     return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.data.classes import in_domains
+from pipeline.data.listing import is_utf8, printable
 from pipeline.errors import DataError
 from pipeline.tables import OPEN_SETS
 
@@ -32,6 +34,22 @@ def fail(root: Path, refused: Sequence[tuple[str, str]]) -> None:
             f"{root}: {_count(len(refused))}; repair or remove, or set data.on_bad_image to skip: "
             f"{_some(refused, _NAMED)}"
         )
+
+
+def check_names(root: Path) -> None:
+    """Refuse names that DVC could not write down, before it meets them: its own error does not say which they are.
+
+    Args:
+        root: of the data; all that lies below it is looked at, hidden files too.
+    Raises:
+        DataError: names are not UTF-8; the first 20 are named and the rest counted.
+    """
+    bad: list[tuple[str, str]] = []
+    for folder, folders, files in os.walk(root):
+        names = [name for name in (*folders, *files) if not is_utf8(name)]
+        bad += [(printable(os.path.join(folder, name)), "the name is not UTF-8") for name in names]
+    if bad:
+        raise DataError(f"DVC cannot keep files whose names are not UTF-8; rename: {_some(sorted(bad), _NAMED)}")
 
 
 def check_left(root: Path, manifest: pd.DataFrame, refused: Sequence[tuple[str, str]]) -> None:

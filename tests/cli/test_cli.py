@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,6 +92,19 @@ def test_an_input_that_is_not_there_is_named_before_anything_is_started(
     out, error = run.communicate(timeout=60)
     assert (run.returncode, out) == (2, "")
     assert error.startswith(message)
+    assert error.count("\n") == 1
+
+
+def test_a_name_that_dvc_cannot_keep_is_named_before_dvc_meets_it(project, croft: Croft) -> None:
+    root = project({})
+    folder = root / yaml.safe_load((root / "params.yaml").read_text())["data"]["root"]
+    for number in range(22):
+        (Path(os.fsdecode(bytes(folder) + b"/a\xff%02d" % number))).mkdir()
+    run = croft(root, "run")
+    out, error = run.communicate(timeout=60)
+    assert (run.returncode, out) == (2, "")
+    assert error.startswith("error: DVC cannot keep files whose names are not UTF-8; rename: ")
+    assert error.endswith("/a\\xff19: the name is not UTF-8; and 2 more\n")
     assert error.count("\n") == 1
 
 
