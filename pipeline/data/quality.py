@@ -70,8 +70,9 @@ def check_manifest(
         "pools": pool_table(manifest, overlapping, remove=remove_overlap),
     }
     checks = rules(min_side=min_side, context=context)
+    worded = {rule.check: rule.worded(tables[rule.table]) for rule in checks}
     with tempfile.TemporaryDirectory(prefix="gx-") as folder:
-        counts = run_suites(checks, tables, fatal, Path(folder))
+        counts = run_suites(checks, tables, worded, fatal, Path(folder))
         results = [_result(rule, tables[rule.table], counts[rule.check], rule.check in fatal) for rule in checks]
         failed = [(rule, result) for rule, result in zip(checks, results, strict=True) if not result["success"]]
         verdict: dict[str, Any] = {
@@ -90,7 +91,7 @@ def check_manifest(
             "notes": _notes(overlapping if remove_overlap else overlapping[:0], complete),
         }
         write_docs(Path(folder) / "docs", docs, verdict, EXAMPLES)
-    return verdict, all_faults(checks, tables, fatal)
+    return verdict, all_faults(checks, tables, worded, fatal)
 
 
 def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tuple[pd.DataFrame, bool]:

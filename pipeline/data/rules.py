@@ -71,13 +71,27 @@ class Rule:
         values = frame[self.column]
         if self.among is not None:
             return values.notna() & ~values.isin(self.among)
-        if self.at_least is None and self.at_most is None:
+        if self.forbids:
             return values.notna()
         low = values < self.at_least if self.at_least is not None else pd.Series(False, index=frame.index)
         return low | (values > self.at_most) if self.at_most is not None else low
 
+    def worded(self, frame: pd.DataFrame) -> pd.Series:
+        """Every fault in words, under the index of its row."""
+        import pandas as pd
+
+        bad = frame[self.faults(frame)]
+        columns = {column: bad[column].tolist() for column in bad.columns}
+        rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+        return pd.Series([self.each.format_map(row) for row in rows], index=bad.index, dtype=object)
+
+    @property
+    def forbids(self) -> bool:
+        """Whether any value at all is a fault."""
+        return self.among is None and self.at_least is None and self.at_most is None
+
     def expectation(self, expectations: Any, *, fatal: bool) -> Any:
-        """The rule as one of Great Expectations' `expectations`, on a column that is called like the check."""
+        """The rule as one of Great Expectations' `expectations`, on the column that is called like the check."""
         shared = {
             "column": self.check,
             "meta": {"check": self.check},
@@ -86,7 +100,7 @@ class Rule:
         }
         if self.among is not None:
             return expectations.ExpectColumnValuesToBeInSet(value_set=list(self.among), **shared)
-        if self.at_least is None and self.at_most is None:
+        if self.forbids:
             return expectations.ExpectColumnValuesToBeNull(**shared)
         return expectations.ExpectColumnValuesToBeBetween(min_value=self.at_least, max_value=self.at_most, **shared)
 
@@ -94,7 +108,7 @@ class Rule:
         """The first faults in words, and how many rows they speak of; a pair of images is told once."""
         told: set[str] = set()
         found: list[str] = []
-        for row in faults.to_dict("records"):
+        for row in faults.head(3 * limit).to_dict("records"):  # a line tells of two rows at most: two of three are new
             if len(found) == limit:
                 break
             if row[self.name] not in told:
@@ -222,20 +236,24 @@ def severity(rule: Rule, fatal: Sequence[str]) -> str:
     return "fatal" if rule.check in fatal else "warning"
 
 
-def all_faults(checks: Sequence[Rule], tables: Mapping[str, pd.DataFrame], fatal: Sequence[str]) -> pd.DataFrame:
-    """Every fault, for people who repair by script: columns check, severity, name and fault."""
+def all_faults(
+    checks: Sequence[Rule], tables: Mapping[str, pd.DataFrame], worded: Mapping[str, pd.Series], fatal: Sequence[str]
+) -> pd.DataFrame:
+    """Every fault, for people who repair by script: columns check, severity, name and fault.
+
+    Args:
+        checks: rules about `tables`.
+        tables: frames by name.
+        worded: check id to its faults in words.
+        fatal: ids of checks that stop a run.
+    """
     import pandas as pd
 
-    parts = []
+    parts = [pd.DataFrame(columns=["check", "severity", "name", "fault"], dtype=object)]
     for rule in checks:
-        frame = tables[rule.table]
-        bad = frame[rule.faults(frame)]
-        if len(bad):
-            worded = [rule.each.format_map(row) for row in bad.to_dict("records")]
-            parts.append(
-                pd.DataFrame(
-                    {"check": rule.check, "severity": severity(rule, fatal), "name": bad[rule.name], "fault": worded}
-                )
-            )
-    columns = ["check", "severity", "name", "fault"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns, dtype=str)
+        text = worded[rule.check]
+        names = tables[rule.table].loc[text.index, rule.name].astype(object)
+        parts.append(
+            pd.DataFrame({"check": rule.check, "severity": severity(rule, fatal), "name": names, "fault": text})
+        )
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -243,7 +243,7 @@ def test_the_rules_own_count_is_great_expectations_count(seed: int, tmp_path: Pa
     own = [Rule(f"c{i}", "fail", "rows", "t", "name", f"v{i}", "{name}", **bound) for i, bound in enumerate(bounds)]
     frame = pd.DataFrame({"name": [f"r{i}" for i in range(60)], "v0": texts, "v4": texts})
     frame[["v1", "v2", "v3"]] = np.stack([numbers] * 3, axis=1)
-    counts = run_suites(own, {"t": frame}, [], tmp_path)
+    counts = run_suites(own, {"t": frame}, {rule.check: rule.worded(frame) for rule in own}, [], tmp_path)
     assert counts == {rule.check: int(rule.faults(frame).sum()) for rule in own}
     assert min(counts.values()) > 0
 
