@@ -38,13 +38,15 @@ CROFT: Axes = {
 # Words are embeddings of norm 11 in the small CLIP, random vectors start at norm 0.2, and the text tower's first layer
 # normalises: the gradient goes with the inverse of the norm, the rate that is needed with its square.
 COOP_WORDS: Axes = {
+    "init": ["words"],
+    "weight_decay": [0.0],  # with such rates, the authors' would decay the words instead of training them
     "words": ["a photo of a", "a photo of the digit"],
     "lr": [0.2, 2.0, 20.0, 60.0, 200.0],
 }
 COOP_RANDOM: Axes = {
     "init": ["random"],
     "context": [4, 16],
-    "lr": [0.02, 0.2, 2.0],
+    "lr": [0.02, 0.05, 0.2, 2.0],
 }
 GRIDS: list[tuple[str, Axes]] = [("adapters", ADAPTERS), ("croft", CROFT), ("coop", COOP_WORDS), ("coop", COOP_RANDOM)]
 
