@@ -46,7 +46,7 @@ def make_card(
     Args:
         classes: known classes in the order of the probabilities.
         class_names: class to what prompts call it, where that differs.
-        prompts: templates of the text prototypes.
+        prompts: templates of the text prototypes; none where the prompts are learned (kind coop in the settings).
         model: open_clip model name of the backbone.
         method: which method was deployed.
         settings: all of its settings.

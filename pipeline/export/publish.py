@@ -74,7 +74,7 @@ def publish(
     card = make_card(
         classes=features.meta["classes"],
         class_names=class_names,
-        prompts=features.meta["prompts"],
+        prompts=[] if row["kind"] == "coop" else features.meta["prompts"],
         model=backbone.name,
         method=method,
         settings=json.loads(row["settings"]),

@@ -100,6 +100,7 @@ HEADS = {
     "zero-shot": ({"prototypes": (5, 32)}, {}),
     "linear-probe": ({"weight": (5, 32), "bias": (5,)}, {}),
     "clip-adapter": ({"down": (8, 32), "up": (32, 8), "prototypes": (5, 32)}, {"ratio_image": 0.2}),
+    "coop": ({"prototypes": (5, 32)}, {}),
     "tip-adapter": (
         {"keys": (11, 32), "values": (11, 5), "prototypes": (5, 32)},
         {"alpha": 1.5, "beta": 5.5},
