@@ -11,7 +11,7 @@ from pipeline.cli.presets.spelling import flow
 from pipeline.console import make_console
 from pipeline.errors import ParamsError
 from pipeline.params import PARAMS_FILE, parse_params
-from pipeline.tables import atomic_path
+from pipeline.tables import OPEN_SETS, atomic_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -147,7 +147,8 @@ def _print_next(preset: Preset, console: Console) -> None:
 
             steps += [f"    from {place}" for place in benchmark(preset.benchmark).get]
             steps.append("    in any of the layouts of docs/datasets.md")
-        for pool in preset.pools:
+    for pool in preset.pools:
+        if not (root / OPEN_SETS / pool).exists():
             steps.append(f"croft data add PATH --name {root.name} --open-set {pool} --benchmark {pool}  (optional)")
     if not _present(weights):
         steps.append(f"croft backbone add {preset.values['backbone.model']} openai --name {weights.stem}")

@@ -37,10 +37,12 @@ def test_pacs_and_back(tmp_path: Path, croft: Croft) -> None:
     assert "croft data add PATH --name pacs --benchmark pacs\n" in out
     assert "croft backbone add ViT-B-32-quickgelu openai --name vit-b-32\n" in out
     assert out.endswith("  croft run\n")
-    (tmp_path / "data/pacs").mkdir(parents=True)
+    (tmp_path / "data/pacs/open_sets/dtd").mkdir(parents=True)
     code, out, err = run(croft, tmp_path, "pacs")
     assert "0 keys changed" in out
-    assert "croft data add" not in out
+    assert "croft data add PATH --name pacs --benchmark pacs" not in out
+    assert "--open-set dtd" not in out
+    assert "croft data add PATH --name pacs --open-set food101 --benchmark food101  (optional)\n" in out
     run(croft, tmp_path, "digits")
     assert params.read_text(encoding="utf-8") == SHIPPED
 
