@@ -35,20 +35,23 @@ class Record:
     within: Callable[[str], object] | None = None
 
 
-def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Record]], Callable[[], None]]:
+def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Record]], Callable[..., None]]:
     """Make a function the main of stage `name`, which reads only these `sections` of params.yaml.
 
     A test holds `sections` and the stage's `params` in dvc.yaml together. A section that was not named is absent
     from what the function is given, so reading it fails at once.
+
+    Returns:
+        Makes of a function the stage's main, which reads params.yaml or another file that it is given.
     """
 
-    def decorate(body: Callable[[Params], Record]) -> Callable[[], None]:
-        def main() -> None:
+    def decorate(body: Callable[[Params], Record]) -> Callable[..., None]:
+        def main(file: Path = PARAMS_FILE) -> None:
             telemetry.disable()
             process.die_with_parent()
             started = time.time()
             try:
-                params = load_params(PARAMS_FILE)
+                params = load_params(file)
                 record = body(_only(params, sections))
                 _track(name, started, params, sections, record)
             except CroftError as error:

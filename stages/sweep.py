@@ -1,8 +1,12 @@
-"""Stage `sweep`: a grid of settings, all held-out domains and seeds in one batched pass; source validation chooses."""
+"""Stage `sweep`: a grid of settings, all held-out domains and seeds in one batched pass; source validation chooses.
+
+python -m stages.sweep [PARAMS]        # a params file; params.yaml by default
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from pipeline.device import resolve_device
@@ -60,4 +64,4 @@ def main(params: Params) -> Record:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:2]))

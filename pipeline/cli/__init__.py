@@ -36,11 +36,21 @@ def run(
 
 
 @app.command()
-def sweep() -> None:
+def sweep(
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-S",
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of compute, finetune or sweep for this sweep only: -S 'sweep.axes={lr: [0.01, 0.05]}'.",
+        ),
+    ] = None,
+) -> None:
     """Try the grid of params.yaml (sweep) on every held-out domain and seed; source validation chooses."""
     from pipeline.cli.sweep import run_sweep
 
-    run_sweep()
+    run_sweep(change or [])
 
 
 @app.command()

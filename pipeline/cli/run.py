@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 METRICS = Path("artifacts/evaluation/metrics.json")
 REPORT = Path("artifacts/evaluation/report.html")
+SWEEP = Path("artifacts/sweep/report.html")
 REGISTRATION = Path("artifacts/registration.json")
 
 
@@ -47,6 +48,8 @@ def run_pipeline(targets: Sequence[str]) -> None:
         print_metrics(read_json(METRICS), console)
     if REPORT.is_file():
         console.print(f"Report: {REPORT.resolve().as_uri()}", soft_wrap=True)
+    if SWEEP.is_file():
+        console.print(f"Last sweep: {SWEEP.resolve().as_uri()}", soft_wrap=True)
     if REGISTRATION.is_file():
         _print_registration(read_json(REGISTRATION), params, console)
     _print_commands(console)
@@ -153,6 +156,7 @@ def _print_commands(console: Console) -> None:
         (look, "runs, parameters, models"),
         ("dvc plots show", "curves"),
         ("dvc metrics show", "numbers"),
+        ("croft sweep", "a grid of settings, chosen by source validation"),
         ("croft lineage", "what made the champion"),
         ("croft promote", "challenger through the gate"),
     ):

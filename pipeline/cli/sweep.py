@@ -2,42 +2,90 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from pipeline.cli.inputs import check_inputs
 from pipeline.cli.run import print_stages, run_flow
 from pipeline.console import make_console
-from pipeline.errors import PipelineError
-from pipeline.params import load_params
+from pipeline.errors import ParamsError, PipelineError
+from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
 from pipeline.process import run_group
-from pipeline.tables import read_json
+from pipeline.tables import read_json, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 FOLDER = Path("artifacts/sweep")
+USED = FOLDER / "params.yaml"  # what the sweep was run with
+OWN = ("compute", "finetune", "sweep")  # sections that no stage before the sweep reads
 SHOWN = 10  # configurations
 
 
-def run_sweep() -> None:
-    """Bring the sweep and what it needs up to date, and print the best configurations by source validation.
+def run_sweep(changes: Sequence[str] = ()) -> None:
+    """Bring what the sweep needs up to date, run it, and print the best configurations by source validation.
 
+    Args:
+        changes: see `changed`; params.yaml itself stays as it is.
     Raises:
-        CroftError: params.yaml is wrong, or a stage failed.
+        CroftError: params.yaml or a change is wrong, or a stage failed.
     """
-    check_inputs(load_params())
+    params = changed(load_params(), changes)
+    check_inputs(params)
     console = make_console()
     start = time.monotonic()
     print_stages(run_flow(["featurize"], console), time.monotonic() - start, console)
     # No stage of the graph: nothing depends on a sweep, and `dvc status` would call it out of date for ever after.
-    status = run_group([sys.executable, "-m", "stages.sweep"], on_text=_show, terminal=sys.stdout.isatty())
+    write_text(yaml.safe_dump(params.model_dump(mode="json", by_alias=True), sort_keys=False), USED)
+    status = run_group([sys.executable, "-m", "stages.sweep", str(USED)], on_text=_show, terminal=sys.stdout.isatty())
     if status:
         raise PipelineError(f"the sweep failed with exit status {status}; its output is above")
     _print_best(console)
     console.print(f"Report: {(FOLDER / 'report.html').resolve().as_uri()}", soft_wrap=True)
+
+
+def changed(params: Params, changes: Sequence[str]) -> Params:
+    """Params with some keys replaced, checked as a whole.
+
+    Args:
+        changes: "section.key=value", the value in JSON or YAML; sections in OWN only.
+    Raises:
+        ParamsError: a change cannot be read, or gives no valid params.
+    """
+    content = params.model_dump(mode="json", by_alias=True)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        *parents, last = key.strip().split(".")
+        if not equals or not parents:
+            raise ParamsError(f"--set {change}: expected section.key=value, such as finetune.epochs=10")
+        if parents[0] not in OWN:
+            raise ParamsError(
+                f"--set {change}: a sweep can change keys of {', '.join(OWN)} only; change others in {PARAMS_FILE}"
+            )
+        place = content
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict):
+            raise ParamsError(f"--set {change}: {'.'.join(parents)} holds no keys")
+        place[last] = _value(change, text)
+    return parse_params(content, f"{PARAMS_FILE} with --set")
+
+
+def _value(change: str, text: str) -> object:
+    try:
+        return json.loads(text)  # reads 1e-3 as the number that YAML 1.1 takes for a word
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"--set {change}: the value is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _show(text: str) -> None:

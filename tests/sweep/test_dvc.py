@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from clone import SHRUNK, Clone, copy_project
 
 from pipeline import tracking
@@ -40,6 +41,17 @@ def test_a_sweep_runs_what_it_needs_and_its_configurations_are_nested_runs(clone
     run = clone.json("artifacts/runs/sweep.json")
     children = client.search_runs([run["experiment_id"]], f"tags.`mlflow.parentRunId` = '{run['run_id']}'")
     assert len(children) == 4
+
+
+def test_a_change_holds_for_one_sweep_and_touches_no_file_of_the_project(clone: Clone) -> None:
+    before = (clone.folder / "params.yaml").read_text()
+    changes = ["sweep.axes={lr: [0.01, 0.1], weight_decay: [0.0, 0.1], ratio_text: [0.2, 0.5]}", "finetune.epochs=2"]
+    clone.run("croft", "sweep", *(part for change in changes for part in ("-S", change)))
+    assert (clone.folder / "params.yaml").read_text() == before
+    assert clone.json("artifacts/sweep/sweep.json")["configurations"] == 8
+    assert set(clone.json("artifacts/sweep/sweep.json")["chosen"]) == {"lr", "weight_decay", "ratio_text"}
+    used = yaml.safe_load((clone.folder / "artifacts/sweep/params.yaml").read_text())
+    assert used["finetune"]["epochs"] == 2
 
 
 def test_an_override_of_an_experiment_reaches_the_fits(clone: Clone) -> None:

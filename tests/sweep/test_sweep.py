@@ -143,6 +143,7 @@ def test_table_metrics_and_page(world) -> None:
     assert metrics["regret"] == pytest.approx(means_by_configuration(table)["accuracy"].max() - own["accuracy"].mean())
     page = sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
     assert page.count("<svg") == 3
+    assert '<a href="../evaluation/report.html">' in page
     assert "&lt;digits&gt;" in page
     assert page == sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
 
