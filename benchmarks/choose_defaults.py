@@ -55,7 +55,9 @@ def measure(params: Params, method: str, points: Mapping[str, dict[str, Any]], r
     """Source-validation accuracy of each point: mean and standard error over held-out domains and seeds, best first."""
     splits, base = read_table(root / "splits.parquet", SPLITS), params.finetune.settings(method)
     features, device = read_features(root / "features"), resolve_device(device)
-    backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
+    backbone = backbone_of(
+        features.meta, model=params.backbone.model, weights=Path(params.backbone.weights), device=device
+    )
     with Progress("grid", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
             points,

@@ -33,7 +33,9 @@ def main(params: Params) -> Record:
 
     features, splits = read_features(paths.FEATURES), read_table(paths.SPLITS, SPLITS)
     device = resolve_device(params.compute.device)
-    backbone = backbone_of(features, model=params.backbone.model, weights=Path(params.backbone.weights), device=device)
+    backbone = backbone_of(
+        features.meta, model=params.backbone.model, weights=Path(params.backbone.weights), device=device
+    )
     views = view_source(
         features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), backbone=backbone,
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,

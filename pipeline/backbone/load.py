@@ -7,7 +7,7 @@ import difflib
 import functools
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,6 @@ from pipeline.hashing import file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from pipeline.features import Features
 
 _TEXTS = 256  # prompts per forward pass
 _POSITIONS = ("visual.positional_embedding", "positional_embedding", "text.positional_embedding")
@@ -180,10 +178,11 @@ def load_tokenizer(model: str) -> tuple[Any, int]:
     return tokenizer, int(config["text_cfg"].get("context_length", 77))
 
 
-def backbone_of(features: Features, *, model: str, weights: Path, device: str) -> Callable[[], Backbone]:
-    """The backbone that made these features, for what needs it after `featurize`: loaded once, and only if asked for.
+def backbone_of(meta: Mapping[str, Any], *, model: str, weights: Path, device: str) -> Callable[[], Backbone]:
+    """The backbone that made some features, for what needs it after `featurize`: loaded once, and only if asked for.
 
     Args:
+        meta: of these features.
         model, weights, device: as for `load_backbone`.
     Returns:
         A function that raises DataError where the features are of other weights, and what `load_backbone` does.
@@ -192,7 +191,7 @@ def backbone_of(features: Features, *, model: str, weights: Path, device: str) -
     @functools.cache
     def load() -> Backbone:
         backbone = load_backbone(model, weights, device)
-        if features.meta["weights_sha256"] != backbone.weights_sha256:
+        if meta["weights_sha256"] != backbone.weights_sha256:
             raise DataError(
                 "artifacts/features: made with other weights than backbone.weights; run `dvc repro featurize`"
             )

@@ -128,10 +128,10 @@ def test_a_source_is_made_only_where_there_are_no_views(
     root, manifest = pictures
     there: dict[str, Any] = {"root": root, "batch_size": 4, "workers": 1}
     cached = features_of(pictures, backbone, tmp_path / "1", views=2)
-    nothing = backbone_of(cached, model="no model", weights=Path("none"), device="cpu")  # neither is touched
+    nothing = backbone_of(cached.meta, model="no model", weights=Path("none"), device="cpu")  # neither is touched
     assert view_source(cached, manifest, backbone=nothing, **there) is cached.views
     none = features_of(pictures, backbone, tmp_path / "1", views=0)
-    own = backbone_of(none, model=tiny[0], weights=tiny[1], device="cpu")
+    own = backbone_of(none.meta, model=tiny[0], weights=tiny[1], device="cpu")
     source = view_source(none, manifest, backbone=own, **there)
     assert isinstance(source, FreshViews)
     assert (len(source), source.width) == (8, 24)
@@ -158,6 +158,6 @@ def test_what_does_not_belong_together_is_refused(
         fresh_of((root, manifest.drop(index=2)), backbone, none)
     other = Features(none.index, none.clean, none.views, none.text, none.meta | {"weights_sha256": "0" * 64})
     with pytest.raises(DataError, match="made with other weights"):
-        backbone_of(other, model=tiny[0], weights=tiny[1], device="cpu")()
+        backbone_of(other.meta, model=tiny[0], weights=tiny[1], device="cpu")()
     with pytest.raises(DataError, match=r"no view per image \(featurize\.views: 0\)"):
         train(none.views, none, KINDS[:1])
