@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,9 @@ class Features:
         index: FEATURE_INDEX table, N rows.
         clean: (N, D) float32, one clean view of every image, in the index's order.
         views: (T, V, D) float32, V augmented views of the T images that some fit trains on.
-        text: (C, D) float32, one prototype per known class, in the order of `meta["classes"]`.
-        meta: model, weights_sha256, classes (known, sorted), names (how prompts call them), prompts, logit_scale
-            (already exponentiated), image_size, mean, std, views, view_seed.
+        text: (C, D) float32, one prototype per class that some fit knows, in the order of `meta["classes"]`.
+        meta: model, weights_sha256, classes (sorted), names (how prompts call them), prompts, logit_scale (already
+            exponentiated), image_size, mean, std, views, view_seed.
     """
 
     index: pd.DataFrame
@@ -51,6 +52,20 @@ class Features:
         if (rows < 0).any():
             raise DataError(f"{paths[rows < 0].iloc[0]}: has no augmented views; run `dvc repro featurize`")
         return rows
+
+    def text_rows(self, classes: Sequence[str]) -> np.ndarray:
+        """Rows of `text` for these classes.
+
+        Raises:
+            DataError: a class has no text features.
+        """
+        import numpy as np
+
+        row_of = {name: row for row, name in enumerate(self.meta["classes"])}
+        missing = [name for name in classes if name not in row_of]
+        if missing:
+            raise DataError(f"{missing[0]}: has no text features; run `dvc repro featurize`")
+        return np.array([row_of[name] for name in classes], np.int64)
 
     def _rows(self, paths: pd.Series, values: Any) -> np.ndarray:
         import pandas as pd

@@ -99,13 +99,15 @@ class Data(_Section):
 
 
 class Split(_Section):
-    """Who may see what: few-shot leave-one-domain-out splits and the deploy fit."""
+    """Who may see what: few-shot fits that hold out a domain, classes or both, and the deploy fit."""
 
     shots: Count = 16
     shots_per: Literal["class_and_domain", "class"] = "class_and_domain"
     validation: Count = 8
     seeds: Seeds = (1, 2, 3)
     targets: Names = ()
+    sources: Names = ()
+    unknown_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
     @model_validator(mode="after")
     def _seeds(self) -> Split:

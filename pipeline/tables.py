@@ -35,17 +35,26 @@ PARTS = ("train", "val", "test")
 MEAN = "mean"
 """Where results are listed by held-out domain, the mean over them; ingest refuses a domain of this name."""
 
+IN_DISTRIBUTION = "in-distribution"
+"""The target of a fit that holds out no domain and is tested on unseen images of its own; ingest refuses the name."""
+
+UNKNOWN_CLASSES = "classes"
+"""The open set that a domain's own unknown classes are; ingest refuses a pool of this name."""
+
 TRAIN = "train"
 VALIDATION = "validation"
 TEST_ID = "test_id"
 TEST_SHIFTED = "test_shifted"
 TEST_UNKNOWN = "test_unknown"
-ROLES = (TRAIN, VALIDATION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN)
-"""What an image is for in one split.
+TEST_UNKNOWN_ID = "test_unknown_id"
+ROLES = (TRAIN, VALIDATION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID)
+"""What an image is for in one fit (docs/protocols.md).
 
-train, validation: known classes of source domains. test_id: what is left of them. test_shifted: known classes of the
-held-out domain. test_unknown: unknown classes of the held-out domain, so that only the class tells them from
-test_shifted. The deploy fit has train and validation only, from all domains.
+train, validation: known classes of the source domains. test_id: what is left of them. test_shifted: known classes of
+the held-out domain. test_unknown: unknown classes of the held-out domain, so that only the class tells them from
+test_shifted, and every pool. test_unknown_id: unknown classes of the source domains, beside test_id. With the target
+IN_DISTRIBUTION there is no shifted domain: test_id stands for test_shifted, and test_unknown for test_unknown_id.
+The deploy fit has train and validation only.
 """
 
 
@@ -87,11 +96,13 @@ REFUSED = Table(
 SPLITS = Table(
     "splits",
     {
-        "target": "str",  # the held-out domain, or DEPLOY
+        "target": "str",  # the held-out domain, IN_DISTRIBUTION or DEPLOY
         "seed": "int64",
         "path": "str",  # as in the manifest
         "role": "str",  # one of ROLES
-        "label": "int64",  # index into the sorted known classes; -1 for an unknown class
+        "class": "str",  # as in the manifest
+        "label": "int64",  # index into the fit's own sorted known classes; -1 for an unknown class
+        "open_set": "str",  # "" for a known class, UNKNOWN_CLASSES for a domain's unknown one, else the pool's name
     },
     ("target", "seed", "path"),
 )
@@ -140,9 +151,10 @@ SCORES = Table(
         "target": "str",
         "seed": "int64",
         "path": "str",
-        "role": "str",  # test_id, test_shifted or test_unknown
-        "label": "int64",  # -1 for an unknown class
-        "predicted": "int64",
+        "role": "str",  # one of the ROLES that test
+        "open_set": "str",  # as in the splits
+        "label": "int64",  # index into the fit's own sorted known classes; -1 for an unknown class
+        "predicted": "int64",  # such an index
         "confidence": "float32",  # largest class probability, 0 to 1
         "score": "float32",  # larger = more open-set
     },

@@ -21,7 +21,7 @@ def main(params: Params) -> Record:
     from pipeline.backbone.text_tower import TextTower
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, diverged_lines, fit_metrics, plan_runs
-    from pipeline.training.methods import fit_methods
+    from pipeline.training.methods import count_epochs, distinct, fit_methods
     from pipeline.training.settings import settings
 
     features, device = read_features(paths.FEATURES), resolve_device(params.compute.device)
@@ -34,8 +34,7 @@ def main(params: Params) -> Record:
     )  # fmt: skip
     methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
     runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
-    total = sum(run.settings.epochs for run in runs if run.settings.train)
-    with Progress(f"fine-tuning {len(runs)} runs", total, "epochs") as progress:
+    with Progress(f"fine-tuning {len(distinct(runs))} runs", count_epochs(runs), "epochs") as progress:
         fits = fit_methods(
             runs, views=views, clean=features.clean, text=features.text, logit_scale=features.meta["logit_scale"],
             device=device, names=features.meta["names"], tower=lambda: TextTower(backbone()),

@@ -10,24 +10,34 @@ from stages import _paths as paths
 from stages._run import Record, stage
 
 
-@stage("split", sections=("data", "split"))
+@stage("split", sections=("data", "split", "backbone"))
 def main(params: Params) -> Record:
-    from pipeline.data.classes import known_classes
+    from pipeline.data.classes import known_classes, overlapping_pools, without
     from pipeline.data.leakage import check_splits
     from pipeline.data.near_leakage import CHECK, leakage_verdict, near_leakage
     from pipeline.data.protocols import make_splits
 
     manifest = read_table(paths.MANIFEST, MANIFEST)
+    known = known_classes(manifest, params.data.unknown)
+    overlaps = overlapping_pools(manifest, known, params.data.synonyms, params.backbone.class_names)
     splits = make_splits(
-        manifest,
-        known=known_classes(manifest, params.data.unknown),
+        without(manifest, overlaps),
+        known=known,
         targets=params.split.targets,
         seeds=params.split.seeds,
         shots=params.split.shots,
         shots_per=params.split.shots_per,
         validation=params.split.validation,
+        sources=params.split.sources,
+        unknown_share=params.split.unknown_share,
     )
-    check_splits(splits, manifest)
+    check_splits(
+        splits,
+        manifest,
+        unknown=params.data.unknown,
+        sources=params.split.sources,
+        left_out=list(zip(overlaps["pool"], overlaps["class"], strict=True)),
+    )
     distance = params.data.near_duplicate_distance
     found, complete = near_leakage(splits, manifest, distance=distance)
     verdict = leakage_verdict(found, complete=complete, distance=distance, fatal=CHECK in params.data.fatal)
@@ -38,9 +48,11 @@ def main(params: Params) -> Record:
     if verdict["line"]:
         print(f"warning: {verdict['line']}; all in {paths.LEAKS}", flush=True)
     write_table(splits, paths.SPLITS, SPLITS)
+    for pool, name, means in overlaps.itertuples(index=False):
+        print(f"left out of open set {pool}: {name}, which means {means}", flush=True)
     return Record(
         metrics={f"images_{role}": int(count) for role, count in splits["role"].value_counts().items()}
-        | {f"faults/{CHECK}": verdict["images"]},
+        | {"classes_left_out": len(overlaps), f"faults/{CHECK}": verdict["images"]},
         artifacts=[paths.SPLITS, paths.LEAKAGE, paths.LEAKS],
         datasets=[("manifest", file_sha256(paths.MANIFEST), str(paths.MANIFEST))],
     )

@@ -86,6 +86,13 @@ def meant_classes(
     return {name: folders[meant[called.get(name, name)]] for name in others if called.get(name, name) in meant}
 
 
+def without(manifest: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a manifest outside the pools' classes of `overlaps` (columns pool and class)."""
+    left_out = set(zip(overlaps["pool"], overlaps["class"], strict=True))
+    pairs = zip(manifest["pool"], manifest["class"], strict=True)
+    return manifest[[pair not in left_out for pair in pairs]]
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """The hint that ends an error about a mistyped name: the closest of `names`, or all of them."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
-from pipeline.tables import DEPLOY, MEAN, OPEN_SETS, PARTS_FILE
+from pipeline.tables import DEPLOY, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
 
 DOMAINS_LAYOUT = "domain/class/image"
 POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
+_TAKEN = {
+    DEPLOY: "which stands for all domains",
+    MEAN: "which stands for all domains",
+    IN_DISTRIBUTION: "which stands for no held-out domain",
+}
 
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 """What Windows, macOS and network drives leave in folders, in small letters; passed over like hidden files."""
@@ -53,13 +58,18 @@ def list_images(root: Path) -> Listing:
     if not domains:
         raise DataError(f"{root}: holds no folders of domains; expected {DOMAINS_LAYOUT}")
     for domain in domains:
-        if domain.name in (DEPLOY, MEAN):
+        if domain.name in _TAKEN:
             raise DataError(
-                f"{domain.path}: a domain cannot be called {domain.name!r}, which stands for all domains; rename it"
+                f"{domain.path}: a domain cannot be called {domain.name!r}, {_TAKEN[domain.name]}; rename it"
             )
         walk.classes(domain, "a domain without class folders", DOMAINS_LAYOUT)
     for pools in (entry for entry in tops if entry.name == OPEN_SETS):
         for pool in walk.folders(pools, POOLS_LAYOUT):
+            if pool.name in (UNKNOWN_CLASSES, *ROLES):
+                raise DataError(
+                    f"{pool.path}: a pool cannot be called {pool.name!r}, which stands for images of the domains; "
+                    "rename it"
+                )
             walk.classes(pool, "a pool without class folders", POOLS_LAYOUT)
     found.paths.sort()
     found.refused.sort()

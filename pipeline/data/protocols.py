@@ -1,131 +1,215 @@
-"""Leave-one-domain-out few-shot splits, and the fit on all domains that is deployed."""
+"""Who may see what: few-shot fits that hold out a domain, classes or both, and the fit that is deployed."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.data.choice import FREE, GIVEN_TEST, choose, class_rank, ranks, testable
 from pipeline.data.classes import in_domains, nearest
 from pipeline.errors import DataError, ParamsError
-from pipeline.tables import DEPLOY, SPLITS, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
+from pipeline.tables import (
+    DEPLOY,
+    IN_DISTRIBUTION,
+    SPLITS,
+    TEST_ID,
+    TEST_SHIFTED,
+    TEST_UNKNOWN,
+    TEST_UNKNOWN_ID,
+    TRAIN,
+    UNKNOWN_CLASSES,
+    VALIDATION,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-_SALT = "croft-split-1"  # no part of it may depend on the target: the same images then serve in every fit of a seed
-Row = tuple[str, int, str, str, int]
+
+@dataclass(frozen=True)
+class FitPlan:
+    """One fit: what it holds out, which domains it learns from, and the classes that it knows, sorted."""
+
+    target: str
+    seed: int
+    sources: tuple[str, ...]
+    known: tuple[str, ...]
 
 
 def make_splits(
     manifest: pd.DataFrame,
     *,
-    known: list[str],
+    known: Sequence[str],
     targets: Sequence[str],
     seeds: Sequence[int],
     shots: int,
     shots_per: str,
     validation: int,
+    sources: Sequence[str] = (),
+    unknown_share: float = 0.0,
 ) -> pd.DataFrame:
     """Give every image its role in every fit.
 
     Inside a class and domain, images are ordered by a hash of seed and content: the first `validation` validate, the
     next `shots` train (or, pooled over the source domains, the first `shots` of a class), the rest is tested on. So a
-    choice depends on neither file names nor their order, and new images disturb few old choices. The protocol is the
-    leave-one-domain-out one of Zhu et al., "CRoFT", ICML 2024.
+    choice depends on neither file names nor their order, and new images disturb few old choices. Given parts narrow
+    the choice, see `choice.choose`. Zhu et al., "CRoFT", ICML 2024: its Setup II holds out each domain in turn (the
+    defaults); its Setup I trains on one source and makes 60 % of the classes unknown.
 
     Args:
-        manifest: MANIFEST table.
-        known: C known classes, sorted; all other classes are unknown.
-        targets: domains to hold out; none means each in turn.
-        seeds: of the choice of images; the first is the one of the deployed fit.
+        manifest: MANIFEST table, without the classes of pools that mean a known class.
+        known: classes that may train, sorted; all other classes are unknown in every fit.
+        targets: domains to hold out; none means each one that is no source in turn, or each in turn without `sources`.
+        seeds: of the choice of images and classes; the first is the one of the deployed fit.
         shots: training images per known class and source domain, or per known class.
         shots_per: `class_and_domain` or `class`.
         validation: images per known class and source domain.
+        sources: domains that may train; none means all but the held-out one.
+        unknown_share: of `known`, that each seed makes unknown, in [0, 1); the deployed fit knows all.
     Returns:
-        SPLITS table sorted by target, seed and path; the deployed fit's target is `*`.
+        SPLITS table sorted by target, seed and path.
     Raises:
-        ParamsError: a target is no domain, or `shots_per` is unknown.
-        DataError: fewer than two domains, or too few images of a class.
+        ParamsError: a target or source is no domain, a target leaves no source, too few classes stay known or none
+            becomes unknown, or `shots_per` is unknown.
+        DataError: too few images of a class, or a class that may train is in no source.
     """
     import pandas as pd
 
     if shots_per not in ("class_and_domain", "class"):
         raise ParamsError(f"split.shots_per: expected class_and_domain or class, found {shots_per!r}")
-    manifest = in_domains(manifest)
-    domains = sorted(manifest["domain"].unique())
-    if len(domains) < 2:
-        raise DataError(f"split: leaving a domain out needs at least 2 domains, found {', '.join(domains) or 'none'}")
-    for name in targets:
-        if name not in domains:
-            raise ParamsError(f"split.targets: no domain is called {name!r}; {nearest(name, domains)}")
-    rows: list[Row] = []
-    for position, seed in enumerate(seeds):
-        ordered = _ordered(manifest, known, seed)
-        unknown = manifest.loc[~manifest["class"].isin(known)]
-        fits = [*(targets or domains), *([DEPLOY] if position == 0 else [])]
-        for target in fits:
-            sources = [domain for domain in domains if domain != target]
-            rows += [
-                (target, seed, *row)
-                for row in _source_roles(ordered, known, sources, shots, shots_per, validation, tested=target != DEPLOY)
-            ]
-            for label, name in enumerate(known):
-                rows += [(target, seed, path, TEST_SHIFTED, label) for _, path in ordered.get((target, name), [])]
-            rows += [
-                (target, seed, path, TEST_UNKNOWN, -1) for path in unknown.loc[unknown["domain"] == target, "path"]
-            ]
-    table = pd.DataFrame(rows, columns=list(SPLITS.columns)).astype(dict(SPLITS.columns))
-    return table.sort_values(list(SPLITS.key), ignore_index=True)
+    manifest = manifest.sort_values("path", ignore_index=True)
+    plans = plan_fits(manifest, known=known, targets=targets, seeds=seeds, sources=sources, unknown_share=unknown_share)
+    table = _Images(manifest)
+    places: dict[int, np.ndarray] = {}
+    parts = []
+    for plan in sorted(plans, key=lambda plan: (plan.target, plan.seed)):
+        if plan.seed not in places:
+            places[plan.seed] = ranks(manifest, plan.seed)
+        parts.append(table.roles(plan, places[plan.seed], shots=shots, shots_per=shots_per, validation=validation))
+    return pd.concat(parts, ignore_index=True)[list(SPLITS.columns)].astype(dict(SPLITS.columns))
 
 
-def _ordered(manifest: pd.DataFrame, known: list[str], seed: int) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """(hash, path) of each known class's images in each domain, in the order of the hash."""
-    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    wanted = set(known)
-    columns = (manifest[name] for name in ("domain", "class", "sha256", "path"))
-    for domain, name, content, path in zip(*columns, strict=True):
-        if name in wanted:
-            rank = hashlib.sha256(f"{seed}:{_SALT}:{content}".encode()).hexdigest()
-            groups.setdefault((domain, name), []).append((rank, path))
-    return {group: sorted(images) for group, images in groups.items()}
-
-
-def _source_roles(
-    ordered: dict[tuple[str, str], list[tuple[str, str]]],
-    known: list[str],
-    sources: list[str],
-    shots: int,
-    shots_per: str,
-    validation: int,
+def plan_fits(
+    manifest: pd.DataFrame,
     *,
-    tested: bool,
-) -> list[tuple[str, str, int]]:
-    """(path, role, label) of known classes' images in the source domains; `tested`: what is left becomes test_id."""
-    roles: list[tuple[str, str, int]] = []
-    each = shots if shots_per == "class_and_domain" else 0
-    for label, name in enumerate(known):
-        left: list[tuple[str, str]] = []
-        chosen: list[tuple[str, str]] = []
-        for domain in sources:
-            images = ordered.get((domain, name), [])
-            if len(images) < validation + each:
-                raise DataError(
-                    f"{domain}/{name}: has {len(images)} images, but split needs {validation} for validation"
-                    + (f" and {each} shots" if each else "")
-                )
-            roles += [(path, VALIDATION, label) for _, path in images[:validation]]
-            chosen += images[validation : validation + each]
-            left += images[validation + each :]
-        if shots_per == "class":
-            if len(left) < shots:
-                raise DataError(
-                    f"{name}: {len(left)} images are left in {', '.join(sources)} after validation, but split.shots "
-                    f"is {shots}"
-                )
-            left.sort()
-            chosen, left = left[:shots], left[shots:]
-        roles += [(path, TRAIN, label) for _, path in chosen]
+    known: Sequence[str],
+    targets: Sequence[str],
+    seeds: Sequence[int],
+    sources: Sequence[str],
+    unknown_share: float,
+) -> list[FitPlan]:
+    """The fits that a protocol asks for; arguments and errors as in `make_splits`."""
+    inside = in_domains(manifest)
+    domains = sorted(inside["domain"].unique())
+    for key, names in (("targets", targets), ("sources", sources)):
+        for name in names:
+            if name not in domains:
+                raise ParamsError(f"split.{key}: no domain is called {name!r}; {nearest(name, domains)}")
+    if not domains:
+        raise DataError("split: the manifest holds no domain")
+    learning = sorted(sources or domains)
+    missing = set(known) - set(inside.loc[inside["domain"].isin(learning), "class"])
+    if missing:
+        raise DataError(
+            f"{min(missing)}: is a class of none of split.sources ({', '.join(learning)}), so no fit can learn it; "
+            "list it in data.unknown"
+        )
+    # Without sources, one domain alone cannot be held out: then only images and classes are.
+    default = [name for name in domains if name not in learning] if sources or len(domains) == 1 else domains
+    held_out = targets or default
+    plans = []
+    for position, seed in enumerate(seeds):
+        of_seed = class_set(known, unknown_share, seed)
+        for target in held_out or [IN_DISTRIBUTION]:
+            left = tuple(name for name in learning if name != target)
+            if not left:
+                raise ParamsError(f"split.targets: {target} is the only source, so nothing is left to learn from")
+            plans.append(FitPlan(target, seed, left, of_seed))
+        if position == 0:
+            plans.append(FitPlan(DEPLOY, seed, tuple(learning), tuple(sorted(known))))
+    return plans
+
+
+def class_set(known: Sequence[str], unknown_share: float, seed: int) -> tuple[str, ...]:
+    """The classes that a seed knows, sorted: all but the first `unknown_share` of them in the seed's order of names.
+
+    Raises:
+        ParamsError: fewer than two classes stay known, or the share is too small for one class to become unknown.
+    """
+    count = int(unknown_share * len(known) + 0.5)
+    if unknown_share and not count:
+        raise ParamsError(f"split.unknown_share: {unknown_share} of {len(known)} classes makes none unknown")
+    if len(known) - count < 2:
+        raise ParamsError(
+            f"split.unknown_share: {unknown_share} of {len(known)} classes leaves {len(known) - count} known; at least "
+            "2 are needed"
+        )
+    return tuple(sorted(sorted(known, key=lambda name: class_rank(name, seed))[count:]))
+
+
+class _Images:
+    """The manifest, grouped once for all fits."""
+
+    def __init__(self, manifest: pd.DataFrame) -> None:
+        """manifest: sorted by path."""
+        self.manifest = manifest
+        self.parts = manifest["part"].tolist()
+        self.groups: dict[str, dict[str, list[int]]] = {}  # rows by class and domain
+        inside = in_domains(manifest)
+        for row, name, domain in zip(inside.index, inside["class"], inside["domain"], strict=True):
+            self.groups.setdefault(name, {}).setdefault(domain, []).append(row)
+        where = manifest["domain"].where(manifest["pool"] == "", "\0" + manifest["pool"])  # a pool may share a name
+        self.testable = testable(manifest["part"], where)
+
+    def roles(self, plan: FitPlan, places: np.ndarray, *, shots: int, shots_per: str, validation: int) -> pd.DataFrame:
+        """The rows of one fit, sorted by path."""
+        import pandas as pd
+
+        rows: list[int] = []
+        roles: list[str] = []
+        labels: list[int] = []
+
+        def add(images: Sequence[int], role: str, label: int) -> None:
+            rows.extend(images)
+            roles.extend([role] * len(images))
+            labels.extend([label] * len(images))
+
+        tested = plan.target != DEPLOY
+        for label, name in enumerate(plan.known):
+            of_class = self.groups.get(name, {})
+            chosen = choose(
+                {domain: of_class.get(domain, []) for domain in plan.sources}, self.parts, places,
+                name=name, shots=shots, shots_per=shots_per, validation=validation,
+            )  # fmt: skip
+            add(chosen.validation, VALIDATION, label)
+            add(chosen.train, TRAIN, label)
+            if tested:
+                add(chosen.test, TEST_ID, label)
+                add([row for row in of_class.get(plan.target, []) if self.testable[row]], TEST_SHIFTED, label)
         if tested:
-            roles += [(path, TEST_ID, label) for _, path in left]
-    return roles
+            for images, role in self._unknown(plan):
+                add(images, role, -1)
+        if plan.target == IN_DISTRIBUTION and TEST_ID not in roles:
+            raise DataError("split: no image of a known class is left to test on; lower split.shots or add images")
+        order = sorted(range(len(rows)), key=rows.__getitem__)
+        found = self.manifest.loc[[rows[place] for place in order], ["path", "class", "pool"]].reset_index(drop=True)
+        found["target"], found["seed"] = plan.target, plan.seed
+        found["role"] = pd.Series([roles[place] for place in order], dtype="str")
+        found["label"] = [labels[place] for place in order]
+        found["open_set"] = found["pool"].where(found["pool"] != "", UNKNOWN_CLASSES).where(found["label"] < 0, "")
+        return found.drop(columns="pool")
+
+    def _unknown(self, plan: FitPlan) -> list[tuple[list[int], str]]:
+        """Rows that no class of the fit is right for, with their roles."""
+        table = self.manifest
+        pools = table["pool"] != ""
+        foreign = ~pools & ~table["class"].isin(plan.known)
+        learnt = foreign & table["domain"].isin(plan.sources) & table["part"].isin([FREE, GIVEN_TEST])
+        shifted = foreign & (table["domain"] == plan.target) & self.testable
+        beside = TEST_UNKNOWN if plan.target == IN_DISTRIBUTION else TEST_UNKNOWN_ID
+        return [
+            (table.index[learnt].tolist(), beside),
+            (table.index[shifted].tolist(), TEST_UNKNOWN),
+            (table.index[pools & self.testable].tolist(), TEST_UNKNOWN),
+        ]

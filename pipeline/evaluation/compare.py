@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
-from pipeline.tables import TEST_SHIFTED
+from pipeline.evaluation.measures import known_tested
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def difference(scores: pd.DataFrame, method: str, reference: str, *, bootstrap: 
     """
     import numpy as np
 
-    shifted = scores[scores["role"] == TEST_SHIFTED]
+    shifted = scores[known_tested(scores)]
     values, replicates = [], []
     for target, part in shifted.groupby("target", sort=False):
         first, second = (correct_by_image(part[part["method"] == name]) for name in (method, reference))

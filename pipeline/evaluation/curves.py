@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.detection.metrics import roc_curve
-from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.evaluation.measures import known_tested, open_sets
+from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def roc_points(scores: pd.DataFrame, *, points: int = 61) -> pd.DataFrame:
-    """ROC of unknown against known classes of the held-out domain, averaged over a method's fits.
+    """ROC of each open set against known classes of the held-out domain, averaged over a method's fits.
 
     The curves are averaged vertically: scores of different fits are not on one scale, so pooling them would measure
     that too. The area under the average is the mean AUROC, up to the grid.
@@ -22,50 +23,59 @@ def roc_points(scores: pd.DataFrame, *, points: int = 61) -> pd.DataFrame:
         scores: SCORES table.
         points: of the grid, which is denser towards 0, where curves are steep.
     Returns:
-        method; known_rejected: share of known images rejected, the grid from 0 to 1; unknown_rejected: share of
-        unknown images rejected by then, mean over targets and seeds. `points` rows a method that has unknown images.
+        method; open_set; known_rejected: share of known images rejected, the grid from 0 to 1; unknown_rejected: share
+        of the open set's images rejected by then, mean over targets and seeds. `points` rows a method and open set.
     """
     import numpy as np
     import pandas as pd
 
     grid = np.linspace(0.0, 1.0, points) ** 2
     parts = []
+    sets = open_sets(scores)
     for method, of_method in scores.groupby("method", sort=False):
-        curves = []
-        for _, fit in of_method.groupby(["target", "seed"], sort=False):
-            known, unknown = (fit.loc[fit["role"] == role, "score"].to_numpy() for role in (TEST_SHIFTED, TEST_UNKNOWN))
-            if known.size and unknown.size:
-                known_share, unknown_share, _ = roc_curve(known, unknown)
-                curves.append(_height(grid, known_share, unknown_share))
-        if curves:
-            mean = np.mean(curves, axis=0)
-            parts.append(pd.DataFrame({"method": method, "known_rejected": grid, "unknown_rejected": mean}))
-    return _joined(parts, ["method", "known_rejected", "unknown_rejected"])
+        fits = [fit for _, fit in of_method.groupby(["target", "seed"], sort=False)]
+        for one in sets:
+            curves = []
+            for fit in fits:
+                known = fit.loc[known_tested(fit), "score"].to_numpy()
+                unknown = fit.loc[(fit["role"] == TEST_UNKNOWN) & (fit["open_set"] == one), "score"].to_numpy()
+                if known.size and unknown.size:
+                    known_share, unknown_share, _ = roc_curve(known, unknown)
+                    curves.append(_height(grid, known_share, unknown_share))
+            if curves:
+                columns = {"known_rejected": grid, "unknown_rejected": np.mean(curves, axis=0)}
+                parts.append(pd.DataFrame({"method": method, "open_set": one, **columns}))
+    return _joined(parts, ["method", "open_set", "known_rejected", "unknown_rejected"])
 
 
 def score_histogram(scores: pd.DataFrame, bins: int) -> pd.DataFrame:
-    """Distribution of the open-set score by method and role, over all fits of the method.
+    """Distribution of the open-set score by method and kind of test image, over all fits of the method.
 
     Args:
         scores: SCORES table.
         bins: number of equal bins between the smallest and the largest score of a method.
     Returns:
-        method; role; low, high: the bin's edges; score: its centre; share: of the role's scores, summing to 1.
+        method; images: test_id, test_shifted or the open set's name; low, high: the bin's edges; score: its centre;
+        share: of these images' scores, summing to 1.
     """
     import numpy as np
     import pandas as pd
 
     parts = []
-    for method, of_method in scores.groupby("method", sort=False):
+    sets = open_sets(scores)
+    for method, of_method in scores[scores["role"] != TEST_UNKNOWN_ID].groupby("method", sort=False):
         edges = np.histogram_bin_edges(of_method["score"].to_numpy(dtype="float64"), bins)
-        for role in (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN):
-            values = of_method.loc[of_method["role"] == role, "score"].to_numpy(dtype="float64")
+        unknown = of_method["role"] == TEST_UNKNOWN
+        kinds = {role: of_method["role"] == role for role in (TEST_ID, TEST_SHIFTED)}
+        kinds |= {one: unknown & (of_method["open_set"] == one) for one in sets}
+        for kind, chosen in kinds.items():
+            values = of_method.loc[chosen, "score"].to_numpy(dtype="float64")
             if values.size:
                 share = np.histogram(values, edges)[0] / values.size
                 centre = (edges[1:] + edges[:-1]) / 2
                 columns = {"low": edges[:-1], "high": edges[1:], "score": centre, "share": share}
-                parts.append(pd.DataFrame({"method": method, "role": role, **columns}))
-    return _joined(parts, ["method", "role", "low", "high", "score", "share"])
+                parts.append(pd.DataFrame({"method": method, "images": kind, **columns}))
+    return _joined(parts, ["method", "images", "low", "high", "score", "share"])
 
 
 def history_points(history: pd.DataFrame, *, points: int = 60) -> pd.DataFrame:

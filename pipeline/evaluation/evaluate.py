@@ -21,7 +21,8 @@ from pipeline.evaluation.hessian import (
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import metrics_json, summarise
-from pipeline.tables import DEPLOY
+from pipeline.splits import known_by_fit
+from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def evaluate(
     hessian_probes: int = 0,
     lineage: Mapping[str, str],
 ) -> Evaluation:
-    """Let every fit meet the domain that it has not seen.
+    """Let every fit meet the domain, the classes and the open sets that it has not seen.
 
     Args:
         features, fits, splits, manifest: as the earlier stages wrote them.
@@ -104,7 +105,13 @@ def evaluate(
         scores=scores,
         history=fits.history,
         gallery=build_gallery(
-            manifest, scores, root=root, classes=features.meta["classes"], method=deployed, max_pixels=max_pixels
+            manifest,
+            scores,
+            root=root,
+            classes=features.meta["classes"],
+            known=known_by_fit(splits),
+            method=deployed,
+            max_pixels=max_pixels,
         ),
         settings={method: _flat(values) for method, values in settings.items()},
         lineage={"weights": features.meta["weights_sha256"], **lineage},
@@ -138,7 +145,9 @@ def _lost(row: Mapping[Hashable, Any]) -> str:
 
 
 def _held_out(target: str) -> str:
-    return "no domain held out (the deploy fit)" if target == DEPLOY else f"{target} held out"
+    if target == DEPLOY:
+        return "no domain held out (the deploy fit)"
+    return "no domain held out" if target == IN_DISTRIBUTION else f"{target} held out"
 
 
 def _flat(settings: Mapping[str, object]) -> dict[str, object]:

@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
-from pipeline.tables import MEAN, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import IN_DISTRIBUTION, MEAN, TEST_ID, TEST_SHIFTED, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
-ROLE_LABELS = {
+_LABELS = {
     TEST_ID: "ID (source domains)",
     TEST_SHIFTED: "shifted (held-out domain)",
-    TEST_UNKNOWN: "unknown (held-out domain)",
+    UNKNOWN_CLASSES: "unknown classes",
 }
-_ROLE_COLOURS = {TEST_ID: "#0072B2", TEST_SHIFTED: "#E69F00", TEST_UNKNOWN: "#A0005A"}
-_ROLE_LINES = {TEST_ID: "-", TEST_SHIFTED: "--", TEST_UNKNOWN: "-"}
+_COLOURS = {TEST_ID: "#0072B2", TEST_SHIFTED: "#E69F00"}
+_OPEN_COLOURS = ("#A0005A", "#009E73", "#000000", "#CC79A7", "#56B4E9")
+_OPEN_LINES = ("-", "-.", ":")  # 3 and 5 share no divisor: 15 open sets look different
 
 
 def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
@@ -31,6 +33,8 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
         <svg> text.
     """
     targets = [*sorted(set(accuracy["target"]) - {MEAN}), MEAN]
+    if targets == [IN_DISTRIBUTION, MEAN]:
+        targets = [IN_DISTRIBUTION]
     numbers = ["accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]
     with house_style():
         figure, (axes,) = new_figure(9.2, 3.6)
@@ -49,7 +53,7 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
         axes.set_xticks(range(len(targets)), targets)
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.5, len(targets) - 0.5)
-        axes.set_xlabel("held-out domain")
+        axes.set_xlabel("held-out domain" if MEAN in targets else "")
         axes.set_ylabel("accuracy on known classes, %")
         axes.grid(axis="y")
         axes.set_axisbelow(True)
@@ -58,7 +62,7 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
 
 
 def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
-    """ROC of unknown against known classes on held-out domains, with the two operating points of the FPR95s.
+    """ROC of each open set against known classes, with the two operating points of the FPR95s; a panel per open set.
 
     Args:
         roc: from `roc_points`, not empty.
@@ -66,36 +70,55 @@ def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
     Returns:
         <svg> text.
     """
+    sets = list(dict.fromkeys(roc["open_set"]))
+    columns = 1 if len(sets) == 1 else 2
+    rows_of_panels = -(-len(sets) // columns)
+    size = (5.8, 4.6) if len(sets) == 1 else (9.2, 0.6 + 4.0 * rows_of_panels)
     with house_style():
-        figure, (axes,) = new_figure(5.8, 4.6)
-        handles, names = [], []
-        for method in methods:
-            rows = roc[roc["method"] == method]
-            if len(rows):
-                x, y = 100 * rows["known_rejected"], 100 * rows["unknown_rejected"]
-                style = {key: value for key, value in looks(methods)[method].items() if key != "marker"}
-                handles.append(axes.plot(x, y, linewidth=1.9, **style)[0])
-                names.append(method)
-        axes.plot([0, 100], [0, 100], color="#d1d5db", linewidth=1)
-        axes.axvline(5, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
-        axes.axhline(95, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
-        note: dict[str, Any] = {
-            "color": GREY,
-            "fontsize": 8.5,
-            "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
-        }
-        axes.annotate("5 % of known rejected:\nFPR95, ID positive", (6, 2.5), va="bottom", **note)
-        axes.annotate("95 % of unknown rejected:\nFPR95, OOD positive", (99, 93.5), ha="right", va="top", **note)
-        axes.set_xlim(0, 100)
-        axes.set_ylim(0, 101)
-        axes.set_xlabel("known images of the held-out domain rejected, %")
-        axes.set_ylabel("unknown images rejected, %")
-        axes.legend(handles, legend_labels(names), loc="lower right", bbox_to_anchor=(1.0, 0.08))
+        figure, panels = new_figure(*size, columns, rows_of_panels)
+        handles: dict[str, Any] = {}
+        for axes, name in zip(panels, sets, strict=False):
+            handles |= _roc_panel(axes, roc[roc["open_set"] == name], methods)
+            if len(sets) > 1:
+                axes.set_title(_LABELS.get(name, name))
+        for axes in panels[len(sets) :]:
+            axes.set_visible(False)
+        if len(sets) == 1:
+            labels = legend_labels(list(handles))
+            panels[0].legend(list(handles.values()), labels, loc="lower right", bbox_to_anchor=(1.0, 0.08))
+        else:
+            legend_above(figure, list(handles.values()), list(handles))
         return svg(figure)
 
 
+def _roc_panel(axes: Axes, roc: pd.DataFrame, methods: Sequence[str]) -> dict[str, Any]:
+    """Draw one open set; returns the line of each method."""
+    handles = {}
+    for method in methods:
+        rows = roc[roc["method"] == method]
+        if len(rows):
+            x, y = 100 * rows["known_rejected"], 100 * rows["unknown_rejected"]
+            style = {key: value for key, value in looks(methods)[method].items() if key != "marker"}
+            handles[method] = axes.plot(x, y, linewidth=1.9, **style)[0]
+    axes.plot([0, 100], [0, 100], color="#d1d5db", linewidth=1)
+    axes.axvline(5, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.axhline(95, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+    note: dict[str, Any] = {
+        "color": GREY,
+        "fontsize": 8.5,
+        "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+    }
+    axes.annotate("5 % of known rejected:\nFPR95, ID positive", (6, 2.5), va="bottom", **note)
+    axes.annotate("95 % of unknown rejected:\nFPR95, OOD positive", (99, 93.5), ha="right", va="top", **note)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 101)
+    axes.set_xlabel("known images rejected, %")
+    axes.set_ylabel("unknown images rejected, %")
+    return handles
+
+
 def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
-    """Distribution of the open-set score of ID, shifted and unknown test images, a panel per method.
+    """Distribution of the open-set score of ID, shifted and each open set's test images, a panel per method.
 
     Args:
         histogram: from `score_histogram`, not empty.
@@ -105,27 +128,29 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
     """
     import numpy as np
 
+    kinds = list(dict.fromkeys(histogram["images"]))
+    looks_of = {kind: (_COLOURS[kind], "-" if kind == TEST_ID else "--") for kind in kinds if kind in _COLOURS}
+    for place, kind in enumerate(kind for kind in kinds if kind not in _COLOURS):
+        looks_of[kind] = (_OPEN_COLOURS[place % len(_OPEN_COLOURS)], _OPEN_LINES[place % len(_OPEN_LINES)])
     columns = min(3, len(methods))
     rows_of_panels = -(-len(methods) // columns)
     with house_style():
         figure, panels = new_figure(9.2, 0.6 + 2.6 * rows_of_panels, columns, rows_of_panels)
         handles = {}
         for axes, method in zip(panels, methods, strict=False):
-            for role, rows in histogram[histogram["method"] == method].groupby("role", sort=False):
-                name = str(role)
+            for kind, rows in histogram[histogram["method"] == method].groupby("images", sort=False):
+                name = str(kind)
                 edges = np.append(rows["low"], rows["high"].iloc[-1])
-                colour = _ROLE_COLOURS[name]
+                colour, line = looks_of[name]
                 axes.stairs(100 * rows["share"], edges, fill=True, color=colour, alpha=0.18)
-                handles[name] = axes.stairs(
-                    100 * rows["share"], edges, color=colour, linewidth=1.6, linestyle=_ROLE_LINES[name]
-                )
+                handles[name] = axes.stairs(100 * rows["share"], edges, color=colour, linewidth=1.6, linestyle=line)
             axes.set_title(method)
             axes.set_ylim(bottom=0)
         for axes in panels[len(methods) :]:
             axes.set_visible(False)
         figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
         figure.supylabel("% of images", fontsize=10, color="#374151")
-        legend_above(figure, list(handles.values()), [ROLE_LABELS[name] for name in handles])
+        legend_above(figure, list(handles.values()), [_LABELS.get(name, name) for name in handles])
         return svg(figure)
 
 

@@ -1,4 +1,4 @@
-"""Which images the report shows: some of each domain, confident mistakes, and unknown images taken for known ones."""
+"""Which images the report shows: some of each domain and pool, confident mistakes, unknown images taken for known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.detection.thresholds import accept_threshold
+from pipeline.evaluation.measures import known_tested
 from pipeline.images import open_rgb
+from pipeline.splits import Fit
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of the report; `mistakes` and `accepted` belong to the deployed method."""
+    """Images of the report; `domains` holds pools too; `mistakes` and `accepted` belong to the deployed method."""
 
     domains: dict[str, list[Example]] = field(default_factory=dict)
     mistakes: list[Example] = field(default_factory=list)
@@ -49,6 +51,7 @@ def build_gallery(
     *,
     root: Path,
     classes: Sequence[str],
+    known: Mapping[Fit, Sequence[str]],
     method: str,
     max_pixels: int,
     per_domain: int = 10,
@@ -60,16 +63,18 @@ def build_gallery(
         manifest: MANIFEST table.
         scores: SCORES table.
         root: the data root.
-        classes: the known classes, in the order of the labels.
+        classes: that some fit knows.
+        known: the classes of each fit, in the order of its labels.
         method: whose mistakes to show.
         max_pixels: above which an image is refused.
-        per_domain: images of each domain, at most one a class.
+        per_domain: images of each domain and pool, at most one a class.
         count: mistakes, and accepted unknown images, at most.
     Returns:
         Thumbnails, the same for the same tables.
     Raises:
         DataError: an image is missing or damaged.
     """
+    pools = dict(zip(manifest["path"], manifest["pool"], strict=True))
     true_class = dict(zip(manifest["path"], manifest["class"], strict=True))
     own = scores[scores["method"] == method]
 
@@ -77,16 +82,21 @@ def build_gallery(
         return Example(thumbnail(root / path, max_pixels=max_pixels), true_class[path], note)
 
     def said(row: Mapping[Hashable, Any]) -> str:
-        return f"said {classes[row['predicted']]}, {100 * row['confidence']:.0f}\u00a0% sure"
+        answer = known[row["target"], row["seed"]][row["predicted"]]
+        pool = f"{pools[row['path']]}; " if pools[row["path"]] else ""
+        return f"{pool}said {answer}, {100 * row['confidence']:.0f}\u00a0% sure"
 
+    def strip(rows: pd.DataFrame, is_known: bool) -> list[Example]:
+        return [
+            example(row["path"], "" if is_known and row["class"] in classes else "unknown")
+            for row in one_a_class(rows, per_domain).to_dict("records")
+        ]
+
+    domains, tested = manifest[manifest["pool"] == ""], set(scores["open_set"])
+    pooled = manifest[manifest["pool"].isin(tested - {""})]
     return Gallery(
-        domains={
-            str(domain): [
-                example(row["path"], "" if row["class"] in classes else "unknown")
-                for row in one_a_class(rows, per_domain).to_dict("records")
-            ]
-            for domain, rows in manifest[manifest["domain"] != ""].groupby("domain", sort=True)
-        },
+        domains={str(name): strip(rows, True) for name, rows in domains.groupby("domain", sort=True)}
+        | {f"open set {name}": strip(rows, False) for name, rows in pooled.groupby("pool", sort=True)},
         mistakes=[example(row["path"], said(row)) for row in confident_mistakes(own, count).to_dict("records")],
         accepted=[example(row["path"], said(row)) for row in accepted_unknown(own, count).to_dict("records")],
     )
@@ -102,8 +112,8 @@ def one_a_class(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def confident_mistakes(scores: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Rows of one method's known images of held-out domains with the surest wrong answers, an image once."""
-    wrong = scores[(scores["role"] == TEST_SHIFTED) & (scores["predicted"] != scores["label"])]
+    """Rows of one method's known test images with the surest wrong answers, an image once."""
+    wrong = scores[known_tested(scores) & (scores["predicted"] != scores["label"])]
     return wrong.sort_values(["confidence", "path"], ascending=[False, True]).drop_duplicates("path").head(count)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.compare import Difference
-from pipeline.evaluation.wording import Metrics, best, cell, points
+from pipeline.evaluation.wording import Metrics, best, called, cell, held_out, open_sets, points, tested_on
 from pipeline.tables import MEAN
 
 
@@ -42,19 +42,21 @@ def _solid(sentence: str) -> str:
 
 def _winner(metrics: Metrics, deployed: str, differences: Sequence[Difference]) -> str:
     if metrics.get(deployed, {}).get(MEAN, {}).get("accuracy") is None:
-        return f"{deployed} is deployed, but it has no accuracy on every held-out domain: a fit is missing or diverged."
+        there = "on every held-out domain" if held_out(metrics) else f"on {tested_on(metrics)}"
+        return f"{deployed} is deployed, but it has no accuracy {there}: a fit is missing or diverged."
+    where = f"on {tested_on(metrics)}"
     own = f"{cell(metrics, deployed, MEAN, 'accuracy')} %"
     best_methods = best(metrics, MEAN, "accuracy")
     better = [item.reference for item in differences if item.verdict == "worse"]
     worse = [item.reference for item in differences if item.verdict == "better"]
     if better:
-        return f"{deployed} is deployed, but {_and(better)} {_is(better)} more accurate on held-out domains."
+        return f"{deployed} is deployed, but {_and(better)} {_is(better)} more accurate {where}."
     if len(worse) == len(differences) and worse:
-        return f"{deployed} is deployed, and it is the most accurate on held-out domains: {own}."
+        return f"{deployed} is deployed, and it is the most accurate {where}: {own}."
     if deployed in best_methods:
-        return f"{deployed} is deployed; it is the most accurate on held-out domains ({own}), though not clearly."
+        return f"{deployed} is deployed; it is the most accurate {where} ({own}), though not clearly."
     top = sorted(best_methods)
-    return f"{deployed} is deployed; {_and(top)} {_is(top)} more accurate on held-out domains, though not clearly."
+    return f"{deployed} is deployed; {_and(top)} {_is(top)} more accurate {where}, though not clearly."
 
 
 def _comparison(item: Difference) -> str:
@@ -74,13 +76,20 @@ def _comparison(item: Difference) -> str:
 def _open_set(metrics: Metrics, deployed: str) -> str:
     value = metrics.get(deployed, {}).get(MEAN, {}).get("auroc")
     if value is None:
-        return "Open-set detection was not measured: there is no unknown class."
+        return "Open-set detection was not measured: there is no unknown class and no open set."
+    sets = open_sets(metrics)
     own = f"AUROC {cell(metrics, deployed, MEAN, 'auroc')} %"
     top = sorted(best(metrics, MEAN, "auroc"))
     place = (
         "the best of all methods" if deployed in top else f"the best is {_and(top)} with {_auroc(metrics, top[0])} %"
     )
-    return f"Telling unknown classes from known ones: {own}; {place}."
+    if len(sets) < 2:
+        what = "unknown classes" if not sets else called(sets[0])
+        return f"Telling {what} from known ones: {own}; {place}."
+    each = ", ".join(f"{called(name)} {cell(metrics, deployed, MEAN, f'auroc/{name}')} %" for name in sets)
+    return (
+        f"Telling {len(sets)} open sets from known classes: {own} in the mean; {place}. {deployed} by open set: {each}."
+    )
 
 
 def _auroc(metrics: Metrics, method: str) -> str:

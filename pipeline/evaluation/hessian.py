@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, MEAN, TEST_ID, TEST_SHIFTED, VALIDATION
 
 if TYPE_CHECKING:
@@ -69,15 +70,17 @@ def hessian_pairs(
         (fits.table["target"] != DEPLOY) & ~fits.table["diverged"] & fits.table["kind"].isin(["adapters", "zero-shot"])
     ]
     domain_of = manifest.set_index("path")["domain"]
-    text = torch.from_numpy(features.text.copy())
-    directions = random_probes(probes, text.shape[1], seed=seed, like=text) if len(kept) else text
-    eye = torch.eye(text.shape[1])
+    every = torch.from_numpy(features.text.copy())
+    known = known_by_fit(splits)
+    directions = random_probes(probes, every.shape[1], seed=seed, like=every) if len(kept) else every
+    eye = torch.eye(every.shape[1])
     rows = []
     for (target, number), members in kept.groupby(["target", "seed"], sort=False):
         split = splits[(splits["target"] == target) & (splits["seed"] == number) & splits["role"].isin(_ROLES)]
         picked = _pick(split.assign(domain=split["path"].map(domain_of)), str(target))
         if len(picked) < 2:
             continue
+        text = every[torch.from_numpy(features.text_rows(known[str(target), int(members["seed"].iloc[0])]))]
         images = torch.stack(
             [torch.from_numpy(features.clean[features.clean_rows(part["path"])].copy()) for part in picked]
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.detection.scores import energy
 from pipeline.errors import DataError
-from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pipeline.features import Features
     from pipeline.fits import Fits, Head
 
-TEST_ROLES = (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN)
+TEST_ROLES = (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID)
 _ROWS = 8192  # images a product: bounds the memory at any number of test images
 
 
 def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
-    """Classify and score the test images of every fit that holds out a domain; diverged fits are left out.
+    """Classify and score the test images of every fit but the deployed one; diverged fits are left out.
 
     Args:
         features: of every image in `splits`; its clean views are used.
@@ -34,23 +34,27 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
     import pandas as pd
 
     tests = dict(list(splits[splits["role"].isin(TEST_ROLES)].groupby(["target", "seed"], sort=False)))
-    parts = []
     kept = fits.table[(fits.table["target"] != DEPLOY) & ~fits.table["diverged"]]
-    for fit in kept.to_dict("records"):
-        target, seed = fit["target"], fit["seed"]
-        if (target, seed) not in tests:
-            raise DataError(f"splits: no test images for target {target!r}, seed {seed}; run `dvc repro split`")
-        rows = tests[target, seed]
-        predicted, confidence, score = predict(
-            features.clean, features.clean_rows(rows["path"]), fits.heads[fit["fit"]]
-        )
-        part = rows[["target", "seed", "path", "role", "label"]].assign(
-            method=fit["method"], predicted=predicted, confidence=confidence, score=score
-        )
-        parts.append(part)
+    parts: dict[int, pd.DataFrame] = {}
+    for number in kept["fit"].unique():
+        members = kept[kept["fit"] == number]
+        rows = []
+        for target, seed in zip(members["target"], members["seed"], strict=True):
+            if (target, seed) not in tests:
+                raise DataError(f"splits: no test images for target {target!r}, seed {seed}; run `dvc repro split`")
+            rows.append(tests[target, seed])
+        # Targets that share a fit (fixed sources) share most of their test images too: each is classified once.
+        joined = pd.concat(rows)
+        once = joined["path"].drop_duplicates()
+        found = predict(features.clean, features.clean_rows(once), fits.heads[number])
+        answers = pd.DataFrame(dict(zip(("predicted", "confidence", "score"), found, strict=True)), index=once)
+        for place, method, part in zip(members.index, members["method"], rows, strict=True):
+            own = part[["target", "seed", "path", "role", "open_set", "label"]].assign(method=method)
+            parts[place] = own.join(answers, on="path")
     if not parts:
-        raise DataError("fits: nothing to evaluate; every fit that holds out a domain has diverged")
-    return pd.concat(parts, ignore_index=True)[list(SCORES.columns)].astype(dict(SCORES.columns))
+        raise DataError("fits: nothing to evaluate; every fit that is tested has diverged")
+    scores = pd.concat([parts[place] for place in kept.index], ignore_index=True)
+    return scores[list(SCORES.columns)].astype(dict(SCORES.columns))
 
 
 def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,8 +13,17 @@ from pipeline.evaluation.gallery import ACCEPT, Gallery
 from pipeline.evaluation.headline import headline
 from pipeline.evaluation.hessian import Agreement, verdicts
 from pipeline.evaluation.summary import metrics_json
-from pipeline.evaluation.wording import NONE, OPEN_SET, by_accuracy, percent, targets_of
-from pipeline.tables import MEAN
+from pipeline.evaluation.wording import (
+    NONE,
+    OPEN_SET,
+    by_accuracy,
+    called,
+    held_out,
+    open_sets,
+    targets_of,
+    tested_on,
+)
+from pipeline.tables import MEAN, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,11 +87,19 @@ def render_report(
         headline=headline(metrics, deployed, differences),
         tiles=tables.tiles(metrics, deployed),
         accuracy=tables.accuracy_rows(metrics),
-        open_set=tables.open_set_rows(metrics),
-        auroc=tables.domain_rows(metrics, "auroc") if tables.measured(metrics) else [],
+        open_sets=open_sets(metrics),
+        by_set=tables.set_rows(metrics),
+        open_set_tables=tables.open_set_tables(metrics),
+        auroc=tables.domain_rows(metrics, "auroc"),
+        auroc_id=tables.domain_rows(metrics, "auroc_id") if tables.measured(metrics, "auroc_id") else [],
         targets=targets_of(metrics),
+        held_out=held_out(metrics),
+        tested_on=tested_on(metrics),
+        called=called,
+        unknown_classes=UNKNOWN_CLASSES,
+        mean=MEAN,
         terms=OPEN_SET,
-        base_rate=percent(next((m[MEAN]["base_rate"] for m in metrics.values() if MEAN in m), None)),
+        base_rates=tables.base_rates(metrics),
         counts=tables.counts(metrics),
         figures=_figures(summary, scores, history, methods, bins, agreement),
         hessian=tables.hessian_rows(agreement.fits, methods) if agreement else [],

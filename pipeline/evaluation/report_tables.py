@@ -14,8 +14,11 @@ from pipeline.evaluation.wording import (
     best,
     by_accuracy,
     cell,
+    held_out,
+    open_sets,
     percent,
     targets_of,
+    tested_on,
 )
 from pipeline.tables import MEAN
 
@@ -29,21 +32,21 @@ Row = dict[str, Any]
 """method, and cells: each with a text, whether it is the best of its column, and what stands below it."""
 
 
-def measured(metrics: Metrics) -> bool:
-    """Whether any method has an open-set result."""
-    return any(of_method.get(MEAN, {}).get("auroc") is not None for of_method in metrics.values())
+def measured(metrics: Metrics, metric: str) -> bool:
+    """Whether any method has a mean of it."""
+    return any(of_method.get(MEAN, {}).get(metric) is not None for of_method in metrics.values())
 
 
 def tiles(metrics: Metrics, deployed: str) -> list[tuple[str, str]]:
     """The deployed method's main numbers, each with its name; nothing where that method was not evaluated."""
-    names = {
-        "accuracy": "accuracy on held-out domains",
-        "accuracy_id": "accuracy on source domains",
+    if deployed not in metrics:
+        return []
+    names = {"accuracy": f"accuracy on {tested_on(metrics)}"}
+    names |= {"accuracy_id": "accuracy on source domains"} if held_out(metrics) else {}
+    names |= {
         "auroc": "AUROC, unknown against known",
         "fpr95_id_positive": "unknown accepted at 95 % known accepted",
     }
-    if deployed not in metrics:
-        return []
     return [(cell(metrics, deployed, MEAN, metric), name) for metric, name in names.items()]
 
 
@@ -64,10 +67,32 @@ def domain_rows(metrics: Metrics, metric: str) -> list[Row]:
     return _rows(metrics, [(target, metric, True) for target in targets_of(metrics)])
 
 
-def open_set_rows(metrics: Metrics) -> list[Row]:
-    """The open-set metrics, mean over domains: methods x metrics; nothing where they were not measured."""
+def open_set_tables(metrics: Metrics) -> list[tuple[str, list[Row]]]:
+    """Open-set metrics, mean over domains: methods x metrics, for each open set, by name; none where not measured."""
     ways = {**HIGHER_IS_BETTER, "average_precision": True}
-    return _rows(metrics, [(MEAN, metric, higher) for metric, higher in ways.items()]) if measured(metrics) else []
+    tables = [
+        (name, _rows(metrics, [(MEAN, f"{metric}/{name}", higher) for metric, higher in ways.items()]))
+        for name in open_sets(metrics)
+    ]
+    if len(tables) > 1:
+        tables.append((MEAN, _rows(metrics, [(MEAN, metric, higher) for metric, higher in ways.items()])))
+    return tables
+
+
+def set_rows(metrics: Metrics) -> list[Row]:
+    """AUROC, mean over domains: methods x open sets, then their mean."""
+    names = [*(f"auroc/{name}" for name in open_sets(metrics)), "auroc"]
+    return _rows(metrics, [(MEAN, name, True) for name in names])
+
+
+def base_rates(metrics: Metrics) -> dict[str, str]:
+    """The share of unknown images of each open set, in percent."""
+    means = [of_method[MEAN] for of_method in metrics.values() if MEAN in of_method]
+    return {
+        name: percent(next((m[key] for m in means if m.get(key) is not None), None))
+        for name in open_sets(metrics)
+        for key in (f"base_rate/{name}",)
+    }
 
 
 def _rows(metrics: Metrics, columns: Sequence[tuple[str, str, bool]]) -> list[Row]:

@@ -7,10 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.detection.metrics import auroc
+from pipeline.evaluation.measures import measure, open_sets
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.wording import percent
-from pipeline.tables import TEST_SHIFTED, TEST_UNKNOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 MEASURES = {
     "validation_accuracy": "accuracy on source-domain validation images (this chooses)",
     "accuracy": "accuracy on the held-out domain (reported only)",
-    "auroc": "AUROC, unknown against known classes of the held-out domain (reported only)",
+    "auroc": "AUROC, unknown against known images of the held-out domain (reported only)",
 }
 TEMPLATE = "sweep.html.j2"
 
 
 def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
-    """Add accuracy and AUROC on the held-out domain to the rows of a sweep.
+    """Add accuracy and AUROC (mean over the open sets) on the held-out domain to the rows of a sweep.
 
     Args:
         validation: configuration, target, seed and more; each row's fit is the one whose method is its configuration.
@@ -38,12 +37,11 @@ def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: p
     import pandas as pd
 
     rows = []
-    for (name, target, seed), part in score_fits(features, fits, splits).groupby(["method", "target", "seed"]):
-        known, unknown = part[part["role"] == TEST_SHIFTED], part[part["role"] == TEST_UNKNOWN]
-        share = float((known["predicted"] == known["label"]).mean()) if len(known) else math.nan
-        both = len(known) and len(unknown)
-        area = auroc(known["score"].to_numpy(), unknown["score"].to_numpy()) if both else math.nan
-        rows.append((name, target, seed, share, area))
+    scores = score_fits(features, fits, splits)
+    sets = open_sets(scores)
+    for (name, target, seed), part in scores.groupby(["method", "target", "seed"]):
+        found = measure(part, sets)
+        rows.append((name, target, seed, found["accuracy"], found["auroc"]))
     measured = pd.DataFrame(rows, columns=["configuration", "target", "seed", "accuracy", "auroc"])
     return validation.merge(measured, on=["configuration", "target", "seed"], how="left", sort=False)
 

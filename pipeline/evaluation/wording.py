@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pipeline.tables import MEAN
+from pipeline.tables import IN_DISTRIBUTION, MEAN, UNKNOWN_CLASSES
 
 Numbers = Mapping[str, float | int | None]
 Metrics = Mapping[str, Mapping[str, Numbers]]
@@ -36,14 +36,20 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
+def spread_of(metric: str) -> str:
+    """The column with a metric's standard deviation over seeds: `auroc_spread`, `auroc_spread/dtd`."""
+    name, slash, open_set = metric.partition("/")
+    return f"{name}_spread{slash}{open_set}"
+
+
 def cell(metrics: Metrics, method: str, target: str, metric: str) -> str:
     """One metric with its spread, or a dash where it was not measured."""
     numbers = metrics[method].get(target, {})
-    return percent(numbers.get(metric), numbers.get(f"{metric}_spread"))
+    return percent(numbers.get(metric), numbers.get(spread_of(metric)))
 
 
 def by_accuracy(metrics: Metrics) -> list[str]:
-    """Methods, the most accurate on held-out domains first; those without a mean last, else in the order given."""
+    """Methods, the most accurate first; those without a mean last, else in the order given."""
 
     def worst_last(method: str) -> float:
         value = metrics[method].get(MEAN, {}).get("accuracy")
@@ -53,9 +59,35 @@ def by_accuracy(metrics: Metrics) -> list[str]:
 
 
 def targets_of(metrics: Metrics) -> list[str]:
-    """All held-out domains, sorted, MEAN last."""
+    """All held-out domains, sorted, MEAN last; IN_DISTRIBUTION alone where none was held out."""
     names = {target for of_method in metrics.values() for target in of_method} - {MEAN}
-    return [*sorted(names), MEAN]
+    return [IN_DISTRIBUTION] if names == {IN_DISTRIBUTION} else [*sorted(names), MEAN]
+
+
+def held_out(metrics: Metrics) -> bool:
+    """Whether the numbers are about held-out domains, and not about unseen images of the training domains."""
+    return targets_of(metrics) != [IN_DISTRIBUTION]
+
+
+def tested_on(metrics: Metrics) -> str:
+    """What the numbers are about, as it stands in sentences after "on"."""
+    return "held-out domains" if held_out(metrics) else "unseen images of the training domains"
+
+
+def open_sets(metrics: Metrics) -> list[str]:
+    """The open sets that some method was measured on: the domains' own unknown classes first, then pools by name."""
+    names = {
+        key.split("/", 1)[1]
+        for of_method in metrics.values()
+        for key, value in of_method.get(MEAN, {}).items()
+        if key.startswith("auroc/") and value is not None
+    }
+    return sorted(names, key=lambda name: (name != UNKNOWN_CLASSES, name))
+
+
+def called(open_set: str) -> str:
+    """An open set as it stands in sentences."""
+    return "unknown classes" if open_set == UNKNOWN_CLASSES else open_set
 
 
 def best(metrics: Metrics, target: str, metric: str, *, higher: bool = True) -> set[str]:

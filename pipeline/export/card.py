@@ -40,6 +40,7 @@ def make_card(
     parity: Mapping[str, Any],
     opset: int,
     targets: Sequence[str] = (),
+    known_classes: int | None = None,
 ) -> dict[str, Any]:
     """Everything that a person or a server needs to know about the exported graph.
 
@@ -60,6 +61,7 @@ def make_card(
         parity: as `parity.compare` returns.
         opset: of the graph.
         targets: held-out domains of the protocol runs.
+        known_classes: how many of the classes each of those runs knew; None means all.
     Returns:
         A mapping that JSON can hold.
     Raises:
@@ -89,6 +91,7 @@ def make_card(
         "transform": "shorter side to image_size (bicubic), centre square, RGB",
         "opset": int(opset),
         "targets": list(targets),
+        "known_classes": len(classes) if known_classes is None else known_classes,
         "sha256": dict(hashes),
         "metrics": dict(metrics),
         "parity": dict(parity),

@@ -13,6 +13,7 @@ from pipeline.export.graph import export_onnx
 from pipeline.export.parity import compare
 from pipeline.hashing import file_sha256
 from pipeline.images import centre_square, open_rgb
+from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY
 
 if TYPE_CHECKING:
@@ -89,5 +90,6 @@ def publish(
         parity=parity,
         opset=opset,
         targets=sorted(set(splits["target"]) - {DEPLOY}),
+        known_classes=max((len(names) for (target, _), names in known_by_fit(splits).items() if target != DEPLOY)),
     )
     return card, parity

@@ -60,6 +60,7 @@ def register_model(
         targets=tuple(card["targets"]),
         parity=bool(parity["passed"]),
         data=card["sha256"].get("manifest", ""),
+        known_classes=int(card["known_classes"]),
     )
     client, uri = open_registry(root)
     with reported(uri):

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.fits import Fits
+from pipeline.splits import known_by_fit
 from pipeline.tables import HISTORY, TRAIN, VALIDATION
 from pipeline.training.methods import Trained
 from pipeline.training.runs import Run
@@ -31,6 +32,7 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
     Raises:
         DataError: a split has no training images, or an image has no features.
     """
+    known = known_by_fit(splits)
     runs = []
     for target, seed in (
         splits[["target", "seed"]].drop_duplicates().sort_values(["target", "seed"]).itertuples(index=False)
@@ -39,6 +41,8 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
         train, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
         if train.empty:
             raise DataError(f"splits: target {target}, seed {seed} has no training images; check split.shots")
+        text_rows = features.text_rows(known[str(target), int(seed)])
+        all_classes = len(text_rows) == len(features.text)
         for method, settings in methods.items():
             runs.append(
                 Run(
@@ -50,22 +54,26 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
                     train_labels=train["label"].to_numpy(),
                     validation_rows=features.clean_rows(validation["path"]),
                     validation_labels=validation["label"].to_numpy(),
+                    text_rows=None if all_classes else text_rows,
                 )
             )
     return runs
 
 
 def collect(fits: Sequence[Trained]) -> Fits:
-    """Fits as the tables and heads that later stages read.
+    """Fits as the tables and heads that later stages read; those that share a head share its number.
 
     Args:
         fits: at least one, all of one width D.
     """
     import pandas as pd
 
+    numbers: dict[int, int] = {}
+    for fit in fits:
+        numbers.setdefault(id(fit.head), len(numbers))
     rows = [
         {
-            "fit": number,
+            "fit": numbers[id(fit.head)],
             "method": fit.run.method,
             "kind": fit.head.kind,
             "target": fit.run.target,
@@ -76,7 +84,7 @@ def collect(fits: Sequence[Trained]) -> Fits:
             "scalars": json.dumps(dict(fit.head.scalars), sort_keys=True),
             "settings": json.dumps(used(fit.run.settings), sort_keys=True),
         }
-        for number, fit in enumerate(fits)
+        for fit in fits
     ]
     history = [
         {
@@ -94,7 +102,7 @@ def collect(fits: Sequence[Trained]) -> Fits:
     ]
     return Fits(
         table=pd.DataFrame(rows),
-        heads={number: fit.head for number, fit in enumerate(fits)},
+        heads={numbers[id(fit.head)]: fit.head for fit in fits},
         history=pd.DataFrame(history, columns=list(HISTORY.columns)),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +25,7 @@ from pipeline.training.views import ViewSource, as_source
 if TYPE_CHECKING:
     from pipeline.backbone.text_tower import TextTower
 
-__all__ = ["Trained", "fit_methods"]
+__all__ = ["Trained", "count_epochs", "distinct", "fit_methods"]
 
 
 def fit_methods(
@@ -41,6 +43,7 @@ def fit_methods(
 ) -> list[Trained]:
     """Train runs of any kind; other arguments, errors and independence of runs as in `loop.fit`.
 
+    Runs of equal keys are trained once and share their result. Runs that know the same classes are trained together.
     Baselines are not batched: their parameters are so few that a step costs about as much as starting it, or, where
     prompts are learned, a pass through the text tower, which is the same work for many runs as for one. On a CPU each
     trains with one thread, so that it rounds the same on any machine; those that learn prompts, side by side.
@@ -52,14 +55,15 @@ def fit_methods(
         One result per run, in the order given.
     """
     check_features(views, clean, text)
-    check_runs(runs, len(views), len(clean), len(text))
+    once = distinct(runs)
+    load = None if tower is None else functools.cache(tower)
+    kind = torch.float64 if dtype == "float64" else torch.float32
+    sets = [
+        _class_set(members, text, names, load, views=len(views), clean=len(clean), dtype=kind)
+        for members in _by_classes(once.values())
+    ]
     source = as_source(views, device)
-    baselines = [run for run in runs if isinstance(run.settings, BaselineSettings)]
-    check_baselines(baselines)
-    clean_on, text_on = (to_device(array, device, dtype) for array in (clean, text))
-    maker = PromptMaker(baselines, names, tower, classes=len(text), dtype=text_on.dtype)
-    adapters = [run for run in runs if not isinstance(run.settings, BaselineSettings)]
-    total = sum(run.settings.epochs for run in runs if run.settings.train)
+    total = count_epochs(runs)
     done = 0
     lock = Lock()
 
@@ -70,23 +74,99 @@ def fit_methods(
             if on_epoch is not None:
                 on_epoch(done, total)
 
-    data: dict[str, Any] = {"views": source, "clean": clean, "text": text, "logit_scale": logit_scale}
-    fits = loop.fit(adapters, **data, device=device, dtype=dtype, on_epoch=lambda now, _: advance(now - done))
-    found = {id(fit.run): _with_head(fit, text, logit_scale) for fit in fits}
+    found: dict[int, Trained] = {}
+    for each in sets:
+        found |= _fit_class_set(each, source, clean, logit_scale, device, dtype, advance)
+    return [replace(found[id(once[run.key])], run=run) for run in runs]
+
+
+def distinct(runs: Sequence[Run]) -> dict[tuple[object, ...], Run]:
+    """The first run of each key: what is really trained."""
+    once: dict[tuple[object, ...], Run] = {}
+    for run in runs:
+        once.setdefault(run.key, run)
+    return once
+
+
+def count_epochs(runs: Sequence[Run]) -> int:
+    """How many run-epochs `fit_methods` trains, for progress."""
+    return sum(run.settings.epochs for run in distinct(runs).values() if run.settings.train)
+
+
+@dataclass(frozen=True)
+class _ClassSet:
+    """Runs that know the same classes, with the text features of these and what makes prompts of their names."""
+
+    adapters: list[Run]
+    baselines: list[Run]
+    text: NDArray[np.float32]
+    maker: PromptMaker
+
+
+def _by_classes(runs: Iterable[Run]) -> list[list[Run]]:
+    sets: dict[bytes | None, list[Run]] = {}
+    for run in runs:
+        sets.setdefault(run.classes, []).append(run)
+    return list(sets.values())
+
+
+def _class_set(
+    runs: list[Run],
+    text: NDArray[np.float32],
+    names: Sequence[str],
+    tower: Callable[[], TextTower] | None,
+    *,
+    views: int,
+    clean: int,
+    dtype: torch.dtype,
+) -> _ClassSet:
+    """Check the runs of one class set and put together what they share; errors as in `fit_methods`."""
+    rows = runs[0].text_rows
+    if rows is not None:
+        names = [names[row] for row in rows] if len(names) == len(text) else names
+        text = text[rows]
+    check_runs(runs, views, clean, len(text))
+    baselines = [run for run in runs if isinstance(run.settings, BaselineSettings)]
+    check_baselines(baselines)
+    maker = PromptMaker(baselines, names, tower, classes=len(text), dtype=dtype)
+    return _ClassSet([run for run in runs if not isinstance(run.settings, BaselineSettings)], baselines, text, maker)
+
+
+def _fit_class_set(
+    each: _ClassSet,
+    source: ViewSource,
+    clean: NDArray[np.float32],
+    scale: float,
+    device: str,
+    dtype: Literal["float32", "float64"],
+    advance: Callable[[int], None],
+) -> dict[int, Trained]:
+    """Results by the id of their run."""
+    before = 0
+
+    def so_far(done: int, _: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    data: dict[str, Any] = {"views": source, "clean": clean, "text": each.text, "logit_scale": scale}
+    fits = loop.fit(each.adapters, **data, device=device, dtype=dtype, on_epoch=so_far)
+    found = {id(fit.run): _with_head(fit, each.text, scale) for fit in fits}
+    clean_on, text_on = (to_device(array, device, dtype) for array in (clean, each.text))
     threads = torch.get_num_threads()
     workers = threads if text_on.device.type == "cpu" else 1
 
     def train(run: Run) -> Trained:
         torch.set_num_threads(1)
-        return fit_baseline(run, source, clean_on, text_on, logit_scale, maker, lambda: advance(1))
+        return fit_baseline(run, source, clean_on, text_on, scale, each.maker, lambda: advance(1))
 
     try:
-        found |= {id(run): train(run) for run in baselines if not learns_prompts(run)}
+        found |= {id(run): train(run) for run in each.baselines if not learns_prompts(run)}
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            found |= {id(fit.run): fit for fit in pool.map(train, filter(learns_prompts, baselines))}
+            found |= {id(fit.run): fit for fit in pool.map(train, filter(learns_prompts, each.baselines))}
     finally:
         torch.set_num_threads(threads)
-    return [found[id(run)] for run in runs]
+    return found
 
 
 def _with_head(fit: Fit, text: NDArray[np.float32], scale: float) -> Trained:

@@ -19,6 +19,7 @@ class Run:
 
     train_rows: (n,) rows of `views`; train_labels: (n,) in [0, C).
     validation_rows: (m,) rows of `clean`, source domains only; validation_labels: (m,) in [0, C).
+    text_rows: (C,) rows of `text`, the classes that it knows in the order of its labels; None means all.
     """
 
     method: str
@@ -29,11 +30,23 @@ class Run:
     train_labels: Rows
     validation_rows: Rows
     validation_labels: Rows
+    text_rows: Rows | None = None
 
     @property
     def name(self) -> str:
         """For messages: method, target and seed."""
         return f"{self.method}, target {self.target}, seed {self.seed}"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Runs of equal keys learn the same: with fixed sources, those of one seed and method for every target."""
+        arrays = (self.train_rows, self.train_labels, self.validation_rows, self.validation_labels)
+        return (self.settings, self.seed, self.classes, *(array.tobytes() for array in arrays))
+
+    @property
+    def classes(self) -> bytes | None:
+        """Runs that know the same classes agree on this."""
+        return None if self.text_rows is None else self.text_rows.tobytes()
 
     @property
     def batches(self) -> int:

@@ -133,8 +133,10 @@ def sweep(
 
 
 def count_epochs(points: Mapping[str, Point], base: Mapping[str, Any], splits: pd.DataFrame) -> int:
-    """How many run-epochs `sweep` trains, for progress."""
-    pairs = len(splits.loc[splits["target"] != DEPLOY, ["target", "seed"]].drop_duplicates())
+    """How many run-epochs `sweep` trains, for progress; targets that share their training images are trained once."""
+    seen = splits[splits["role"].isin([TRAIN, VALIDATION]) & (splits["target"] != DEPLOY)]
+    fits = seen.sort_values("path").groupby(["target", "seed"])
+    pairs = len({(seed, *zip(rows["path"], rows["role"], strict=True)) for (_, seed), rows in fits})
     return pairs * sum(int({**base, **point}.get("epochs", 0)) for point in points.values())
 
 

@@ -23,7 +23,7 @@ from pipeline.tables import (
     write_table,
 )
 
-ROW = {"target": "ink", "seed": 1, "path": "ink/one/0.png", "role": "train", "label": 0}
+ROW = {"target": "ink", "seed": 1, "path": "ink/one/0.png", "role": "train", "class": "one", "label": 0, "open_set": ""}
 
 
 def test_table_round_trip(tmp_path):

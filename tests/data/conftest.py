@@ -28,24 +28,32 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rows() -> Callable[..., pd.DataFrame]:
-    """Builds a manifest from (domain, class, count) triples; contents are told apart by their path."""
+    """Builds a manifest from (domain, class, count) triples; contents are told apart by their path.
+
+    A domain `open_sets/NAME` is the pool NAME; a class `NAME:PART` has images that were given for PART.
+    """
 
     def build(groups: Iterable[tuple[str, str, int]]) -> pd.DataFrame:
-        paths = [(f"{d}/{c}/{i:03d}.png", d, c) for d, c, count in groups for i in range(count)]
+        paths = [
+            (f"{d}/{c.partition(':')[0]}/{c.partition(':')[2]}{i:03d}.png", d, *c.partition(":")[::2])
+            for d, c, count in groups
+            for i in range(count)
+        ]
+        pools = [domain.removeprefix("open_sets/") if "/" in domain else "" for _, domain, _, _ in paths]
         return pd.DataFrame(
             {
-                "path": [path for path, _, _ in paths],
-                "domain": [domain for _, domain, _ in paths],
-                "class": [name for _, _, name in paths],
-                "pool": "",
-                "sha256": [hashlib.sha256(path.encode()).hexdigest() for path, _, _ in paths],
-                "phash": [hashlib.sha256(path.encode()).hexdigest()[:16] for path, _, _ in paths],
+                "path": [path for path, _, _, _ in paths],
+                "domain": ["" if "/" in domain else domain for _, domain, _, _ in paths],
+                "class": [name for _, _, name, _ in paths],
+                "pool": pools,
+                "sha256": [hashlib.sha256(path.encode()).hexdigest() for path, _, _, _ in paths],
+                "phash": [hashlib.sha256(path.encode()).hexdigest()[:16] for path, _, _, _ in paths],
                 "width": 64,
                 "height": 48,
                 "mode": "RGB",
                 "format": "PNG",
                 "bytes": 1000,
-                "part": "",
+                "part": [part for _, _, _, part in paths],
             }
         )
 

@@ -37,10 +37,9 @@ def validate_on_held_out(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
 
 
 def train_on_unknown(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
-    row = of(table, "ink", "train")
-    table.loc[row, "path"] = "neon/owl/000.png"
-    table.loc[row, "label"] = -1
-    return "neon/owl/000.png"
+    row = of(table, "ink", "test_unknown_id")
+    table.loc[row, "role"] = "train"
+    return table.at[row, "path"]
 
 
 def path_twice(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
@@ -84,6 +83,18 @@ def unknown_with_a_label(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
     return table.at[row, "path"]
 
 
+def another_class(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
+    row = of(table, "ink", "test_id")
+    table.loc[row, "class"] = "dog"
+    return table.at[row, "path"]
+
+
+def unknown_of_a_source_as_of_the_held_out(table: pd.DataFrame, manifest: pd.DataFrame) -> str:
+    row = of(table, "ink", "test_unknown_id")
+    table.loc[row, "role"] = "test_unknown"
+    return table.at[row, "path"]
+
+
 FAULTS = [
     (train_on_held_out, "lies in the held-out domain"),
     (validate_on_held_out, "lies in the held-out domain"),
@@ -95,6 +106,8 @@ FAULTS = [
     (deployed_as_test, "which has no test"),
     (wrong_label, "carries another label than its class has"),
     (unknown_with_a_label, "has a role that does not fit its label"),
+    (another_class, "carries another class than its folder"),
+    (unknown_of_a_source_as_of_the_held_out, "is tested on in a role that is not its domain's"),
 ]
 
 

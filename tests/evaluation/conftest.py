@@ -22,6 +22,7 @@ from pipeline.tables import (
     TEST_ID,
     TEST_SHIFTED,
     TEST_UNKNOWN,
+    TEST_UNKNOWN_ID,
     TRAIN,
     VALIDATION,
 )
@@ -29,6 +30,7 @@ from pipeline.tables import (
 CLASSES = ("bee", "cat", "dog")  # and one unknown class, yak
 DOMAINS = ("ink", "oil", "web")
 Row = tuple[str, str, int, str, str, int, int, float]  # method, target, seed, path, role, label, predicted, score
+# and, where it is no unknown class of the domains, the open set
 
 
 @pytest.fixture
@@ -36,10 +38,10 @@ def table_of() -> Callable[[Sequence[Row]], pd.DataFrame]:
     """Build a SCORES table from short rows; the confidence is 0.5 everywhere."""
 
     def build(rows: Sequence[Row]) -> pd.DataFrame:
-        names = ["method", "target", "seed", "path", "role", "label", "predicted", "score"]
-        return (
-            pd.DataFrame(rows, columns=names).assign(confidence=0.5)[list(SCORES.columns)].astype(dict(SCORES.columns))
-        )
+        names = ["method", "target", "seed", "path", "role", "label", "predicted", "score", "open_set"]
+        filled = [(*row, "classes" if row[5] < 0 else "") if len(row) == 8 else row for row in rows]
+        table = pd.DataFrame(filled, columns=names).assign(confidence=0.5)
+        return table[list(SCORES.columns)].astype(dict(SCORES.columns))
 
     return build
 
@@ -66,9 +68,13 @@ def world() -> tuple[Features, Fits, pd.DataFrame]:
         for seed in (1, 2):
             for (d, c, i), path in zip(places, paths, strict=True):
                 held_out, known = DOMAINS[d] == target, c < len(CLASSES)
-                role = (TEST_SHIFTED if known else TEST_UNKNOWN) if held_out else (TRAIN, VALIDATION, TEST_ID)[i % 3]
-                if (known or held_out) and not (target == DEPLOY and role == TEST_ID):
-                    splits.append((target, seed, path, role, c if known else -1))
+                if held_out:
+                    role = TEST_SHIFTED if known else TEST_UNKNOWN
+                else:
+                    role = (TRAIN, VALIDATION, TEST_ID)[i % 3] if known else TEST_UNKNOWN_ID
+                if not (target == DEPLOY and role in (TEST_ID, TEST_UNKNOWN_ID)):
+                    name, open_set = path.split("/")[1], "" if known else "classes"
+                    splits.append((target, seed, path, role, name, c if known else -1, open_set))
     for method in ("plain", "tuned"):
         for target in (*DOMAINS, DEPLOY):
             for seed in (1, 2):

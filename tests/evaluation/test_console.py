@@ -13,6 +13,7 @@ from rich.console import Console
 from pipeline.console import LOG_WIDTH
 from pipeline.evaluation.console import print_metrics, print_summary
 from pipeline.evaluation.summary import metrics_json
+from pipeline.tables import IN_DISTRIBUTION
 
 
 def printed(metrics: dict, width: int = LOG_WIDTH) -> str:
@@ -59,6 +60,31 @@ def test_many_domains_continue_below(metrics_of) -> None:
     assert text.count("Accuracy on the held-out domain") == 2
     assert text.index("domain-8") < text.index("mean")
     assert text.count("50.0 ± 1.0") == 10
+
+
+def test_several_open_sets_have_a_column_each(metrics_of) -> None:
+    more = {f"{metric}{name}": value for metric in ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
+            for name, value in (("", 0.5), ("/classes", 0.25), ("/tex", 0.75))}  # fmt: skip
+    text = printed(metrics_of({"croft": 0.5}, **more))
+    assert "AUROC ↑ of each open set against known classes, %; mean over held-out domains" in text
+    assert "FPR95, OOD positive ↓ of each open set" in text
+    heads = [line.split() for line in text.splitlines() if "tex" in line]
+    assert heads == [["method", "unknown", "classes", "tex", "mean"]] * 3
+    lines = [line.split() for line in text.splitlines() if line.strip().startswith("croft")]
+    assert lines[1:] == [["croft", "25.0", "75.0", "50.0"]] * 3
+
+
+def test_one_pool_alone_is_named(metrics_of) -> None:
+    text = printed(metrics_of({"croft": 0.5}, **{"auroc": 0.5, "auroc/tex": 0.5}))
+    assert "tex against known classes, %; mean over held-out domains" in text
+
+
+def test_without_a_held_out_domain_no_sentence_speaks_of_one(metrics_of) -> None:
+    text = printed(metrics_of({"croft": 0.5}, (IN_DISTRIBUTION,), **{"auroc": 0.5, "auroc/classes": 0.5}))
+    assert "held-out" not in text
+    assert "Accuracy on unseen images of the training domains, %" in text
+    lines = [line.split() for line in text.splitlines() if line.strip().startswith("croft")]
+    assert lines[0] == ["croft", "50.0", "±", "1.0"]
 
 
 def test_says_so_where_there_is_no_unknown_class_and_where_there_is_nothing(metrics_of) -> None:

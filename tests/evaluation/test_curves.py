@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
-from pipeline.tables import DEPLOY, HISTORY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import DEPLOY, HISTORY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 
 def test_area_under_the_average_curve_is_the_mean_auroc(scores, summary) -> None:
@@ -16,6 +16,21 @@ def test_area_under_the_average_curve_is_the_mean_auroc(scores, summary) -> None
         area = np.trapezoid(rows["unknown_rejected"], rows["known_rejected"])
         auroc = summary[(summary["method"] == method) & (summary["target"] == "mean")]["auroc"].iloc[0]
         assert area == pytest.approx(auroc, abs=2e-3)
+
+
+def test_each_open_set_has_a_curve_of_its_own(table_of) -> None:
+    known = [("m", "a", 1, f"k{i}", TEST_SHIFTED, 0, 0, float(i)) for i in range(4)]
+    unknown = [("m", "a", 1, f"u{i}", TEST_UNKNOWN, -1, 0, 9.0) for i in range(2)]
+    pool = [("m", "a", 1, f"p{i}", TEST_UNKNOWN, -1, 0, 1.5, "tex") for i in range(2)]
+    points = roc_points(table_of([*known, *unknown, *pool]), points=11)
+    assert list(dict.fromkeys(points["open_set"])) == ["classes", "tex"]
+    area = {
+        name: np.trapezoid(rows["unknown_rejected"], rows["known_rejected"])
+        for name, rows in points.groupby("open_set")
+    }
+    # All unknown images lie above all known ones; those of the pool above 0 and 1, below 2 and 3.
+    assert area["classes"] == pytest.approx(1.0)
+    assert area["tex"] == pytest.approx(0.5, abs=0.1)  # the grid has eleven points
 
 
 def test_roc_runs_from_left_to_right_and_up(scores) -> None:
@@ -30,20 +45,28 @@ def test_roc_runs_from_left_to_right_and_up(scores) -> None:
 def test_roc_without_unknown_images_is_an_empty_table(scores) -> None:
     points = roc_points(scores[scores["role"] != TEST_UNKNOWN])
     assert points.empty
-    assert list(points.columns) == ["method", "known_rejected", "unknown_rejected"]
+    assert list(points.columns) == ["method", "open_set", "known_rejected", "unknown_rejected"]
 
 
 def test_histogram_by_hand(table_of) -> None:
     known = [("m", "a", 1, f"k{i}", TEST_SHIFTED, 0, 0, score) for i, score in enumerate([0.0, 0.9, 1.1, 4.0])]
     scores = table_of([*known, ("m", "a", 1, "i", TEST_ID, 0, 0, 2.5)])
     found = score_histogram(scores, 4)  # edges 0 1 2 3 4; the last bin holds its right edge
-    assert found[found["role"] == TEST_SHIFTED]["share"].tolist() == [0.5, 0.25, 0.0, 0.25]
-    assert found[found["role"] == TEST_ID]["share"].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert found[found["images"] == TEST_SHIFTED]["share"].tolist() == [0.5, 0.25, 0.0, 0.25]
+    assert found[found["images"] == TEST_ID]["share"].tolist() == [0.0, 0.0, 1.0, 0.0]
     assert found["score"].tolist()[:4] == [0.5, 1.5, 2.5, 3.5]
 
 
+def test_histogram_shows_each_open_set_and_no_unknown_image_of_the_sources(table_of) -> None:
+    rows = [("m", "a", 1, "k", TEST_SHIFTED, 0, 0, 0.0), ("m", "a", 1, "u", TEST_UNKNOWN, -1, 0, 1.0)]
+    rows += [("m", "a", 1, "p", TEST_UNKNOWN, -1, 0, 2.0, "tex"), ("m", "a", 1, "s", TEST_UNKNOWN_ID, -1, 0, 99.0)]
+    found = score_histogram(table_of(rows), 2)
+    assert list(dict.fromkeys(found["images"])) == [TEST_SHIFTED, "classes", "tex"]
+    assert found["high"].max() == 2.0
+
+
 def test_histogram_shares_sum_to_one_for_each_kind(scores) -> None:
-    sums = score_histogram(scores, 40).groupby(["method", "role"])["share"].sum()
+    sums = score_histogram(scores, 40).groupby(["method", "images"])["share"].sum()
     assert len(sums) == 6
     np.testing.assert_allclose(sums, 1.0)
 

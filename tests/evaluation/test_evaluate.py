@@ -19,7 +19,7 @@ def manifest(world, tmp_path: Path) -> pd.DataFrame:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (place, 0, 0)).save(tmp_path / path)
     parts = paths.str.split("/")
-    return pd.DataFrame({"path": paths, "domain": parts.str[0], "class": parts.str[1], "sha256": paths})
+    return pd.DataFrame({"path": paths, "domain": parts.str[0], "class": parts.str[1], "pool": "", "sha256": paths})
 
 
 def run(world, manifest: pd.DataFrame, root: Path, **more: int) -> Evaluation:

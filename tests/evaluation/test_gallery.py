@@ -60,8 +60,12 @@ def write_images(root: Path) -> pd.DataFrame:
             path = root / domain / name / "0.png"
             path.parent.mkdir(parents=True)
             Image.new("RGB", (300, 200), "red").save(path)
-            rows.append({"path": f"{domain}/{name}/0.png", "domain": domain, "class": name, "sha256": domain + name})
-    return pd.DataFrame(rows)
+            rows.append({"path": f"{domain}/{name}/0.png", "domain": domain, "class": name, "pool": ""})
+    path = root / "open_sets/tex/bee/0.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), "blue").save(path)
+    rows.append({"path": "open_sets/tex/bee/0.png", "domain": "", "class": "bee", "pool": "tex"})
+    return pd.DataFrame(rows).assign(sha256=[str(place) for place in range(len(rows))])
 
 
 def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None:
@@ -70,15 +74,24 @@ def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None
         [
             ("m", "ink", 1, "ink/bee/0.png", TEST_SHIFTED, 0, 1, 1.0),
             ("m", "ink", 1, "ink/yak/0.png", TEST_UNKNOWN, -1, 1, 0.0),
+            ("m", "ink", 1, "open_sets/tex/bee/0.png", TEST_UNKNOWN, -1, 0, 0.5, "tex"),
             ("other", "ink", 1, "ink/cat/0.png", TEST_SHIFTED, 1, 0, 1.0),
         ]
     )
-    found = build_gallery(manifest, scores, root=tmp_path, classes=["bee", "cat"], method="m", max_pixels=10**6)
+    found = build_gallery(
+        manifest, scores, root=tmp_path, classes=["bee", "cat", "dog"], known={("ink", 1): ["bee", "dog"]}, method="m",
+        max_pixels=10**6,
+    )  # fmt: skip
     assert {domain: [(e.title, e.note) for e in items] for domain, items in found.domains.items()} == {
-        domain: [("bee", ""), ("cat", ""), ("yak", "unknown")] for domain in ("ink", "oil")
+        **{domain: [("bee", ""), ("cat", ""), ("yak", "unknown")] for domain in ("ink", "oil")},
+        "open set tex": [("bee", "unknown")],
     }
-    assert [(e.title, e.note) for e in found.mistakes] == [("bee", "said cat, 50\u00a0% sure")]
-    assert [(e.title, e.note) for e in found.accepted] == [("yak", "said cat, 50\u00a0% sure")]
+    # Answers are named by the classes that the fit knows: its second one is dog.
+    assert [(e.title, e.note) for e in found.mistakes] == [("bee", "said dog, 50\u00a0% sure")]
+    assert [(e.title, e.note) for e in found.accepted] == [
+        ("yak", "said dog, 50\u00a0% sure"),
+        ("bee", "tex; said bee, 50\u00a0% sure"),
+    ]
     with Image.open(io.BytesIO(found.mistakes[0].png)) as image:
         assert (image.format, image.size) == ("PNG", (128, 85))
 
@@ -88,4 +101,6 @@ def test_a_missing_image_is_named(tmp_path: Path, table_of) -> None:
     (tmp_path / "oil/cat/0.png").unlink()
     scores = table_of([("m", "ink", 1, "ink/bee/0.png", TEST_SHIFTED, 0, 0, 1.0)])
     with pytest.raises(DataError, match=r"oil/cat/0.png: no such file"):
-        build_gallery(manifest, scores, root=tmp_path, classes=["bee"], method="m", max_pixels=10**6)
+        build_gallery(
+            manifest, scores, root=tmp_path, classes=["bee"], known={("ink", 1): ["bee"]}, method="m", max_pixels=10**6
+        )

@@ -9,6 +9,7 @@ import pytest
 from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.headline import headline
 from pipeline.evaluation.wording import best, percent, points
+from pipeline.tables import IN_DISTRIBUTION
 
 BETTER, WORSE, UNCLEAR = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), (0.001, -0.01, 0.01)
 
@@ -52,6 +53,21 @@ def test_open_set_names_the_best(metrics_of) -> None:
     metrics["x"]["mean"]["auroc"] = 0.75
     assert "the best is x with 75.0\u00a0%" in headline(metrics, "own", []).open_set
     assert "no unknown class" in headline(metrics_of({"own": 0.9}), "own", []).open_set
+
+
+def test_open_sets_are_told_apart(metrics_of) -> None:
+    metrics = metrics_of({"own": 0.9}, **{"auroc": 0.7, "auroc/classes": 0.6, "auroc/tex": 0.8})
+    said = headline(metrics, "own", []).open_set.replace("\u00a0", " ")
+    assert "2 open sets" in said
+    assert "AUROC 70.0 % in the mean" in said
+    assert "unknown classes 60.0 %, tex 80.0 %" in said
+
+
+def test_without_a_held_out_domain_no_sentence_claims_one(metrics_of) -> None:
+    for accuracy, differences in (({"own": 0.9, "x": 0.8}, against(x=BETTER)), ({"own": None}, [])):
+        found = headline(metrics_of(accuracy, (IN_DISTRIBUTION,)), "own", differences)
+        assert "held-out" not in found.winner
+        assert "unseen images of the training domains" in found.winner
 
 
 def test_numbers_are_written_by_one_rule() -> None:

@@ -39,7 +39,9 @@ def test_scores_exactly_the_test_images_of_each_fit(world, scores, tmp_path: Pat
     _, _, splits = world
     tested = splits[(splits["target"] != DEPLOY) & ~splits["role"].isin([TRAIN, VALIDATION])]
     for method in ("plain", "tuned"):
-        own = scores.loc[scores["method"] == method, ["target", "seed", "path", "role", "label"]].reset_index(drop=True)
+        own = scores.loc[
+            scores["method"] == method, ["target", "seed", "path", "role", "open_set", "label"]
+        ].reset_index(drop=True)
         assert own.equals(tested[list(own.columns)].reset_index(drop=True))
     write_table(scores, tmp_path / "scores.parquet", SCORES)
     assert read_table(tmp_path / "scores.parquet", SCORES).equals(scores)

@@ -14,7 +14,7 @@ from pipeline.evaluation.curves import accuracy_points, history_points, roc_poin
 from pipeline.evaluation.gallery import Example, Gallery
 from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import summarise
-from pipeline.tables import TEST_UNKNOWN
+from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -190,3 +190,36 @@ def test_many_methods_get_looks_of_their_own() -> None:
     names = [f"method-{i}" for i in range(9)]
     assert len({tuple(look.values()) for look in looks(names).values()}) == 9
     assert looks(names) == looks(names[::-1])
+
+
+def with_pool(scores):
+    """The scores with half of each fit's unknown images in a pool."""
+    half = (scores["role"] == TEST_UNKNOWN) & scores["path"].str.contains(r"[024]\.png")
+    return scores.assign(open_set=scores["open_set"].mask(half, "textures"))
+
+
+def test_each_open_set_has_its_own_table_and_panel(scores, world) -> None:
+    html = render(with_pool(scores), world[1].history)
+    page = Page(html)
+    text = " ".join(page.text.split())
+    assert page.open == []
+    for words in (
+        "AUROC by open set",
+        "Open set: unknown classes",
+        "Open set: textures",
+        "Mean over the open sets",
+        "AUROC by held-out domain, mean over the open sets",
+        "textures: images of another source",
+    ):
+        assert words in text
+    assert page.tags["table"] == Page(render(scores, world[1].history)).tags["table"] + 3
+
+
+def test_without_a_held_out_domain_the_page_does_not_speak_of_a_new_style(scores, world) -> None:
+    alone = scores[(scores["target"] == "oil") & scores["role"].isin([TEST_ID, TEST_UNKNOWN])]
+    page = Page(render(alone.assign(target=IN_DISTRIBUTION), world[1].history))
+    text = " ".join(page.text.split())
+    assert "Accuracy on images that training never saw" in text
+    assert "these numbers do not say how the model does in another style" in text
+    assert "AUROC by held-out domain" not in text
+    assert "accuracy on held-out domains" not in text

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from pipeline.errors import DataError
 from pipeline.evaluation import bootstrap
 from pipeline.evaluation.summary import metrics_json, summarise
-from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 
 def rows(method: str, target: str, seed: int, right: int, wrong: int, unknown: tuple[float, ...] = ()) -> list:
@@ -55,6 +55,46 @@ def test_by_hand(table_of) -> None:
     assert mean["accuracy"] == pytest.approx(11 / 16)
     assert mean["accuracy_spread"] == pytest.approx(math.sqrt(2) / 16)
     assert (mean["n"], mean["n_unknown"], mean["seeds"]) == (6, 3, 2)
+
+
+def test_open_sets_are_measured_one_by_one_and_in_the_mean(table_of) -> None:
+    pool = [("m", "a", 1, f"p{i}", TEST_UNKNOWN, -1, 0, score, "tex") for i, score in enumerate((0.5, 1.5, 9.0))]
+    found = record(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5)) + pool), bootstrap=100), "m", "a")
+    # Known 0 1 2 3. classes: 3.5 beats four, 2.5 three: 7/8. tex: 0.5 beats one, 1.5 two, 9 four: 7/12.
+    assert found["auroc/classes"] == pytest.approx(7 / 8)
+    assert found["auroc/tex"] == pytest.approx(7 / 12)
+    assert found["auroc"] == pytest.approx((7 / 8 + 7 / 12) / 2)
+    # All known are accepted up to 3: one of two, two of three. Rejecting all unknown rejects from 2.5, from 0.5.
+    assert [found[f"fpr95_id_positive/{name}"] for name in ("classes", "tex")] == pytest.approx([1 / 2, 2 / 3])
+    assert [found[f"fpr95_ood_positive/{name}"] for name in ("classes", "tex")] == pytest.approx([1 / 4, 3 / 4])
+    assert [found[f"base_rate/{name}"] for name in ("classes", "tex")] == pytest.approx([2 / 6, 3 / 7])
+    assert found["base_rate"] == pytest.approx((2 / 6 + 3 / 7) / 2)
+    assert [found[key] for key in ("n_unknown", "n_unknown/classes", "n_unknown/tex")] == [5, 2, 3]
+    plain = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1) + pool), bootstrap=100))["m"]["mean"]
+    assert plain["auroc"] == plain["auroc/tex"] == pytest.approx(7 / 12)  # pools alone
+    assert "auroc/classes" not in plain
+    assert type(plain["n_unknown/tex"]) is int
+
+
+def test_detection_without_a_shift_compares_the_source_domains(table_of) -> None:
+    unknown = [("m", "a", 1, f"s{i}", TEST_UNKNOWN_ID, -1, 0, score) for i, score in enumerate((-1.0, 1.0, 2.0))]
+    found = record(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(9.0,)) + unknown), bootstrap=100), "m", "a")
+    assert found["auroc_id"] == pytest.approx(2 / 3)  # the one ID image has the score 0
+    assert found["auroc"] == 1.0
+    assert found["n_unknown"] == 1
+
+
+def test_without_a_held_out_domain_unseen_images_of_the_same_count(table_of) -> None:
+    scores = table_of(
+        [("m", IN_DISTRIBUTION, 1, f"i{i}", TEST_ID, 0, 0 if i < 3 else 1, float(i)) for i in range(4)]
+        + [("m", IN_DISTRIBUTION, 1, "u", TEST_UNKNOWN, -1, 0, 2.5)]
+    )
+    found = metrics_json(summarise(scores, bootstrap=100))["m"]
+    for target in (IN_DISTRIBUTION, "mean"):
+        assert (found[target]["n"], found[target]["n_unknown"]) == (4, 1)
+        assert found[target]["accuracy"] == found[target]["accuracy_id"] == 0.75
+        assert found[target]["auroc"] == 0.75
+        assert found[target]["accuracy_low"] <= 0.75 <= found[target]["accuracy_high"]
 
 
 def test_interval_is_that_of_the_binomial(table_of) -> None:

@@ -42,7 +42,7 @@ def world() -> tuple[Features, Fits, pd.DataFrame, pd.DataFrame]:
         clean=source.normal(size=(24, WIDTH)).astype(np.float32),
         views=np.zeros((0, 1, WIDTH), np.float32),
         text=source.normal(size=(2, WIDTH)).astype(np.float32),
-        meta={"logit_scale": SCALE},
+        meta={"logit_scale": SCALE, "classes": ["bee", "cat"]},
     )
     manifest = pd.DataFrame({"path": paths, "domain": [path.split("/")[0] for path in paths]})
 
@@ -57,6 +57,7 @@ def world() -> tuple[Features, Fits, pd.DataFrame, pd.DataFrame]:
             "path": paths,
             "role": [role(p) for p in paths],
             "label": [i % 2 for i in range(24)],
+            "class": [("bee", "cat")[i % 2] for i in range(24)],
         }
     )
     weights = [(np.eye(WIDTH) + 0.2 * source.normal(size=(2, WIDTH, WIDTH))).astype(np.float32) for _ in range(3)]

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.errors import GateError
 from pipeline.registry.gate import GateFacts, Verdict, facts, judge
+from pipeline.tables import IN_DISTRIBUTION
 
-BASE = GateFacts(0.80, 0.70, 0.75, True, ("one", "two"), ("chalk", "ink"), "d1")
+BASE = GateFacts(0.80, 0.70, 0.75, True, ("one", "two"), ("chalk", "ink"), "d1", 2)
 
 
 def ask(candidate: GateFacts, champion: GateFacts | None, gain: float = 0.0) -> Verdict:
@@ -42,6 +43,7 @@ def test_the_first_version_passes_and_says_why() -> None:
         ({"accuracy": 0.70, "auroc": 0.1, "parity": False}, ["parity", "gain", "accuracy", "auroc"]),
         ({"classes": ("one", "three")}, ["comparable"]),
         ({"targets": ("chalk",)}, ["comparable"]),
+        ({"known_classes": 1}, ["comparable"]),
         ({"data": "d2"}, []),
     ],
 )
@@ -80,15 +82,42 @@ def test_sentences_name_the_numbers_and_what_differs() -> None:
     assert "another version of the data" in next(check.sentence for check in changed if check.name == "comparable")
 
 
+def test_auroc_is_compared_on_the_open_sets_of_both() -> None:
+    champion = dataclasses.replace(BASE, open_sets=(("classes", 0.6), ("dtd", 0.8)))
+    # A new and easier set lifts the mean; on the two that both have, 0.64 is 0.06 less than 0.70.
+    candidate = dataclasses.replace(BASE, auroc=0.75, open_sets=(("classes", 0.58), ("dtd", 0.70), ("noise", 0.97)))
+    verdict = ask(candidate, champion)
+    assert failed(verdict) == ["auroc"]
+    assert verdict.reasons[-1].sentence == (
+        "AUROC on the open sets of both, classes, dtd, 0.6400, champion 0.7000: -0.0600, a drop of 0.0200 is allowed"
+    )
+    kept = dataclasses.replace(candidate, open_sets=(("classes", 0.59), ("dtd", 0.80)))
+    assert ask(dataclasses.replace(kept, auroc=0.695), champion).passed
+    alone = ask(dataclasses.replace(BASE, open_sets=(("noise", 0.97),)), champion)
+    assert failed(alone) == ["auroc"]
+    assert alone.reasons[-1].sentence == "not comparable: open sets are noise; the champion's are classes, dtd"
+
+
+def test_without_a_held_out_domain_the_sentences_say_so() -> None:
+    version = dataclasses.replace(BASE, targets=(IN_DISTRIBUTION,))
+    for check in ask(version, version).reasons:
+        assert "on held-out domains" not in check.sentence
+    assert any("accuracy on unseen images 0.8000" in check.sentence for check in ask(version, version).reasons)
+
+
 def test_facts_come_from_the_mean_row_and_survive_a_tag() -> None:
     metrics = {
         "zero-shot": {"mean": {"accuracy": 0.7, "auroc": None}},
-        "croft": {"ink": {"accuracy": 0.1}, "mean": {"accuracy": 0.8, "auroc": None}},
+        "croft": {
+            "ink": {"accuracy": 0.1, "auroc/dtd": 0.2},
+            "mean": {"accuracy": 0.8, "auroc": 0.6, "auroc/dtd": 0.6, "auroc/none": None, "auroc_spread/dtd": 0.1},
+        },
     }
     found = facts(
-        metrics, method="croft", reference="zero-shot", classes=("b", "a"), targets=("y", "x"), parity=True, data="h"
-    )
-    assert found == GateFacts(0.8, None, 0.7, True, ("a", "b"), ("x", "y"), "h")
+        metrics, method="croft", reference="zero-shot", classes=("b", "a"), targets=("y", "x"), parity=True, data="h",
+        known_classes=1,
+    )  # fmt: skip
+    assert found == GateFacts(0.8, 0.6, 0.7, True, ("a", "b"), ("x", "y"), "h", 1, (("dtd", 0.6),))
     assert GateFacts.from_json(found.to_json()) == found
 
 

@@ -55,6 +55,7 @@ def write_tiny_model(folder: Path, *, threshold: float = THRESHOLD, classes: tup
         "method": "croft",
         "backbone": "tiny",
         "targets": ["ink", "chalk"],
+        "known_classes": 2,
         "sha256": {"manifest": "m" * 64},
     }
     (folder / "card.json").write_text(json.dumps(card))

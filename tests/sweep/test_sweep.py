@@ -44,7 +44,8 @@ def world() -> tuple[Features, pd.DataFrame]:
             if domain == target:
                 role = TEST_SHIFTED if label < CLASSES else TEST_UNKNOWN
             if label < CLASSES or domain == target:
-                rows.append((target, 1, path, role, label if label < CLASSES else -1))
+                known = label < CLASSES
+                rows.append((target, 1, path, role, "abcd"[label], label if known else -1, "" if known else "classes"))
     return features, pd.DataFrame(rows, columns=list(SPLITS.columns)).astype(dict(SPLITS.columns))
 
 
