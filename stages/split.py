@@ -17,27 +17,16 @@ def main(params: Params) -> Record:
     from pipeline.data.near_leakage import CHECK, leakage_verdict, near_leakage
     from pipeline.data.protocols import make_splits
 
-    manifest = read_table(paths.MANIFEST, MANIFEST)
+    manifest, split = read_table(paths.MANIFEST, MANIFEST), params.split
     known = known_classes(manifest, params.data.unknown)
     overlaps = overlapping_pools(manifest, known, params.data.synonyms, params.backbone.class_names)
     splits = make_splits(
-        without(manifest, overlaps),
-        known=known,
-        targets=params.split.targets,
-        seeds=params.split.seeds,
-        shots=params.split.shots,
-        shots_per=params.split.shots_per,
-        validation=params.split.validation,
-        sources=params.split.sources,
-        unknown_share=params.split.unknown_share,
-    )
-    check_splits(
-        splits,
-        manifest,
-        unknown=params.data.unknown,
-        sources=params.split.sources,
-        left_out=list(zip(overlaps["pool"], overlaps["class"], strict=True)),
-    )
+        without(manifest, overlaps), known=known, targets=split.targets, seeds=split.seeds, shots=split.shots,
+        shots_per=split.shots_per, validation=split.validation, sources=split.sources,
+        unknown_share=split.unknown_share,
+    )  # fmt: skip
+    left_out = list(zip(overlaps["pool"], overlaps["class"], strict=True))
+    check_splits(splits, manifest, unknown=params.data.unknown, sources=split.sources, left_out=left_out)
     distance = params.data.near_duplicate_distance
     found, complete = near_leakage(splits, manifest, distance=distance)
     verdict = leakage_verdict(found, complete=complete, distance=distance, fatal=CHECK in params.data.fatal)

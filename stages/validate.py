@@ -30,6 +30,7 @@ def main(params: Params) -> Record:
         tokens=dict(zip(known, tokens, strict=True)),
         context=context,
         required=params.split.validation + (params.split.shots if params.split.shots_per == "class_and_domain" else 0),
+        sources=params.split.sources,
         min_side=data.min_side,
         near_distance=data.near_duplicate_distance,
         synonyms=data.synonyms,

@@ -31,6 +31,7 @@ def check_manifest(
     tokens: Mapping[str, tuple[int, int]],
     context: int,
     required: int,
+    sources: Sequence[str] = (),
     min_side: int,
     near_distance: int,
     synonyms: Sequence[Sequence[str]],
@@ -47,7 +48,8 @@ def check_manifest(
         called: class folder to the name that prompts use, where they differ.
         tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
         context: tokens that the text tower takes.
-        required: images that every known class needs in every domain (shots + validation).
+        required: images that every known class needs in every domain that may train (shots + validation).
+        sources: the domains that may train; none means all.
         min_side: pixels.
         near_distance: bits by which the perceptual hashes of near-duplicates differ at most, 0 to 7.
         synonyms: groups of class names that mean the same, beside the list that is shipped.
@@ -65,7 +67,7 @@ def check_manifest(
     tables = {
         "images": images,
         "refused": refused,
-        "groups": group_counts(manifest, list(known), required),
+        "groups": group_counts(manifest, list(known), required, sources),
         "classes": class_table(manifest, known, called=called, tokens=tokens, synonyms=synonyms),
         "pools": pool_table(manifest, overlapping, remove=remove_overlap),
     }
