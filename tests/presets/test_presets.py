@@ -66,6 +66,17 @@ def test_values_that_are_the_authors_say_so() -> None:
     assert read_preset("pacs").values["sweep.axes"]["lambda_2"] == [0.0, 1.0, 10.0, 100.0, 1000.0]
 
 
+def test_imagenet_trains_on_one_domain_and_six_tenths_of_its_classes_are_unknown() -> None:
+    """The paper's Setup I: 400 of 1,000 classes are known; every variant that is there is held out."""
+    split = yaml.safe_load(merge(SHIPPED, read_preset("imagenet")).text)["split"]
+    assert (split["sources"], split["targets"], split["unknown_share"]) == (["imagenet"], [], 0.6)
+    from pipeline.data.protocols import class_set
+
+    assert [len(class_set([f"c{i}" for i in range(1000)], split["unknown_share"], seed)) for seed in (1, 2, 3)] == [
+        400
+    ] * 3
+
+
 def test_imagenet_s_prompts_and_names_are_those_of_the_installed_open_clip() -> None:
     from open_clip import SIMPLE_IMAGENET_TEMPLATES
 
@@ -179,6 +190,9 @@ def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path, monk
     make_images(tmp_path / "flat", {"fox": {"": 3}, "owl": {"": 3}})
     preset = folder_preset(tmp_path / "flat", "pets")
     assert any("one domain only (pets)" in warning for warning in preset.warnings)
+    assert preset.values["split.unknown_share"] == 0.0  # of two classes none can become unknown
+    make_images(tmp_path / "four", {name: {"": 3} for name in ("fox", "owl", "elk", "hen")})
+    assert folder_preset(tmp_path / "four", "pets").values["split.unknown_share"] == 0.3
     make_images(tmp_path / "one", {"day": {"fox": 3}})
     with pytest.raises(DataError, match=r"holds 1 class \(fox\)"):
         folder_preset(tmp_path / "one")

@@ -14,6 +14,8 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.tables import OPEN_SETS
 
 DATA = Path("data")
+_ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
+_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         warnings.append(f"{where}: shots {shots}, validation {validation}")
     if len(found.domains) == 1:
         warnings.append(f"one domain only ({found.domains[0]}): nothing will tell how another style would do")
+        if len(found.classes) >= _ENOUGH and not found.pools:
+            values["split.unknown_share"] = _SHARE
+            origins["split.unknown_share"] = "no domain can be held out, so classes are"
     elif not found.pools:
         warnings.append("no class is unknown: name some in data.unknown, or add an open set, to measure 'unknown'")
     total, domains = sum(found.counts.values()), found.domains
