@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FOLDER = Path("artifacts/sweep")
 USED = FOLDER / "params.yaml"  # what the sweep was run with
 OWN = ("compute", "finetune", "sweep")  # sections that no stage before the sweep reads
-SHOWN = 10  # configurations
+BEST = 10  # configurations that are printed
+SHOWN = ("validation_accuracy", "accuracy", "auroc")  # of their measures; the report has all
 
 
 def run_sweep(changes: Sequence[str] = ()) -> None:
@@ -102,12 +103,13 @@ def _print_best(console: Console) -> None:
     from pipeline.evaluation.wording import percent
 
     means = means_by_configuration(pd.read_parquet(FOLDER / "sweep.parquet"))
-    best = means.sort_values("validation_accuracy", ascending=False, kind="stable").head(SHOWN)
+    best = means.sort_values("validation_accuracy", ascending=False, kind="stable").head(BEST)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Best by source validation, %", title_justify="left")
-    for name in ("configuration", "source validation", "held-out accuracy", "held-out AUROC"):
-        table.add_column(name, justify="left" if name == "configuration" else "right")
+    table.add_column("configuration")
+    for measure in SHOWN:
+        table.add_column(MEASURES[measure][0], justify="right")
     for name, row in zip(best.index, best.to_dict("records"), strict=True):
-        table.add_row(str(name), *(percent(row[measure]) for measure in MEASURES))
+        table.add_row(str(name), *(percent(row[measure]) for measure in SHOWN))
     console.print(table)
     chosen = read_json(FOLDER / "sweep.json")["chosen"]
     settings = ", ".join(f"{name}: {value}" for name, value in chosen.items())

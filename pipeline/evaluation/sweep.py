@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.measures import measure, open_sets
 from pipeline.evaluation.predict import score_fits
-from pipeline.evaluation.wording import percent
+from pipeline.evaluation.wording import HIGHER_IS_BETTER, OPEN_SET, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,22 +17,26 @@ if TYPE_CHECKING:
     from pipeline.features import Features
     from pipeline.fits import Fits
 
-MEASURES = {
-    "validation_accuracy": "accuracy on source-domain validation images (this chooses)",
-    "accuracy": "accuracy on the held-out domain (reported only)",
-    "auroc": "AUROC, unknown against known images of the held-out domain (reported only)",
+HELD_OUT = {
+    "accuracy": ("held-out accuracy", "known images of the held-out domain whose most likely class is right"),
+    **OPEN_SET,
 }
+MEASURES = {
+    "validation_accuracy": ("source validation", "accuracy on validation images of the source domains (this chooses)"),
+    **HELD_OUT,
+}
+"""What a sweep shows: name and meaning; those of HELD_OUT are reported and never choose."""
 TEMPLATE = "sweep.html.j2"
 
 
 def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
-    """Add accuracy and AUROC (mean over the open sets) on the held-out domain to the rows of a sweep.
+    """Add HELD_OUT (detection: mean over the open sets) on the held-out domain to the rows of a sweep.
 
     Args:
         validation: configuration, target, seed and more; each row's fit is the one whose method is its configuration.
         features, fits, splits: as for `score_fits`; the splits with their test rows.
     Returns:
-        The same rows with two more columns; NaN where a run diverged or there is nothing to measure.
+        The same rows with more columns; NaN where a run diverged or there is nothing to measure.
     """
     import pandas as pd
 
@@ -41,8 +45,8 @@ def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: p
     sets = open_sets(scores)
     for (name, target, seed), part in scores.groupby(["method", "target", "seed"]):
         found = measure(part, sets)
-        rows.append((name, target, seed, found["accuracy"], found["auroc"]))
-    measured = pd.DataFrame(rows, columns=["configuration", "target", "seed", "accuracy", "auroc"])
+        rows.append((name, target, seed, *(found[one] for one in HELD_OUT)))
+    measured = pd.DataFrame(rows, columns=["configuration", "target", "seed", *HELD_OUT])
     return validation.merge(measured, on=["configuration", "target", "seed"], how="left", sort=False)
 
 
@@ -90,11 +94,12 @@ def sweep_report(table: pd.DataFrame, chosen: str, *, title: str, lineage: Mappi
 
     means = means_by_configuration(table)
     points = {str(name): json.loads(point) for name, point in means["point"].items()}
-    drawn = {
-        label: Markup(heatmap_figure(points, dict(zip(points, means[name].tolist(), strict=True)), chosen))  # noqa: S704 - drawn by us
-        for name, label in MEASURES.items()
-        if means[name].notna().any()
-    }
+    drawn = {}
+    for name, (title_of, meaning) in MEASURES.items():
+        if means[name].notna().any():
+            figure = heatmap_figure(points, dict(zip(points, means[name].tolist(), strict=True)), chosen)
+            arrow = "↑" if HIGHER_IS_BETTER.get(name, True) else "↓"
+            drawn[f"{title_of} {arrow}", meaning] = Markup(figure)  # noqa: S704 - drawn by us
     environment = Environment(
         loader=PackageLoader("pipeline.evaluation", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -107,6 +112,7 @@ def sweep_report(table: pd.DataFrame, chosen: str, *, title: str, lineage: Mappi
         targets=table["target"].nunique(),
         seeds=table["seed"].nunique(),
         figures=drawn,
+        measures=[title_of for title_of, _ in MEASURES.values()],
         axes=list(points[chosen]),
         rows=[
             (name == chosen, list(points[name].values()), int(row["diverged"]), [percent(row[m]) for m in MEASURES])

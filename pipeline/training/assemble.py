@@ -32,12 +32,13 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
     Raises:
         DataError: a split has no training images, or an image has no features.
     """
-    known = known_by_fit(splits)
+    seen = splits[splits["role"].isin([TRAIN, VALIDATION])]
+    known = known_by_fit(seen)
     runs = []
     for target, seed in (
         splits[["target", "seed"]].drop_duplicates().sort_values(["target", "seed"]).itertuples(index=False)
     ):
-        split = splits[(splits["target"] == target) & (splits["seed"] == seed)]
+        split = seen[(seen["target"] == target) & (seen["seed"] == seed)]
         train, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
         if train.empty:
             raise DataError(f"splits: target {target}, seed {seed} has no training images; check split.shots")

@@ -36,7 +36,10 @@ SWEEP = Table(
         "diverged": "bool",
         "validation_accuracy": "float64",  # 0 to 1, source domains; the only column that chooses
         "accuracy": "float64",  # 0 to 1, known classes of the held-out domain; NaN where the run diverged
-        "auroc": "float64",  # 0 to 1, unknown against known classes of the held-out domain; NaN without any
+        # Unknown against known images of the held-out domain, 0 to 1; mean over the open sets, NaN without any.
+        "auroc": "float64",
+        "fpr95_id_positive": "float64",  # unknown images accepted when 95 % of the known ones are
+        "fpr95_ood_positive": "float64",  # known images rejected when 95 % of the unknown ones are
     },
     ("configuration", "target", "seed"),
 )

@@ -37,9 +37,10 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     splits = pd.DataFrame(
         [
-            {"target": target, "seed": 1, "path": path, "role": TRAIN if k < 16 else VALIDATION, "label": k % 3}
+            {"target": target, "seed": 1, "path": path, "role": role, "label": k % 3, "class": "abc"[k % 3]}
             for target in ("ink", "oil")
             for k, path in enumerate(paths)
+            for role in [TRAIN if k < 16 else VALIDATION]
         ]
     )
     for name, kind in SPLITS.columns.items():

@@ -143,7 +143,8 @@ def test_table_metrics_and_page(world) -> None:
     assert metrics["accuracy"] == pytest.approx(own["accuracy"].mean())
     assert metrics["regret"] == pytest.approx(means_by_configuration(table)["accuracy"].max() - own["accuracy"].mean())
     page = sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 5
+    assert all(name in page for name in ("AUROC ↑", "FPR95, ID positive ↓", "FPR95, OOD positive ↓"))
     assert '<a href="../evaluation/report.html">' in page
     assert "&lt;digits&gt;" in page
     assert page == sweep_report(table, found.chosen, title="<digits>", lineage={"splits": "0123"})
@@ -167,6 +168,11 @@ def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
         assert row["accuracy"] == pytest.approx((values.argmax(1) == rows["label"])[known].mean())
         energies = -np.log(np.exp(values).sum(1))
         assert row["auroc"] == pytest.approx(roc_auc_score(~known, energies), abs=1e-3)
+        # Scores are few: the threshold that accepts 95 % of the known (rejects 95 % of the unknown) is one of them.
+        own, other = np.sort(energies[known]), np.sort(energies[~known])[::-1]
+        accepts, rejects = own[math.ceil(0.95 * len(own)) - 1], other[math.ceil(0.95 * len(other)) - 1]
+        assert row["fpr95_id_positive"] == pytest.approx((other <= accepts).mean())
+        assert row["fpr95_ood_positive"] == pytest.approx((own >= rejects).mean())
 
 
 def test_diverged_runs_have_no_held_out_numbers(world) -> None:
