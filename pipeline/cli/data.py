@@ -59,7 +59,7 @@ def list_data(*, remote: bool) -> None:
     if remote:
         if not cache.remote:
             raise PipelineError("no default remote; set one with `dvc remote add -d NAME URL`")
-        from pipeline.flows.dvc import unpushed
+        from pipeline.flows.dvc_cli import unpushed
 
         lacking = unpushed(ROOT, [FOLDER / name for name in names])
     rows = [overview(ROOT, name, cache, used=used, lacks=lacking.get(FOLDER / name)) for name in names]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.data.sources import Entry, Source, open_source
 from pipeline.errors import DataError, ParamsError, PipelineError, TrackingError
-from pipeline.flows import dvc
+from pipeline.flows import dvc_cli
 from pipeline.flows.recording import record_version
 from pipeline.origin import git_state
 from pipeline.params import Data
@@ -134,7 +134,7 @@ class Addition:
         versions = read_history(self.root, self.name)
         self.version = versions[-1] if versions else None
         if self._pointer and not folder.exists():
-            dvc.reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
+            dvc_cli.reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
         self._present()
         self._targets()
 
@@ -261,7 +261,7 @@ class Addition:
             PipelineError: DVC refuses.
         """
         if not self._clean:
-            dvc.add(self.root, FOLDER / self.name, terminal=self._terminal)
+            dvc_cli.add(self.root, FOLDER / self.name, terminal=self._terminal)
         after = read_pointer(self.root, self.name)
         if after is None:
             raise PipelineError(f"dvc add: wrote no {FOLDER / self.name}.dvc")
@@ -293,7 +293,7 @@ class Addition:
         if not self.cache.remote:
             return
         try:
-            dvc.push(self.root, FOLDER / self.name, terminal=self._terminal)
+            dvc_cli.push(self.root, FOLDER / self.name, terminal=self._terminal)
             self.pushed = True
         except PipelineError as error:
             self.troubles.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.flows import dvc
+from pipeline.flows import dvc_cli
 from pipeline.versioning.cache import is_complete, is_edited, open_cache
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.pointer import read_pointer, write_pointer
@@ -31,10 +31,10 @@ def restore(root: Path, reference: Reference) -> Snapshot:
                 f"makes one, `dvc checkout --force {path}.dvc` discards them"
             )
         if present and (root / path).exists() and not is_complete(root, path):
-            dvc.add(root, path)  # into the cache, or what only the workspace has would be lost
+            dvc_cli.add(root, path)  # into the cache, or what only the workspace has would be lost
         write_pointer(root, reference.name, found.pointer)
         try:
-            dvc.bring(root, path, fetch=bool(open_cache(root).remote))
+            dvc_cli.bring(root, path, fetch=bool(open_cache(root).remote))
         except PipelineError:
             if present:
                 write_pointer(root, reference.name, present)

@@ -19,8 +19,10 @@ from typing import Any
 
 import psutil
 import pytest
+from pictures import make_project, write_pictures
 
 from pipeline.process import end_session
+from pipeline.versioning.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240.0  # seconds; only reached when something is broken
@@ -92,6 +94,7 @@ def prefect(tmp_path: Path) -> Iterator[Prefect]:
     yield one
     for process in reversed(one.running):
         end_session(process)
+        process.wait(PATIENCE)  # or Python complains about a child that nobody has waited for
 
 
 def parents(root: Path) -> list[str]:
@@ -103,7 +106,7 @@ def parents(root: Path) -> list[str]:
 
 
 def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
-    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect
+    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect, tmp_path: Path
 ) -> None:
     prefect.start("server", "start", "--no-ui")
     until(lambda: prefect.healthy(), "the server")
@@ -129,12 +132,22 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
     )
     worker = prefect.start("worker", "start", "--pool", "croft")
 
+    def start(which: dict[str, Any], parameters: dict[str, object]) -> str:
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(prefect.call(f"deployments/{which['id']}/create_flow_run", body)["id"])
+
     def trigger() -> str:
-        body = {"parameters": {"root": str(root), "retries": 0}, "state": {"type": "SCHEDULED"}}
-        return str(prefect.call(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
+        return start(deployment, {"root": str(root), "retries": 0})
+
+    ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    other = make_project(tmp_path / "other")
+    write_pictures(tmp_path / "mine", {"photo/dog/1.png": 1, "photo/cat/1.png": 2})
+    added = start(addition, {"root": str(other), "path": "../mine", "name": "mine"})
+    until(lambda: prefect.state(added) in ended, "the addition")
+    assert prefect.state(added) == "COMPLETED"
+    assert [version.images for version in read_history(other, "mine")] == [2]
 
     first = trigger()
-    ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
     until(lambda: prefect.state(first) in ended, "the first run")
     assert prefect.state(first) == "COMPLETED"
     assert (root / "two.txt").read_text() == "1\n"

@@ -1,4 +1,8 @@
-"""The real `dvc`, as a subprocess: what is up to date, and the reproduction of one stage."""
+"""The real `dvc`, as a subprocess: what is up to date, the reproduction of one stage, data put under version control.
+
+Not called dvc.py: a Prefect worker puts the folder of a deployed flow's file on the path, where it
+would hide DVC itself.
+"""
 
 from __future__ import annotations
 
