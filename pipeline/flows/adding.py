@@ -17,15 +17,17 @@ from pipeline.flows import dvc_cli
 from pipeline.flows.recording import record_version
 from pipeline.origin import git_state
 from pipeline.params import Data
-from pipeline.tables import OPEN_SETS, PARTS_FILE
-from pipeline.versioning.cache import is_complete, open_cache
+from pipeline.tables import PARTS_FILE
+from pipeline.versioning.cache import open_cache
 from pipeline.versioning.contents import Files, count, hash_folder, is_image, read_listing
 from pipeline.versioning.difference import Difference, compare
 from pipeline.versioning.given import merge_given, read_given, write_given
-from pipeline.versioning.history import Version, read_history, write_history
+from pipeline.versioning.history import Version, number_of, read_history, write_history
 from pipeline.versioning.intake import Intake, first, take_in
 from pipeline.versioning.names import FOLDER, check_name
 from pipeline.versioning.pointer import Pointer, read_pointer
+from pipeline.versioning.renewal import missing, moved_away
+from pipeline.versioning.state import look
 from pipeline.versioning.workspace import Placer, Workspace, can_clone, check_space
 
 
@@ -38,9 +40,10 @@ class Addition:
     Attributes:
         name: of the data set.
         source: what the path was understood as.
-        version: the version that the data set has now; before `commit` the one it had.
+        before: the version that the workspace had; the latest where it had none of them.
+        version: the version that it has now.
         is_new: whether this addition made it.
-        difference: from the version before to this one; None where that one's listing is not in the cache.
+        difference: from one to the other; None where the listing of the first is not in the cache.
         files: of the data set now.
         kept: images that the source no longer has, and that the data set keeps.
         bad: images that were left out, each with its problem.
@@ -94,8 +97,9 @@ class Addition:
         self._terminal = sys.stderr.isatty()
         self.started = time.time()
         self.source: Source
+        self.before: Version | None = None
         self.version: Version | None = None
-        self.is_new = self.pushed = False
+        self.is_new = self.pushed = self._placed = False
         self.difference: Difference | None = None
         self.files: Files = {}
         self.kept: list[str] = []
@@ -130,30 +134,11 @@ class Addition:
                 "`dvc config cache.type reflink,hardlink,copy`"
             )
         self.source = self._open(self.path)
-        self._pointer = read_pointer(self.root, self.name)
-        versions = read_history(self.root, self.name)
-        self.version = versions[-1] if versions else None
-        if self._pointer and not folder.exists():
+        if read_pointer(self.root, self.name) and not folder.exists():
             dvc_cli.reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
-        self._present()
+        self._state = look(self.root, self.name, self.cache, workers=self._data.workers)
+        self.before = self.version = self._state.version
         self._targets()
-
-    def _present(self) -> None:
-        """What the data set holds: `_known`, as it lies in the workspace, and `_before`, as its version says."""
-        folder, pointer = self._workspace.folder, self._pointer
-        self._before: Files | None = {}
-        self._clean = False  # whether the workspace is what the .dvc file says, and DVC's cache has it
-        if pointer:
-            self._before = self._listed(self.version.md5 if self.version else pointer.md5)
-            self._clean = is_complete(self.root, FOLDER / self.name)
-        present = self._listed(pointer.md5) if pointer and self._clean else None
-        if present is None:
-            present = hash_folder(folder, workers=self._data.workers) if folder.is_dir() else {}
-        self._known: Files = present
-
-    def _listed(self, md5: str) -> Files | None:
-        path = self.cache.object(md5)
-        return read_listing(path) if path.is_file() else None
 
     def _targets(self) -> None:
         self._parts: dict[str, str] = {}
@@ -164,7 +149,7 @@ class Addition:
                 raise DataError(f"{entry.origin}: is no place for an image of a data set; expected {entry.target}")
             self._parts[entry.target] = entry.part
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
-            if entry.target not in self._known or (folder / entry.target).stat().st_size != bytes_:
+            if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
                 size += bytes_
         self._check_space(size)
 
@@ -186,9 +171,9 @@ class Addition:
         if not self._in_place:
             self._workspace.begin()
         if self._in_place:
-            self._intake = self._take(self.source, len(self._parts), known=self._before or {})
+            self._intake = self._take(self.source, len(self._parts), known=self._state.before or {})
         else:
-            self._intake = self._take(self.source, len(self._parts), known=self._known, into=self._workspace.next)
+            self._intake = self._take(self.source, len(self._parts), known=self._state.files, into=self._workspace.next)
             loose = self._loose()
             self._intake.bad += self._take(loose, len(loose), known={}).bad if loose else []
         self.bad = self._intake.bad
@@ -215,8 +200,8 @@ class Addition:
 
     def _loose(self) -> list[Entry]:
         """Images that somebody put into the workspace, or edited there, since the last version."""
-        before, folder = self._before or {}, self._workspace.folder
-        changed = [path for path, digest in self._known.items() if is_image(path) and before.get(path) != digest]
+        before, folder = self._state.before or {}, self._workspace.folder
+        changed = [path for path, digest in self._state.files.items() if is_image(path) and before.get(path) != digest]
         return [Entry(p, str(FOLDER / self.name / p), file=folder / p) for p in changed if p not in self._parts]
 
     # 3 -----------------------------------------------------------------------------------------------------------
@@ -226,7 +211,8 @@ class Addition:
             return
         intake = self._intake
         gone = self._gone(intake)
-        survivors = [path for path in self._known if path not in intake.new and path not in gone and path != PARTS_FILE]
+        leaving = {*intake.new, *gone, PARTS_FILE}
+        survivors = [path for path in self._state.files if path not in leaving]
         old = read_given(self._workspace.folder)
         parts = merge_given(old, self._parts, [*survivors, *intake.new])
         if not intake.new and not gone and parts == old:
@@ -236,21 +222,15 @@ class Addition:
         if parts:
             write_given(parts, self._workspace.next)
         self._workspace.swap()
-        self._clean = False
+        self._placed = True
 
     def _gone(self, intake: Intake) -> set[str]:
         """What leaves the data set: bytes that the source has elsewhere now and, to be pruned, what it has nowhere."""
-        scope = {_part_of(path) for path in self._parts}
-        missing = [p for p in self._known if is_image(p) and _part_of(p) in scope and p not in self._parts]
-        moved = {
-            source
-            for source, _ in compare(
-                {p: self._known[p] for p in missing}, {p: intake.files[p] for p in intake.new}
-            ).moved
-        }
+        absent = missing(self._state.files, self._parts)
         if self._prune:
-            return set(missing)
-        self.kept = [path for path in missing if path not in moved]
+            return set(absent)
+        moved = moved_away(self._state.files, absent, {path: intake.files[path] for path in intake.new})
+        self.kept = [path for path in absent if path not in moved]
         return moved
 
     # 4 -----------------------------------------------------------------------------------------------------------
@@ -260,7 +240,7 @@ class Addition:
         Raises:
             PipelineError: DVC refuses.
         """
-        if not self._clean:
+        if self._placed or not self._state.clean:
             dvc_cli.add(self.root, FOLDER / self.name, terminal=self._terminal)
         after = read_pointer(self.root, self.name)
         if after is None:
@@ -268,12 +248,15 @@ class Addition:
         listing = self.cache.object(after.md5)
         # a clone whose files were pulled one by one holds them without their listing
         self.files = read_listing(listing) if listing.is_file() else hash_folder(self._workspace.folder, workers=1)
-        self.difference = None if self._before is None else compare(self._before, self.files)
+        self.difference = None if self._state.before is None else compare(self._state.before, self.files)
         versions = read_history(self.root, self.name)
-        if not versions or versions[-1].md5 != after.md5:
-            self.version = self._new_version(len(versions) + 1, after)
-            write_history(self.root, self.name, [*versions, self.version])
-            self.is_new = True
+        number = number_of(versions, after.md5)
+        self.is_new = number is None
+        if number is None:
+            number = len(versions) + 1
+            versions.append(self._new_version(number, after))
+            write_history(self.root, self.name, versions)
+        self.version = versions[number - 1]
 
     def _new_version(self, number: int, pointer: Pointer) -> Version:
         return Version(
@@ -321,14 +304,10 @@ class Addition:
             self.troubles.append(f"{self.name} version {version.number} is under DVC here, but: {error}")
             return
         self.version = dataclasses.replace(version, run_id=run_id)
-        write_history(self.root, self.name, [*read_history(self.root, self.name)[:-1], self.version])
+        versions = read_history(self.root, self.name)
+        versions[version.number - 1] = self.version
+        write_history(self.root, self.name, versions)
 
 
 def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _part_of(path: str) -> str:
-    """The domain or open_sets/pool that a path lies in."""
-    parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == OPEN_SETS else parts[0]

@@ -115,15 +115,20 @@ def print_addition(addition: Addition, console: Console, *, used: str) -> None:
     for warning in addition.source.warnings:
         say(f"warning: {warning}", console)
     print_version(name, version, count(addition.files), console)
+    called = [f"{class_}: {words}" for class_, words in addition.source.class_names.items()]
+    print_names("Names of classes that came with the source, for backbone.class_names", called, console)
     print_names("Left out, because they cannot be used", addition.bad, console)
     print_names("Kept, though the source no longer has them (--prune drops them)", addition.kept, console)
-    if not addition.is_new:
-        say(f"Nothing changed: {name} is still version {version.number}", console)
+    before = addition.before.number if addition.before else 0
+    if not addition.is_new and before == version.number:
+        say(f"Nothing changed: {name} is still version {before}", console)
         return
+    if not addition.is_new:
+        say(f"{name} held exactly this before, as version {version.number}", console)
     if addition.difference is None:
-        say(f"What changed cannot be told: the listing of version {version.number - 1} is not in DVC's cache", console)
-    elif version.number > 1:
-        say(f"Since version {version.number - 1}: {headline(addition.difference)}", console)
+        say(f"What changed cannot be told: the listing of version {before} is not in DVC's cache", console)
+    elif before:
+        say(f"Since version {before}: {headline(addition.difference)}", console)
         print_difference(addition.difference, console)
     say(f"Under DVC{' and pushed to its remote' if addition.pushed else ''}. Commit:", console)
     files = [pointer_path(Path(), name), history_path(Path(), name), FOLDER / ".gitignore"]

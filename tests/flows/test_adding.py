@@ -99,10 +99,13 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     with pytest.raises(DataError, match=r"set@9: neither a version \(1 to 3\) nor a git revision"):
         resolve(root, parse_reference("set@9"))
 
-    # And back in the workspace.
+    # And back in the workspace, from where the same source leads to the version that it was.
     assert restore(root, parse_reference("set@1")).number == 1
     assert held(root) == images(START)
     assert git(root, "diff", "HEAD~1", "--stat", "--", "data/set.dvc") == ""  # the .dvc file of the first commit
+    back = add(root, source, prune=True)
+    assert (back.is_new, back.before.number, back.version.number) == (False, 1, 3)
+    assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
 
 
 @pytest.mark.slow
