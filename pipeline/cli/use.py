@@ -16,7 +16,7 @@ from pipeline.tables import OPEN_SETS, atomic_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-_MAX_BYTES = 1_000_000  # as params.py reads
+_MAX_BYTES = 1_000_000  # as pipeline/params reads
 _LONG = 60  # characters of a value that the table shows
 
 

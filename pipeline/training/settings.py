@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pipeline.croft.options import PENALTIES, PaperOptions, Penalty, Preset, check_choices
 from pipeline.errors import ParamsError
-from pipeline.params import preset_problem
+from pipeline.params.methods import preset_problem
 
 Select = Literal["source-val", "last"]
 PENALTY = "penalty_"  # how the keys of `Penalty` start, where they stand among other settings

@@ -49,7 +49,7 @@ def test_params_prints_every_knob_as_it_will_be_used(tmp_path: Path, croft: Crof
     out, err = (process := croft(tmp_path, "params")).communicate()
     assert (process.returncode, err) == (0, "")
     knobs = yaml.safe_load(out)
-    assert knobs["evaluate"] == {"bootstrap": 1000, "bins": 40, "hessian_probes": 64}  # defaults of params.py
+    assert knobs["evaluate"] == {"bootstrap": 1000, "bins": 40, "hessian_probes": 64}  # defaults of pipeline/params
     assert knobs["register"] == {"model": content["register"]["model"]}
     assert {key: knobs["split"][key] for key in content["split"]} == content["split"]
 

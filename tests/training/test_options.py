@@ -14,7 +14,8 @@ import yaml
 
 from pipeline.croft.options import PENALTIES, PaperOptions, Penalty
 from pipeline.errors import ParamsError
-from pipeline.params import Finetune, parse_params
+from pipeline.params import parse_params
+from pipeline.params.methods import Finetune
 from pipeline.training.chunk import Chunk
 from pipeline.training.loop import fit
 from pipeline.training.runs import Run

@@ -1,0 +1,246 @@
+"""params.yaml as frozen typed values; every key is known, and a wrong one is named with its nearest neighbour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from pipeline.errors import ParamsError
+from pipeline.params.methods import Finetune
+from pipeline.params.section import Count, Names, Positive, Rate, Section, Seeds, first_problem, frozen
+
+PARAMS_FILE = Path("params.yaml")
+_MAX_BYTES = 1_000_000  # a params file is a few kilobytes; anything larger is a mistake
+
+Device = Literal["auto", "cuda", "cpu"]
+
+
+class Compute(Section):
+    """Where the tensors live; `cuda` without a CUDA device is an error, never a silent CPU run."""
+
+    device: Device = "auto"
+
+
+def _groups(value: Any) -> Any:
+    return tuple(frozen(group) for group in value) if isinstance(value, list) else value
+
+
+Check = Literal[
+    "complete",
+    "refused",
+    "large_enough",
+    "known_format",
+    "convertible_mode",
+    "duplicates_within_class",
+    "duplicates_across_classes",
+    "duplicates_across_domains",
+    "near_duplicates_across_classes",
+    "near_duplicates_across_domains",
+    "near_duplicates_across_splits",
+    "enough_images",
+    "class_balance",
+    "class_names_distinct",
+    "class_names_fit",
+    "class_names_known",
+    "open_set_disjoint",
+    "pools_disjoint",
+]
+"""Ids of the checks of the data; docs/data-quality.md says what each of them means."""
+
+FATAL: tuple[Check, ...] = (
+    "complete",
+    "large_enough",
+    "known_format",
+    "convertible_mode",
+    "duplicates_within_class",
+    "duplicates_across_classes",
+    "duplicates_across_domains",
+    "enough_images",
+    "class_balance",
+    "class_names_distinct",
+    "class_names_fit",
+    "open_set_disjoint",
+    "pools_disjoint",
+)
+
+
+class Data(Section):
+    """The folder of images, what counts as an image, and which faults stop a run."""
+
+    root: str
+    unknown: Names = ()
+    on_bad_image: Literal["fail", "skip"] = "fail"
+    fatal: Annotated[tuple[Check, ...], BeforeValidator(frozen)] = FATAL
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=7)] = 2
+    synonyms: Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_groups)] = ()
+    open_set_overlap: Literal["remove", "fail"] = "remove"
+    min_side: Count = 16
+    max_pixels: Count = 50_000_000
+    workers: Count = 4
+
+
+class Split(Section):
+    """Who may see what: few-shot fits that hold out a domain, classes or both, and the deploy fit."""
+
+    shots: Count = 16
+    shots_per: Literal["class_and_domain", "class"] = "class_and_domain"
+    validation: Count = 8
+    seeds: Seeds = (1, 2, 3)
+    targets: Names = ()
+    sources: Names = ()
+    unknown_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _seeds(self) -> Split:
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: expected at least one, all different")
+        return self
+
+
+class BackboneParams(Section):
+    """The frozen CLIP: an open_clip model name and a weights file under DVC."""
+
+    model: str
+    weights: str
+    prompts: Names = ("a photo of a {}.",)
+    class_names: dict[str, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> BackboneParams:
+        for prompt in self.prompts:
+            if prompt.count("{}") != 1:
+                raise ValueError(f"prompts: {prompt!r} must hold the placeholder {{}} exactly once")
+        return self
+
+
+class Featurize(Section):
+    """How images become features: augmented views of train images, one clean view of every image.
+
+    views: 0 keeps none: `finetune` and `sweep` encode the images of a run anew at each of its epochs.
+    """
+
+    views: Annotated[int, Field(ge=0)] = 8
+    flip: bool = True
+    min_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
+    view_seed: int = 0
+    batch_size: Count = 256
+    workers: Count = 4
+
+
+class Sweep(Section):
+    """A grid of settings of one method, tried by `croft sweep`; source validation chooses."""
+
+    method: str = "croft"
+    axes: dict[str, Annotated[tuple[Any, ...], BeforeValidator(frozen)]] = Field(
+        default={"lambda_1": (1.0, 5.0, 10.0, 15.0, 20.0), "lambda_2": (1.0, 5.0, 10.0, 15.0, 20.0)}
+    )
+
+    @model_validator(mode="after")
+    def _values(self) -> Sweep:
+        if not self.axes:
+            raise ValueError("axes: expected at least one setting with its values")
+        for name, values in self.axes.items():
+            if not values or len({str(value) for value in values}) != len(values):
+                raise ValueError(f"axes.{name}: expected at least one value, all different")
+        return self
+
+
+class Evaluate(Section):
+    """How results are summarised."""
+
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    bins: Annotated[int, Field(ge=5)] = 40
+    hessian_probes: Annotated[int, Field(ge=0)] = 64
+
+
+class Export(Section):
+    """The deployed graph: which method, how often it may say unknown, how exact it must be."""
+
+    method: str = "croft"
+    accept: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    tolerance: Positive = 1e-4
+    parity_images: Count = 64
+
+
+class Register(Section):
+    """The registry's name for the model."""
+
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "croft"
+
+
+class Promote(Section):
+    """The gate between challenger and champion; drops are absolute, in the metric's unit (0 to 1)."""
+
+    max_accuracy_drop: Rate = 0.01
+    max_auroc_drop: Rate = 0.01
+    min_gain_over_zero_shot: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    compute: Compute = Compute()
+    data: Data
+    split: Split = Split()
+    backbone: BackboneParams
+    featurize: Featurize = Featurize()
+    finetune: Finetune
+    sweep: Sweep = Sweep()
+    evaluate: Evaluate = Evaluate()
+    export: Export = Export()
+    register_: Register = Field(default=Register(), alias="register")
+    promote: Promote = Promote()
+
+    @model_validator(mode="after")
+    def _joint(self) -> Params:
+        if self.export.method not in self.finetune.methods:
+            raise ValueError(
+                f"export.method: {self.export.method!r} is not one of finetune.methods: "
+                f"{', '.join(self.finetune.methods)}"
+            )
+        if self.sweep.method not in self.finetune.methods:
+            raise ValueError(
+                f"sweep.method: {self.sweep.method!r} is not one of finetune.methods: "
+                f"{', '.join(self.finetune.methods)}"
+            )
+        for name, values in self.sweep.axes.items():
+            for value in values:
+                try:
+                    self.finetune.settings(self.sweep.method, {name: value})
+                except ValueError as error:
+                    raise ValueError(f"sweep.axes.{name}: {str(error).split(': ', 1)[-1]}") from None
+        return self
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or holds an unknown or mistyped key or value.
+    """
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run this from the project's root")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ParamsError(f"{path}: larger than {_MAX_BYTES} bytes; this is no params file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_params(content, str(path))
+
+
+def parse_params(content: object, source: str = "params") -> Params:
+    """Check already parsed params; `source` is the name that errors carry.
+
+    Raises:
+        ParamsError: as `load_params`.
+    """
+    if not isinstance(content, dict):
+        raise ParamsError(f"{source}: expected a mapping of sections, found {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{source}: {first_problem(error, Params)}") from None

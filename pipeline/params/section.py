@@ -1,0 +1,57 @@
+"""What all sections of params.yaml have in common: value types, strictness, and errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def frozen(value: Any) -> Any:
+    """A list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value  # YAML has lists only
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(frozen)]
+Seeds = Annotated[tuple[int, ...], BeforeValidator(frozen)]
+
+
+class Section(BaseModel):
+    """Frozen; every key is known, and no value is converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The error in one line: the key, what is wrong, and the nearest known key where it is unknown."""
+    # Unknown keys first: a misspelt key usually causes the "missing key" that pydantic lists before it.
+    problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
+    problem = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    key = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key {key!r}; {hint}{more}"
+    if problem["type"] == "value_error":
+        return f"{key}.{message}{more}" if key else f"{message}{more}"
+    if problem["type"] == "missing":
+        return f"missing key {key!r}{more}"
+    return f"{key}: {message}, found {problem['input']!r}{more}"
+
+
+def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> list[str]:
+    for parent in parents:
+        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == parent), None)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
