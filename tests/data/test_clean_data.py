@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +61,15 @@ def test_odd_images_pass_in_silence(tmp_path: Path) -> None:
     outcome = check(root, tmp_path / "docs")
     assert (outcome.stops, outcome.said) == (False, "")
     assert {f"ink/cat/{kind} {name}" for kind, (name, _) in HANDLED.items()} <= set(outcome.paths)
+
+
+@pytest.mark.skipif("CROFT_REAL_DATA" not in os.environ, reason="CROFT_REAL_DATA names no folder of real images")
+def test_photographs_and_drawings_raise_nothing(tmp_path: Path) -> None:
+    given = Path(os.environ["CROFT_REAL_DATA"])
+    root = tmp_path / "set"
+    shutil.copytree(given / "pacs-mini", root)
+    for pool in ("dtd", "caltech101"):
+        shutil.copytree(given / f"{pool}-mini", root / "open_sets" / pool)
+    outcome = check(root, tmp_path / "docs", unknown=("guitar",), max_pixels=50_000_000)
+    assert (outcome.stops, outcome.said) == (False, "")
+    assert len(outcome.paths) == 1008

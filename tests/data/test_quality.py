@@ -80,6 +80,12 @@ def test_every_check_of_params_is_made(rows: Rows, tmp_path: Path) -> None:
     assert {c["check"] for c in verdict["checks"] if c["severity"] == "fatal"} == set(FATAL)
 
 
+def test_every_check_is_explained_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs/data-quality.md").read_text(encoding="utf-8")
+    explained = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", text, re.MULTILINE))
+    assert explained == {name: "yes" if name in FATAL else "no" for name in get_args(Check)}
+
+
 def test_faults_of_images_are_named(rows: Rows, tmp_path: Path) -> None:
     manifest = rows([("ink", "cat", 23), ("ink", "dog", 30), ("neon", "dog", 30), ("neon", "owl", 4)])
     # rows 0-22 are ink/cat, 23-52 ink/dog, 53-82 neon/dog, 83-86 neon/owl

@@ -55,7 +55,7 @@ class Outcome:
 
 def check(root: Path, docs: Path, called: dict[str, str] | None = None, **changes: Any) -> Outcome:
     """Ingest, gate and split, with the calls that the stages make."""
-    data = Data(root=str(root), unknown=("owl",), max_pixels=100_000, **changes)
+    data = Data(**{"root": str(root), "unknown": ("owl",), "max_pixels": 100_000, **changes})
     called = called or {}
     try:
         found = build_manifest(
