@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def parents(root: Path) -> list[str]:
         ]
 
 
+def planned(prefect: Prefect, deployment: str) -> list[datetime]:
+    """When the runs are due that the server has planned for a deployment."""
+    runs = prefect.call("flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
+    return [datetime.fromisoformat(run["expected_start_time"]) for run in runs if run["auto_scheduled"]]
+
+
 def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
     project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect, tmp_path: Path
 ) -> None:
@@ -130,6 +137,9 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
             },
         }
     )
+    # The server itself plans the runs of a schedule; a worker only takes them when they are due.
+    due = until(lambda: planned(prefect, deployment["id"]), "the runs that the schedule plans")
+    assert {(at.weekday(), at.hour, at.minute) for at in due} == {(0, 3, 0)}
     worker = prefect.start("worker", "start", "--pool", "croft")
 
     def start(which: dict[str, Any], parameters: dict[str, object]) -> str:
