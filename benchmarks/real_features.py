@@ -4,8 +4,8 @@
 
 FOLDER holds `pacs_features.npz`: features of PACS with labels and domains, text features of its classes, and features
 of DTD and Caltech-101. The protocol, the training and the metrics are the pipeline's own. Each method's settings are
-chosen for each held-out domain by source validation, from the small grids below; the held-out domain and the open sets
-are looked at once, at the end. What it found is in docs/real-data.md. CoOp learns prompts through a text
+chosen for each held-out domain by source validation, from the grids below, λ2 after the others; the held-out domain and
+the open sets are looked at once, at the end. What it found is in docs/real-data.md. CoOp learns prompts through a text
 tower, and these features come without one.
 """
 
@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +28,28 @@ from pipeline.detection.metrics import auroc, fpr95_id_positive, fpr95_ood_posit
 from pipeline.errors import DataError
 from pipeline.evaluation.predict import predict
 from pipeline.features import Features
-from pipeline.params import Finetune, load_params
+from pipeline.params import load_params
+from pipeline.params.methods import Finetune
 from pipeline.progress import Progress
 from pipeline.tables import DEPLOY, TEST_SHIFTED, TRAIN, VALIDATION
 from pipeline.training.assemble import plan_runs
-from pipeline.training.methods import fit_methods
-from pipeline.training.settings import Settings, settings
+from pipeline.training.methods import Trained, fit_methods
+from pipeline.training.runs import Run
+from pipeline.training.settings import BaselineSettings, Settings, settings
 
 LOGIT_SCALE = 100.0  # CLIP's
 SHOTS, VALIDATION_IMAGES, SEEDS = 16, 8, (1, 2, 3)
 OPEN_SETS = ("dtd", "caltech101")
 # Classes of Caltech-101 that show what a class of PACS shows.
 OVERLAPS = {"dalmatian", "snoopy", "elephant", "electric_guitar", "mandolin", "Faces", "Faces_easy"}
-GRIDS: dict[str, dict[str, list[Any]]] = {  # by what a method trains; the rest is as in params.yaml
-    "plain": {"lr": [0.002, 0.02]},
-    "generator": {"lr": [0.002, 0.02], "lambda_1": [1.0, 15.0]},
-    "tip-adapter-f": {"lr": [0.0001, 0.001]},
+RATES: dict[str, list[float]] = {  # by kind; the rest is as in params.yaml
+    "adapters": [0.002, 0.02, 0.06, 0.2],
+    "linear-probe": [0.0002, 0.002, 0.02, 0.2],
+    "clip-adapter": [0.0001, 0.001, 0.01],
+    "tip-adapter-f": [0.001, 0.01, 0.1],
 }
+LAMBDA_1 = [1.0, 15.0]  # of the paper's grid, where there is a generator
+LAMBDA_2 = [1.0, 10.0, 100.0]  # of the paper's grid, where there is a penalty, at the rate and λ1 that were best
 
 
 def load(folder: Path) -> tuple[Features, pd.DataFrame, dict[str, np.ndarray]]:
@@ -101,8 +107,9 @@ def candidates(base: Mapping[str, Settings], overrides: Mapping[str, Mapping[str
             found[name] = [start]
             continue
         kind = values.get("kind", "adapters")
-        adapters_with_generator = kind == "adapters" and start.generator
-        grid = GRIDS.get(kind) or GRIDS["generator" if adapters_with_generator else "plain"]
+        grid: dict[str, list[float]] = {"lr": RATES[kind]}
+        if kind == "adapters" and start.generator:
+            grid["lambda_1"] = LAMBDA_1
         points = [dict(zip(grid, choice, strict=True)) for choice in itertools.product(*grid.values())]
         found[name] = [settings({**values, **point}) for point in points]
     return found
@@ -137,21 +144,9 @@ def measure(
     splits = splits[splits["target"] != DEPLOY]
     seen = splits[splits["role"].isin([TRAIN, VALIDATION])]
     named = {f"{name} {position}": one for name, many in choices.items() for position, one in enumerate(many)}
-    runs = plan_runs(seen, features, named)
-    with Progress("real features", sum(run.settings.epochs for run in runs if run.settings.train), "epochs") as bar:
-        fits = fit_methods(
-            runs, views=features.views, clean=features.clean, text=features.text, logit_scale=LOGIT_SCALE,
-            device=device, on_epoch=lambda done, _: bar.advance(done - bar.done),
-        )  # fmt: skip
-    table = pd.DataFrame(
-        {
-            "method": [fit.run.method.rsplit(" ", 1)[0] for fit in fits],
-            "candidate": [int(fit.run.method.rsplit(" ", 1)[1]) for fit in fits],
-            "target": [fit.run.target for fit in fits],
-            "seed": [fit.run.seed for fit in fits],
-            "validation": [np.nan if fit.diverged else fit.validation_accuracy for fit in fits],
-        }
-    )
+    fits = _train(plan_runs(seen, features, named), features, device)
+    fits += _train(_with_other_penalties(fits, seen, features), features, device)
+    table = _validation(fits)
     chosen = _choose(table)
     tests = splits[splits["role"] == TEST_SHIFTED]
     rows = []
@@ -172,6 +167,53 @@ def measure(
     return pd.DataFrame(rows)
 
 
+def _train(runs: Sequence[Run], features: Features, device: str) -> list[Trained]:
+    with Progress("real features", sum(run.settings.epochs for run in runs if run.settings.train), "epochs") as bar:
+        return fit_methods(
+            runs, views=features.views, clean=features.clean, text=features.text, logit_scale=LOGIT_SCALE,
+            device=device, on_epoch=lambda done, _: bar.advance(done - bar.done),
+        )  # fmt: skip
+
+
+def _with_other_penalties(fits: Sequence[Trained], seen: pd.DataFrame, features: Features) -> list[Run]:
+    """Runs of LAMBDA_2 at each held-out domain's best candidate, for the methods that have a penalty."""
+    best = _choose(_validation(fits)).drop_duplicates(["method", "target"])
+    runs = []
+    for number, row in best.iterrows():
+        own = fits[number].run.settings
+        if isinstance(own, BaselineSettings) or not own.train or own.lambda_2 == 0:
+            continue
+        others = [value for value in LAMBDA_2 if value != own.lambda_2]
+        named = {f"{row['method']} {100 + place}": replace(own, lambda_2=v) for place, v in enumerate(others)}
+        runs += plan_runs(seen[seen["target"] == row["target"]], features, named)
+    return runs
+
+
+def _validation(fits: Sequence[Trained]) -> pd.DataFrame:
+    """A row per fit: which candidate of which method it is, what that sets, and its validation accuracy."""
+    return pd.DataFrame(
+        {
+            "method": [fit.run.method.rsplit(" ", 1)[0] for fit in fits],
+            "candidate": [int(fit.run.method.rsplit(" ", 1)[1]) for fit in fits],
+            "target": [fit.run.target for fit in fits],
+            "seed": [fit.run.seed for fit in fits],
+            "chosen": [_chosen(fit.run.settings) for fit in fits],
+            "validation": [np.nan if fit.diverged else fit.validation_accuracy for fit in fits],
+        }
+    )
+
+
+def _chosen(own: Settings) -> str:
+    """What the grids may have set."""
+    if not own.train:
+        return ""
+    baseline = isinstance(own, BaselineSettings)
+    parts = [f"lr {own.lr:g}"]
+    parts += [f"λ1 {own.lambda_1:g}"] if not baseline and own.generator else []
+    parts += [f"λ2 {own.lambda_2:g}"] if not baseline and own.lambda_2 else []
+    return ", ".join(parts)
+
+
 def _choose(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each method's and held-out domain's candidate of best mean validation accuracy over seeds."""
     mean = table.groupby(["method", "target", "candidate"])["validation"].mean().fillna(-1.0)
@@ -185,7 +227,7 @@ def markdown(table: pd.DataFrame) -> str:
     """Accuracy by held-out domain, then means over domains with the spread of the seeds."""
     order = list(dict.fromkeys(table["method"]))
     domains = sorted(table["target"].unique())
-    numbers = [name for name in table.columns if name not in ("method", "target", "seed", "candidate")]
+    numbers = [name for name in table.columns if name not in ("method", "target", "seed", "candidate", "chosen")]
     by_domain = table.pivot_table(index="method", columns="target", values="accuracy").loc[order, domains]
     by_seed = table.groupby(["method", "seed"])[numbers].mean().groupby("method")
     mean, spread = by_seed.mean().loc[order], by_seed.std(ddof=0).loc[order]
@@ -197,6 +239,10 @@ def markdown(table: pd.DataFrame) -> str:
     for name in order:
         cells = [f"{mean.loc[name, key]:.3f} ± {spread.loc[name, key]:.3f}" for key in numbers]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    chosen = table.drop_duplicates(["method", "target"]).pivot(index="method", columns="target", values="chosen")
+    lines += ["", "Chosen by source validation:", "", f"| method | {' | '.join(domains)} |"]
+    lines += [f"|---|{'---|' * len(domains)}"]
+    lines += [f"| {name} | {' | '.join(chosen.loc[name, domains])} |" for name in order if any(chosen.loc[name])]
     return "\n".join(lines)
 
 
