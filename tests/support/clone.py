@@ -40,9 +40,9 @@ class Clone:
             "PYTHONPATH": str(folder),
         }
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=900, check=False
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=seconds, check=False
         )
         if check and done.returncode:
             pytest.fail(
