@@ -52,7 +52,9 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     runs = plan_runs(splits, features, methods)
     trained = [run for run in runs if run.settings.train]
     run = next(run for run in trained if run.method == params.export.method and run.target != DEPLOY)
-    backbone = load_backbone(params.backbone.model, Path(params.backbone.weights), device)
+    backbone = load_backbone(
+        params.backbone.model, Path(params.backbone.weights), device, precision=features.meta["precision"]
+    )
     fresh = FreshViews(
         features, manifest, root=Path(params.data.root), backbone=backbone, batch_size=params.featurize.batch_size,
         workers=params.featurize.workers,

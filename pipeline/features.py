@@ -25,7 +25,7 @@ class Features:
         views: (T, V, D) float32, V augmented views of the T images that some fit trains on.
         text: (C, D) float32, one prototype per class that some fit knows, in the order of `meta["classes"]`.
         meta: model, weights_sha256, classes (sorted), names (how prompts call them), prompts, logit_scale (already
-            exponentiated), image_size, mean, std, views, view_seed.
+            exponentiated), image_size, precision, mean, std, views, view_seed.
     """
 
     index: pd.DataFrame

@@ -23,8 +23,9 @@ def main(params: Params) -> Record:
     splits = read_table(paths.SPLITS, SPLITS)
     classes = known_classes(manifest, params.data.unknown)
     backbone = load_backbone(
-        params.backbone.model, Path(params.backbone.weights), resolve_device(params.compute.device)
-    )
+        params.backbone.model, Path(params.backbone.weights), resolve_device(params.compute.device),
+        precision=params.featurize.precision,
+    )  # fmt: skip
     features, counts = featurize(
         manifest,
         root=Path(params.data.root),

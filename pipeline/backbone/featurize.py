@@ -104,6 +104,7 @@ def featurize(
             "prompts": list(prompts),
             "logit_scale": backbone.logit_scale,
             "image_size": backbone.image_size,
+            "precision": backbone.precision,
             "mean": list(backbone.mean),
             "std": list(backbone.std),
             "views": views,
@@ -126,4 +127,4 @@ def featurize(
 
 def _space(backbone: Backbone) -> str:
     """What decides an embedding besides image and view."""
-    return f"{backbone.weights_sha256} {backbone.name} {backbone.mean} {backbone.std} float32"
+    return f"{backbone.weights_sha256} {backbone.name} {backbone.mean} {backbone.std} {backbone.precision}"

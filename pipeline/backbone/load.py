@@ -40,6 +40,7 @@ class Backbone:
         width: D, numbers per feature.
         context_length: tokens per prompt, start and end included.
         images_per_forward: how many images pass through the tower at once; a larger batch is cut.
+        precision: "float32", or "bfloat16" for the image tower's products; what comes out of it is float32 either way.
         device: torch's name of it.
     """
 
@@ -54,6 +55,7 @@ class Backbone:
     width: int
     context_length: int
     images_per_forward: int
+    precision: str
     device: str
 
     def encode_images(self, images: np.ndarray) -> np.ndarray:
@@ -80,7 +82,9 @@ class Backbone:
     def _forward(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.inference_mode(), exact_convolutions():
+        half = self.precision == "bfloat16"
+        products = torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=half)
+        with torch.inference_mode(), exact_convolutions(), products:
             pixels = torch.tensor(images).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
             mean = torch.tensor(self.mean, device=self.device)[:, None, None]
             std = torch.tensor(self.std, device=self.device)[:, None, None]
@@ -109,13 +113,14 @@ def exact_convolutions() -> Any:
     )
 
 
-def load_backbone(model: str, weights: Path, device: str) -> Backbone:
+def load_backbone(model: str, weights: Path, device: str, *, precision: str = "float32") -> Backbone:
     """Load a CLIP from a file; nothing is downloaded and nothing is unpickled.
 
     Args:
         model: a name that open_clip knows, or the built-in one.
         weights: .safetensors, or a torch file that holds tensors only.
         device: torch's name of it.
+        precision: as in `Backbone`.
     Raises:
         CheckpointError: the name is unknown; the file is missing, unreadable, fits another model, or its sidecar says
             so; the model's preprocessing is one that is not supported.
@@ -158,6 +163,7 @@ def load_backbone(model: str, weights: Path, device: str) -> Backbone:
         width=int(config["embed_dim"]),
         context_length=context,
         images_per_forward=images_per_forward(module.visual, size, device),
+        precision=precision,
         device=device,
     )
 
@@ -190,7 +196,7 @@ def backbone_of(meta: Mapping[str, Any], *, model: str, weights: Path, device: s
 
     @functools.cache
     def load() -> Backbone:
-        backbone = load_backbone(model, weights, device)
+        backbone = load_backbone(model, weights, device, precision=meta["precision"])
         if meta["weights_sha256"] != backbone.weights_sha256:
             raise DataError(
                 "artifacts/features: made with other weights than backbone.weights; run `dvc repro featurize`"

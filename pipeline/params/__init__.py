@@ -127,6 +127,7 @@ class Featurize(Section):
     min_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.08
     view_seed: int = 0
     batch_size: Count = 256
+    precision: Literal["float32", "bfloat16"] = "float32"
     workers: Count = 4
 
 

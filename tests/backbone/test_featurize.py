@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def test_rows_are_the_features_of_their_views(pictures: Pictures, backbone: Any,
     again = read_features(tmp_path / "out")
     np.testing.assert_array_equal(again.clean, features.clean)
     np.testing.assert_array_equal(again.view_rows(manifest["path"][[7]]), [2])
+
+
+def test_bfloat16_is_for_images_only_and_shares_no_stored_rows(
+    pictures: Pictures, backbone: Any, tmp_path: Path
+) -> None:
+    exact, _ = run(pictures, backbone, tmp_path / "store")
+    half, counts = run(pictures, replace(backbone, precision="bfloat16"), tmp_path / "store")
+    assert (counts["encoded"], counts["from_store"]) == (10 + 3 * 3, 0)
+    assert half.clean.dtype == half.views.dtype == np.float32
+    np.testing.assert_array_equal(half.text, exact.text)
+    # bfloat16 keeps 8 bits: a rounding of 2^-9 in each product, and some of them one after another
+    error = np.linalg.norm(half.clean - exact.clean, axis=1) / np.linalg.norm(exact.clean, axis=1)
+    assert 2**-12 < error.max() < 2**-4
+    assert (exact.meta["precision"], half.meta["precision"]) == ("float32", "bfloat16")
 
 
 def test_only_what_is_new_is_encoded(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:

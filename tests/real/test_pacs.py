@@ -1,4 +1,4 @@
-"""The README's commands for a folder of one's own, on real photographs, drawings and sketches; needs CROFT_REAL_DATA."""
+"""The README's commands for a folder of one's own, on photographs, drawings and sketches; needs CROFT_REAL_DATA."""
 
 from __future__ import annotations
 
