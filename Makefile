@@ -7,6 +7,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 TARGET ?=
 
+# With the PATH from before ours: the environment's own python has no pip. Not at all where uv is there already, so that an
+# activated environment can be brought up to date too.
+GET_UV := $(UV) --version 2>/dev/null | grep -qF 'uv $(UV_VERSION)' || PATH='$(PATH)' $(PYTHON) -m pip install --quiet \
+  --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+
 export UV_PYTHON_DOWNLOADS := never
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
@@ -20,7 +25,7 @@ run: setup  ## set up what is missing, then run every stage that is out of date
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+	@$(GET_UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.13' .venv
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
@@ -46,7 +51,7 @@ bench: setup  ## measure what caching, batching and the closed-form penalty save
 	python -m benchmarks $(PARTS)
 
 lock:  ## resolve requirements.lock anew from pyproject.toml
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+	@$(GET_UV)
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --quiet --upgrade --output-file requirements.lock
 
