@@ -95,6 +95,16 @@ def check_size(image: Image, *, max_pixels: int, name: str) -> None:
         raise DataError(f"{size}, a strip longer than {MAX_ASPECT} times its width")
 
 
+def check_side(image: Image, *, min_side: int, name: str) -> None:
+    """Refuse an image that is too small to train on.
+
+    Raises:
+        DataError: its shorter side is below min_side pixels.
+    """
+    if min(image.size) < min_side:
+        raise DataError(f"{name}: {image.width} x {image.height} pixels, less than data.min_side ({min_side})")
+
+
 def to_rgb(image: Image) -> Image:
     """8-bit RGB of a decoded image: transparency over white, 16-bit scaled."""
     from PIL import Image

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.data.phash import perceptual_hash
 from pipeline.errors import DataError
-from pipeline.images import open_rgb, stored_as
+from pipeline.images import check_side, open_rgb, stored_as
 
 _SECOND = 1_000_000_000  # nanoseconds
 _TICK = 20_000_000  # of a kernel's clock, which stamps files: 10 ms, doubled
@@ -109,10 +109,9 @@ def _facts(content: bytes, path: str, limits: Limits) -> Facts:
     try:
         rgb = open_rgb(content, max_pixels=limits.max_pixels, name=path)
         mode, format_ = stored_as(content, name=path)
+        check_side(rgb, min_side=limits.min_side, name=path)
     except DataError as error:
         raise DataError(str(error).removeprefix(f"{path}: ")) from None
-    if min(rgb.size) < limits.min_side:
-        raise DataError(f"{rgb.width} x {rgb.height} pixels, less than data.min_side ({limits.min_side})")
     return Facts(
         sha256=hashlib.sha256(content).hexdigest(),
         phash=perceptual_hash(rgb),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError
-from pipeline.images import open_rgb
+from pipeline.images import check_side, open_rgb
 from pipeline.progress import Progress
 from pipeline.versioning.contents import Files, md5
 
@@ -97,9 +97,7 @@ def check_image(content: bytes, name: str, *, min_side: int, max_pixels: int) ->
     Raises:
         DataError: it is no image, is damaged, too large or too small.
     """
-    rgb = open_rgb(content, max_pixels=max_pixels, name=name)
-    if min(rgb.size) < min_side:
-        raise DataError(f"{name}: {rgb.width} x {rgb.height} pixels, less than data.min_side ({min_side})")
+    check_side(open_rgb(content, max_pixels=max_pixels, name=name), min_side=min_side, name=name)
 
 
 def first(sentences: list[str], separator: str = "; ") -> str:
