@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 LOG_WIDTH = 110  # columns, where the output is no terminal
 
@@ -16,3 +17,20 @@ def make_console() -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=LOG_WIDTH)
+
+
+def plain_table(*columns: str, words: int = 1, title: str | None = None) -> Table:
+    """An empty table as all of ours look.
+
+    Args:
+        columns: their headings.
+        words: how many columns, from the left, hold words; the others hold numbers and are aligned right.
+        title: above the table.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < words else "right")
+    return table

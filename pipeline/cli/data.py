@@ -59,7 +59,7 @@ def list_data(*, remote: bool) -> None:
     if remote:
         if not cache.remote:
             raise PipelineError("no default remote; set one with `dvc remote add -d NAME URL`")
-        from pipeline.flows.dvc_cli import unpushed
+        from pipeline.dvc_runner.command import unpushed
 
         lacking = unpushed(ROOT, [FOLDER / name for name in names])
     rows = [overview(ROOT, name, cache, used=used, lacks=lacking.get(FOLDER / name)) for name in names]
@@ -134,7 +134,7 @@ def use_data(text: str) -> None:
     reference = parse_reference(text)
     if not reference.version:
         raise ParamsError(f"{text}: expected NAME@<version number> or NAME@<git revision>")
-    from pipeline.flows.restoring import restore
+    from pipeline.versioning.restoring import restore
     from pipeline.versioning.show import say
 
     found = restore(ROOT.resolve(), reference)

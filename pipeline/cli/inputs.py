@@ -34,7 +34,7 @@ def add_backbone(model: str, source: str, name: str) -> None:
         raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
     telemetry.disable()
     from pipeline.backbone.add import save_backbone
-    from pipeline.flows.dvc_cli import add_input
+    from pipeline.dvc_runner.command import add_input
 
     saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
     pushed = add_input(Path.cwd(), saved)

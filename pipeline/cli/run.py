@@ -21,7 +21,7 @@ from pipeline.tables import read_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.flows.dvc_cli import StageResult
+    from pipeline.dvc_runner.command import StageResult
     from pipeline.flows.server import LocalApi
 
 METRICS = Path("artifacts/evaluation/metrics.json")
@@ -43,7 +43,7 @@ def run_pipeline(targets: Sequence[str]) -> None:
     results = run_flow(targets, console)
     print_stages(results, time.monotonic() - start, console)
     if METRICS.is_file():
-        from pipeline.evaluation.console import print_metrics
+        from pipeline.report.console import print_metrics
 
         print_metrics(read_json(METRICS), console)
     if REPORT.is_file():
@@ -61,7 +61,7 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
     console.print("Looking for what is out of date ...", highlight=False)
     api = begin_flow(root)
-    from pipeline.flows.dvc_cli import survey_ahead
+    from pipeline.dvc_runner.command import survey_ahead
 
     survey_ahead(root)
     from pipeline import tracking
@@ -92,8 +92,8 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
     from rich import box
     from rich.table import Table
 
-    from pipeline.flows.dvc_cli import EXECUTED, RESTORED
-    from pipeline.flows.graph import label
+    from pipeline.dvc_runner.command import EXECUTED, RESTORED
+    from pipeline.dvc_runner.graph import label
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Stage")

@@ -100,7 +100,7 @@ def _print_best(console: Console) -> None:
     from rich.table import Table
 
     from pipeline.evaluation.sweep import MEASURES, means_by_configuration
-    from pipeline.evaluation.wording import percent
+    from pipeline.report.wording import percent
 
     means = means_by_configuration(pd.read_parquet(FOLDER / "sweep.parquet"))
     best = means.sort_values("validation_accuracy", ascending=False, kind="stable").head(BEST)

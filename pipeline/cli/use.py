@@ -143,7 +143,7 @@ def _print_next(preset: Preset, console: Console) -> None:
         option = f" --benchmark {preset.benchmark}" if preset.benchmark else ""
         steps.append(f"croft data add {preset.path or 'PATH'} --name {root.name}{option}")
         if preset.benchmark:
-            from pipeline.data.benchmarks import benchmark
+            from pipeline.sources.benchmarks import benchmark
 
             steps += [f"    from {place}" for place in benchmark(preset.benchmark).get]
             steps.append("    in any of the layouts of docs/datasets.md")

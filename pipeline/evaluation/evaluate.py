@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
-from pipeline.evaluation.gallery import build_gallery
 from pipeline.evaluation.hessian import (
     Agreement,
     hessian_agreement,
@@ -19,8 +18,9 @@ from pipeline.evaluation.hessian import (
     penalty_effects,
 )
 from pipeline.evaluation.predict import score_fits
-from pipeline.evaluation.report import render_report
 from pipeline.evaluation.summary import metrics_json, summarise
+from pipeline.report.gallery import build_gallery
+from pipeline.report.page import render_report
 from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError
 from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
 from pipeline.evaluation.measures import BASE_RATE, METRICS, OPEN_SET, columns, known_tested, measure, of_set, open_sets
-from pipeline.evaluation.wording import spread_of
+from pipeline.report.wording import spread_of
 from pipeline.tables import MEAN, TEST_UNKNOWN
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.measures import measure, open_sets
 from pipeline.evaluation.predict import score_fits
-from pipeline.evaluation.wording import HIGHER_IS_BETTER, OPEN_SET, percent
+from pipeline.report.wording import HIGHER_IS_BETTER, OPEN_SET, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ def sweep_report(table: pd.DataFrame, chosen: str, *, title: str, lineage: Mappi
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from pipeline.evaluation.heatmap import heatmap_figure
+    from pipeline.report.heatmap import heatmap_figure
 
     means = means_by_configuration(table)
     points = {str(name): json.loads(point) for name, point in means["point"].items()}
@@ -101,7 +101,7 @@ def sweep_report(table: pd.DataFrame, chosen: str, *, title: str, lineage: Mappi
             arrow = "↑" if HIGHER_IS_BETTER.get(name, True) else "↓"
             drawn[f"{title_of} {arrow}", meaning] = Markup(figure)  # noqa: S704 - drawn by us
     environment = Environment(
-        loader=PackageLoader("pipeline.evaluation", "."), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("pipeline.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     ordered = means.sort_values("validation_accuracy", ascending=False, kind="stable")

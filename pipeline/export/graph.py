@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.baselines.heads import formula, head_logits
 from pipeline.detection.scores import energy
 from pipeline.errors import CheckpointError
 from pipeline.fits import Head
+from pipeline.methods.heads import formula, head_logits
 from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import Flow, flow
 
-from pipeline.flows.dvc_cli import StageResult
+from pipeline.dvc_runner.command import StageResult
 from pipeline.flows.train import run_graph
 
 PARTS = {

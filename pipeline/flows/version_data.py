@@ -12,9 +12,9 @@ from rich.console import Console
 from pipeline import telemetry
 from pipeline.console import make_console
 from pipeline.errors import CroftError, PipelineError
-from pipeline.flows.adding import Addition
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process import guard
+from pipeline.versioning.adding import Addition
 from pipeline.versioning.contents import count
 from pipeline.versioning.history import history_path
 from pipeline.versioning.names import FOLDER
@@ -49,7 +49,7 @@ def version_data(
     """Inspect, check and copy images into data/<name>, put them under DVC, push them, and record the version.
 
     Args:
-        path: a folder, or whatever else `pipeline.data.sources` knows; relative to root, or absolute.
+        path: a folder, or whatever else `pipeline.sources` knows; relative to root, or absolute.
         name: of the data set.
         root: the project's folder, where .dvc is.
         kind: of the source; `auto` looks.

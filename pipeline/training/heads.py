@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.baselines.clip_adapter import clip_adapter_start
-from pipeline.baselines.coop import coop_prototypes, coop_start
-from pipeline.baselines.heads import head_logits
-from pipeline.baselines.linear_probe import linear_probe_start
-from pipeline.baselines.tip_adapter import build_cache, search_alpha_beta
 from pipeline.croft.adapters import cross_entropy, normalise
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head
+from pipeline.methods.clip_adapter import clip_adapter_start
+from pipeline.methods.coop import coop_prototypes, coop_start
+from pipeline.methods.heads import head_logits
+from pipeline.methods.linear_probe import linear_probe_start
+from pipeline.methods.tip_adapter import build_cache, search_alpha_beta
 from pipeline.training.adamw import adamw
 from pipeline.training.prompts import PromptMaker
 from pipeline.training.runs import Run

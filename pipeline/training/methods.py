@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.baselines.adapters import adapters_head, zero_shot_head
+from pipeline.methods.adapters import adapters_head, zero_shot_head
 from pipeline.training import loop
 from pipeline.training.checks import check_features, check_runs
 from pipeline.training.heads import Trained, check_baselines, fit_baseline, to_device

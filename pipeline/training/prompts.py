@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pipeline.baselines.coop import ClassPrompts
 from pipeline.errors import DataError, ParamsError
+from pipeline.methods.coop import ClassPrompts
 from pipeline.training.runs import Run
 from pipeline.training.settings import BaselineSettings
 

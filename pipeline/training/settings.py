@@ -104,7 +104,7 @@ class Settings:
 class BaselineSettings(Settings):
     """Settings of a run that trains something else than adapters; of `Settings` it uses what `RELEVANT` lists.
 
-    kind: the head's formula, see `pipeline.baselines.heads`.
+    kind: the head's formula, see `pipeline.methods.heads`.
     optimizer: "sgd" (with momentum) or "adamw"; both follow the same schedule.
     reduction: clip-adapter only, width over hidden units.
     alpha, beta: tip-adapter and tip-adapter-f only; where the search by source validation starts, and what is kept

@@ -15,7 +15,7 @@ from pipeline.progress import Progress
 from pipeline.versioning.contents import Files, md5
 
 if TYPE_CHECKING:
-    from pipeline.data.sources import Entry
+    from pipeline.sources import Entry
     from pipeline.versioning.workspace import Placer
 
 _CHUNK = 256  # images in flight: bounds the memory that the members of a tar take

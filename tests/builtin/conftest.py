@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pipeline.data.builtin.digits import write
+    from pipeline.builtin.digits.write import write
 
     out = tmp_path_factory.mktemp("builtin") / "digits"
     write(out)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.builtin.digits import SIZE, assign_domains, draw_all, write
-from pipeline.data.builtin.strokes import place
-from pipeline.data.builtin.styles import STYLES
+from pipeline.builtin.digits.strokes import place
+from pipeline.builtin.digits.styles import STYLES
+from pipeline.builtin.digits.write import SIZE, assign_domains, draw_all, write
+from pipeline.builtin.handwriting import CLASS_NAMES, load
 from pipeline.errors import DataError
-from pipeline.handwriting import CLASS_NAMES, load
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -29,7 +29,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def test_two_runs_give_the_same_bytes(digits: Path, tmp_path: Path) -> None:
     # the second run is another process, with another hash seed: no set or dict order may reach the files
-    command = [sys.executable, "-m", "pipeline.data.builtin", str(tmp_path / "again")]
+    command = [sys.executable, "-m", "pipeline.builtin.digits", str(tmp_path / "again")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -104,13 +104,13 @@ def test_a_former_folder_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.data.builtin.digits.draw_all", breaks)
+        patch.setattr("pipeline.builtin.digits.write.draw_all", breaks)
         with pytest.raises(KeyboardInterrupt):
             write(out)
     assert _hashes(tmp_path).keys() == {"digits/old/left.txt"}  # an interrupted run leaves the former folder alone
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.data.builtin.digits.draw_all", lambda seed: islice(draw_all(seed), 3))
+        patch.setattr("pipeline.builtin.digits.write.draw_all", lambda seed: islice(draw_all(seed), 3))
         assert write(out) == 3
     assert len(list(out.rglob("*.png"))) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]

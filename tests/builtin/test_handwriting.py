@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.backbone.small.glyphs import handwriting
-from pipeline.handwriting import is_held_back, load
+from pipeline.builtin.handwriting import is_held_back, load
+from pipeline.builtin.small_clip.glyphs import handwriting
 
 
 def test_the_parts_are_disjoint_and_complete() -> None:

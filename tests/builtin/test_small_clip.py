@@ -13,11 +13,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.backbone.small import MODEL_NAME, WEIGHTS, register
-from pipeline.backbone.small.captions import PLAIN, STYLED, caption
-from pipeline.backbone.small.check import KNOWN, encode_folder, encode_names, zero_shot
-from pipeline.backbone.small.draw import paint, warp
-from pipeline.backbone.small.glyphs import stock
-from pipeline.backbone.small.train import clip_loss, learning_rate, main
+from pipeline.builtin.small_clip.captions import PLAIN, STYLED, caption
+from pipeline.builtin.small_clip.check import KNOWN, encode_folder, encode_names, zero_shot
+from pipeline.builtin.small_clip.draw import paint, warp
+from pipeline.builtin.small_clip.glyphs import stock
+from pipeline.builtin.small_clip.train import clip_loss, learning_rate, main
 from pipeline.errors import DataError
 
 

@@ -17,8 +17,8 @@ from gated_set import again, any_of, check, copy, picture, write_set
 from PIL import Image
 
 from pipeline.data.manifest import build_manifest
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError
+from pipeline.sources import open_source
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from pipeline.croft.hessian import agreement, domain_grams, random_probes
-from pipeline.evaluation.figures import hessian_pairs_figure
 from pipeline.evaluation.hessian import (
     COLUMNS,
     PAIRS,
@@ -25,6 +24,7 @@ from pipeline.evaluation.hessian import (
 )
 from pipeline.features import Features
 from pipeline.fits import Fits, Head
+from pipeline.report.figures import hessian_pairs_figure
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 
 WIDTH, SCALE = 4, 9.0

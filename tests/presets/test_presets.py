@@ -80,7 +80,7 @@ def test_imagenet_trains_on_one_domain_and_six_tenths_of_its_classes_are_unknown
 def test_imagenet_s_prompts_and_names_are_those_of_the_installed_open_clip() -> None:
     from open_clip import SIMPLE_IMAGENET_TEMPLATES
 
-    from pipeline.data.benchmarks.imagenet import folder_name, prompt_names
+    from pipeline.sources.benchmarks.imagenet import folder_name, prompt_names
 
     values = read_preset("imagenet").values
     assert values["backbone.prompts"] == [template("{}") for template in SIMPLE_IMAGENET_TEMPLATES]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.benchmarks import benchmark, names
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import open_source
+from pipeline.sources.benchmarks import benchmark, names
 
 Make = Callable[..., Path]
 PACS = [f"{d}/{c}/1.jpg" for d in ("art_painting", "cartoon", "photo", "sketch") for c in benchmark("pacs").classes]
@@ -41,10 +41,10 @@ def test_the_published_counts_add_up() -> None:
 
 
 def test_the_page_of_data_sets_is_that_of_the_catalogue() -> None:
-    from pipeline.data.benchmarks.document import page
+    from pipeline.sources.benchmarks.document import page
 
     kept = (Path(__file__).resolve().parents[2] / "docs/datasets.md").read_text(encoding="utf-8")
-    assert kept == page(), "python -m pipeline.data.benchmarks > docs/datasets.md"
+    assert kept == page(), "python -m pipeline.sources.benchmarks > docs/datasets.md"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_imagenet_with_its_variants_maps_wnids_and_indices_to_one_set_of_classes
 
 
 def test_imagenet_s_class_names_can_be_told_apart() -> None:
-    from pipeline.data.benchmarks.imagenet import folder_name, prompt_names
+    from pipeline.sources.benchmarks.imagenet import folder_name, prompt_names
 
     table = prompt_names()
     assert len(table) == 1000

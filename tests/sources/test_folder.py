@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import open_source
 
 Make = Callable[..., Path]
 

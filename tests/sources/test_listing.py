@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import open_source
 
 Make = Callable[..., Path]
 FILES = ["raw/1.jpg", "raw/2.jpg", "more/1.jpg", "odd/3.png"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.sources import open_source
-from pipeline.data.sources import tars as tars_module
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import open_source
+from pipeline.sources import tars as tars_module
 
 Member = tuple[str, bytes]
 Write = Callable[..., Path]

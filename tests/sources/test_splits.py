@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError
+from pipeline.sources import open_source
 
 Make = Callable[..., Path]
 

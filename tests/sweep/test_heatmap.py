@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from pipeline.evaluation.heatmap import heatmap_axes, heatmap_cells, heatmap_figure
+from pipeline.report.heatmap import heatmap_axes, heatmap_cells, heatmap_figure
 from pipeline.training.sweep import grid
 
 

@@ -2,7 +2,7 @@
 
 After `register()`, `open_clip.create_model(MODEL_NAME, pretrained=str(WEIGHTS))` and
 `open_clip.get_tokenizer(MODEL_NAME)` work as for a model that open_clip knows.
-`python -m pipeline.backbone.small.train` makes the weights.
+`python -m pipeline.builtin.small_clip.train` makes the weights.
 """
 
 from __future__ import annotations

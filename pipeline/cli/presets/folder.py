@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.cli.presets.files import Preset, read_preset
-from pipeline.data.sources import open_source
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import open_source
 from pipeline.tables import OPEN_SETS
 
 DATA = Path("data")

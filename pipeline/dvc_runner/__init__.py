@@ -1,0 +1,1 @@
+"""Running DVC: the only room that starts `dvc`."""

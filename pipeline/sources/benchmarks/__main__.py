@@ -1,0 +1,5 @@
+"""Print docs/datasets.md."""
+
+from pipeline.sources.benchmarks.document import page
+
+print(page(), end="")

@@ -1,0 +1,154 @@
+"""Split files of the CLIP literature: CoOp's JSON, and the text files of PACS and DomainNet (`path label` a line).
+
+CoOp: Zhou et al., "Learning to Prompt for Vision-Language Models", IJCV 2022; its split_zhou_*.json hold
+{"train": [[path, label, class name], ...], "val": [...], "test": [...]}. Dassl reads the text files of PACS, whose
+labels begin with 1, and those of DomainNet, whose labels begin with 0 (Dassl.pytorch, dassl/data/datasets).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.sources.entry import Source
+from pipeline.sources.paths import image_root, path_problem
+from pipeline.sources.rows import Row, check_labels, rows_source
+
+_LISTS = ("train", "val", "test")
+_MAX_BYTES = 512 * 1024**2  # ImageNet's is 130 MB
+
+
+def split_file_source(
+    path: Path, *, name: str, domain: str | None, open_set: str | None, images: Path | None
+) -> Source:
+    """CoOp's and Dassl's JSON; paths are relative to the folder of images beside it.
+
+    Args:
+        path: a .json file.
+        name, domain, open_set: as in `open_source`.
+        images: the folder of images, where it is not found beside the file.
+    Raises:
+        DataError: it is no such file, an item is no [path, label, class name], labels and names disagree, or rows are
+            refused as in `rows_source`; the list and position are named.
+        ParamsError: no domain is known.
+    """
+    items = _read_json(path)
+    rows, labels = [], []
+    for part in _LISTS:
+        for index, item in enumerate(items.get(part, [])):
+            where = f"{part}[{index}]"
+            if not _is_item(item):
+                raise DataError(f"{path}: {where}: expected [path, label, class name], found {str(item)[:100]}")
+            rows.append(Row(where, item[0], item[2].strip(), part=part))
+            labels.append((where, int(item[1]), item[2].strip()))
+    if not rows:
+        raise DataError(f"{path}: its lists {', '.join(_LISTS)} hold no image")
+    notes = [f"{path}: a split file of {len(rows)} images", *check_labels(path, labels)]
+    unused = sorted(set(items) - set(_LISTS))
+    if unused:
+        notes.append(f"lists left aside: {', '.join(unused)}")
+    return rows_source(
+        path,
+        "split-file",
+        rows,
+        root=image_root(path, [row.path for row in rows], images),
+        name=name,
+        domain=domain,
+        open_set=open_set,
+        notes=notes,
+        warnings=[],
+    )
+
+
+def label_file_source(
+    path: Path, *, name: str, domain: str | None, open_set: str | None, images: Path | None
+) -> Source:
+    """Text files with `path label` a line; an image's folder is its class, the folder above that its domain.
+
+    Args:
+        path: such as photo_train_kfold.txt; _train, _crossval, _val and _test in its name tell the part. The
+            _test_kfold files of PACS list a whole domain, so they tell none.
+        name, domain, open_set, images: as in `split_file_source`.
+    Raises:
+        DataError: a line is not `path label`, labels and folders disagree, or rows are refused as in `rows_source`.
+        ParamsError: no domain is known.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes")
+    rows, labels = [], []
+    part = _part_of(path.stem)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                image, _, label = line.strip().rpartition(" ")
+                if not image or not label.lstrip("-").isdigit() or "/" not in image:
+                    raise DataError(
+                        f"{path}: line {number}: expected `folder/image label`, found {line.strip()[:100]!r}"
+                    )
+                parents = PurePosixPath(image).parent.parts
+                own = parents[-2] if len(parents) > 1 and not domain else ""
+                where = f"line {number}"
+                rows.append(Row(where, image, parents[-1], own, part))
+                if not path_problem(image):
+                    labels.append((where, int(label), parents[-1]))
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8") from None
+    if not rows:
+        raise DataError(f"{path}: lists no image")
+    told = f", part {part}" if part else ""
+    notes = [
+        f"{path}: {len(rows)} images with labels{told}; classes by folder",
+        *(check_labels(path, labels) if labels else []),
+    ]
+    return rows_source(
+        path,
+        "label-file",
+        rows,
+        root=image_root(path, [row.path for row in rows], images),
+        name=name,
+        domain=domain,
+        open_set=open_set,
+        notes=notes,
+        warnings=[],
+    )
+
+
+def _part_of(stem: str) -> str:
+    words = stem.lower().split("_")
+    if words[-1] == "kfold" and "test" in words:
+        return ""
+    return next((part for word, part in _WORDS.items() if word in words), "")
+
+
+_WORDS = {"train": "train", "crossval": "val", "val": "val", "test": "test"}
+
+
+def _is_item(item: Any) -> bool:
+    return (
+        isinstance(item, list)
+        and len(item) == 3
+        and isinstance(item[0], str)
+        and isinstance(item[1], int | str)
+        and str(item[1]).lstrip("-").isdigit()
+        and isinstance(item[2], str)
+        and bool(item[2].strip())
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes; this is no split file")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not valid JSON: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(content, dict) or not any(isinstance(content.get(part), list) for part in _LISTS):
+        raise DataError(f"{path}: expected a mapping with the lists {', '.join(_LISTS)}")
+    wrong = [part for part in _LISTS if part in content and not isinstance(content[part], list)]
+    if wrong:
+        raise DataError(f"{path}: {wrong[0]}: expected a list")
+    return content

@@ -1,0 +1,42 @@
+"""An earlier version of a data set back in the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.dvc_runner import command
+from pipeline.errors import PipelineError
+from pipeline.versioning.cache import is_complete, is_edited, open_cache
+from pipeline.versioning.names import FOLDER, Reference
+from pipeline.versioning.pointer import read_pointer, write_pointer
+from pipeline.versioning.resolve import Snapshot, resolve
+from pipeline.versioning.workspace import Workspace
+
+
+def restore(root: Path, reference: Reference) -> Snapshot:
+    """Write a version's .dvc file and bring its files from DVC's cache, or from the remote where the cache lacks them.
+
+    The .dvc file is as it was when the files cannot be brought.
+
+    Raises:
+        DataError: there is no such version.
+        PipelineError: the workspace holds changes that no version has, or the files are nowhere.
+    """
+    path = FOLDER / reference.name
+    with Workspace(root, reference.name).locked():
+        found, present = resolve(root, reference), read_pointer(root, reference.name)
+        if present and (root / path).exists() and is_edited(root, path):
+            raise PipelineError(
+                f"{path}: holds changes that no version has; `croft data add {path} --name {reference.name}` "
+                f"makes one, `dvc checkout --force {path}.dvc` discards them"
+            )
+        if present and (root / path).exists() and not is_complete(root, path):
+            command.add(root, path)  # into the cache, or what only the workspace has would be lost
+        write_pointer(root, reference.name, found.pointer)
+        try:
+            command.bring(root, path, fetch=bool(open_cache(root).remote))
+        except PipelineError:
+            if present:
+                write_pointer(root, reference.name, present)
+            raise
+    return found

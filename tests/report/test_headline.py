@@ -1,0 +1,85 @@
+"""Sentences of the headline: they may claim only what the numbers show."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pipeline.evaluation.compare import Difference
+from pipeline.report.headline import headline
+from pipeline.report.wording import best, percent, points
+from pipeline.tables import IN_DISTRIBUTION
+
+BETTER, WORSE, UNCLEAR = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), (0.001, -0.01, 0.01)
+
+
+def against(**verdicts: tuple[float, float, float]) -> list[Difference]:
+    return [Difference("own", name, *numbers) for name, numbers in verdicts.items()]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "differences", "expected"),
+    [
+        ({"own": 0.9, "x": 0.8}, against(x=BETTER), "own is deployed, and it is the most accurate"),
+        ({"own": 0.8, "x": 0.9}, against(x=WORSE), "own is deployed, but x is more accurate"),
+        ({"own": 0.8, "x": 0.9, "y": 0.9}, against(x=WORSE, y=WORSE), "but x and y are more accurate"),
+        ({"own": 0.9, "x": 0.89, "y": 0.8}, against(x=UNCLEAR, y=BETTER), "most accurate on held-out domains (90.0"),
+        ({"own": 0.89, "x": 0.9}, against(x=UNCLEAR), "x is more accurate on held-out domains, though not clearly"),
+        ({"own": None, "x": 0.9}, against(x=(math.nan,) * 3), "no accuracy on every held-out domain"),
+        ({"x": 0.9}, [], "no accuracy on every held-out domain"),
+    ],
+)
+def test_says_who_wins(metrics_of, accuracy: dict, differences: list[Difference], expected: str) -> None:
+    assert expected in headline(metrics_of(accuracy), "own", differences).winner
+
+
+def test_an_unclear_lead_is_called_unclear(metrics_of) -> None:
+    found = headline(metrics_of({"own": 0.9, "x": 0.89}), "own", against(x=UNCLEAR))
+    assert "not clearly" in found.winner
+    assert "cannot tell the two apart" in found.comparisons[0]
+    assert "+0.1 points" in found.comparisons[0]
+    assert "−1.0 to +1.0" in found.comparisons[0]
+
+
+def test_a_comparison_that_cannot_be_made_is_named(metrics_of) -> None:
+    found = headline(metrics_of({"own": 0.9, "x": None}), "own", against(x=(math.nan,) * 3))
+    assert "not comparable" in found.comparisons[0]
+
+
+def test_open_set_names_the_best(metrics_of) -> None:
+    metrics = metrics_of({"own": 0.9, "x": 0.8}, auroc=0.7, auroc_spread=None)
+    assert "best of all methods" in headline(metrics, "own", []).open_set
+    metrics["x"]["mean"]["auroc"] = 0.75
+    assert "the best is x with 75.0\u00a0%" in headline(metrics, "own", []).open_set
+    assert "no unknown class" in headline(metrics_of({"own": 0.9}), "own", []).open_set
+
+
+def test_open_sets_are_told_apart(metrics_of) -> None:
+    metrics = metrics_of({"own": 0.9}, **{"auroc": 0.7, "auroc/classes": 0.6, "auroc/tex": 0.8})
+    said = headline(metrics, "own", []).open_set.replace("\u00a0", " ")
+    assert "2 open sets" in said
+    assert "AUROC 70.0 % in the mean" in said
+    assert "unknown classes 60.0 %, tex 80.0 %" in said
+
+
+def test_without_a_held_out_domain_no_sentence_claims_one(metrics_of) -> None:
+    for accuracy, differences in (({"own": 0.9, "x": 0.8}, against(x=BETTER)), ({"own": None}, [])):
+        found = headline(metrics_of(accuracy, (IN_DISTRIBUTION,)), "own", differences)
+        assert "held-out" not in found.winner
+        assert "unseen images of the training domains" in found.winner
+
+
+def test_numbers_are_written_by_one_rule() -> None:
+    assert percent(0.8414, 0.0062) == "84.1 ± 0.6"
+    assert percent(1.0) == "100.0"
+    assert percent(0.5, None) == percent(0.5, math.nan) == "50.0"
+    assert percent(None, 0.1) == percent(math.nan) == points(math.nan) == "–"
+    assert (points(0.052), points(-0.003), points(0.0)) == ("+5.2", "−0.3", "+0.0")
+
+
+def test_equal_printed_numbers_share_the_first_place(metrics_of) -> None:
+    metrics = metrics_of({"a": 0.90001, "b": 0.9, "c": 0.89, "d": None})
+    assert best(metrics, "mean", "accuracy") == {"a", "b"}
+    assert best(metrics, "mean", "accuracy", higher=False) == {"c"}
+    assert best(metrics, "mean", "auroc") == set()

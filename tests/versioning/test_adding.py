@@ -1,0 +1,262 @@
+"""Data sets in a real git and DVC project: growth, refusals, links, kills, remotes, and versions by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pictures import commit, git, make_project, picture, write_pictures
+
+from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.params import load_params
+from pipeline.versioning.adding import Addition
+from pipeline.versioning.cache import open_cache
+from pipeline.versioning.contents import read_listing
+from pipeline.versioning.difference import Difference, compare
+from pipeline.versioning.history import read_history
+from pipeline.versioning.names import parse_reference
+from pipeline.versioning.pointer import pointer_path, read_pointer
+from pipeline.versioning.resolve import last_two, resolve
+from pipeline.versioning.restoring import restore
+
+ROOT = Path(__file__).resolve().parents[2]
+START = {"photo/dog/1.png": 1, "photo/dog/2.png": 2, "photo/cat/1.png": 3, "sketch/dog/1.png": 4, "sketch/cat/1.png": 5}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_pictures(tmp_path / "source", START)
+    return tmp_path / "source"
+
+
+def add(root: Path, path: Path, name: str = "set", **options: object) -> Addition:
+    """All steps but the MLflow run, whose import takes longer than everything here."""
+    addition = Addition(path, name, root=root, data=load_params(ROOT / "params.yaml").data, **options)  # type: ignore[arg-type]
+    with addition.locked():
+        for step in addition.steps()[:-1]:
+            step()
+    return addition
+
+
+def held(root: Path, name: str = "set") -> dict[str, bytes]:
+    folder = root / "data" / name
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def images(pictures: dict[str, int]) -> dict[str, bytes]:
+    return {path: picture(number) for path, number in pictures.items()}
+
+
+def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path, source: Path) -> None:
+    first = add(root, source)
+    assert (first.is_new, first.version.number, first.version.images, first.kept) == (True, 1, 5, [])
+    assert held(root) == images(START)
+    assert first.difference.added == tuple(sorted(START))
+    before = commit(root, "one")
+    assert git(root, "ls-files", "data").split() == ["data/.gitignore", "data/set.dvc", "data/set.versions.yaml"]
+    untouched = (root / "data/set/photo/cat/1.png").stat()
+
+    write_pictures(source, {"photo/dog/3.png": 6, "photo/dog/2.png": 7})  # one more, and one that is another now
+    (source / "photo/dog/1.png").rename(source / "photo/cat/9.png")  # a label that was wrong
+    (source / "sketch/dog/1.png").unlink()
+    second = add(root, source)
+    assert (second.is_new, second.version.number, second.kept) == (True, 2, ["sketch/dog/1.png"])
+    changes = Difference(
+        added=("photo/dog/3.png",), changed=("photo/dog/2.png",), moved=(("photo/dog/1.png", "photo/cat/9.png"),)
+    )
+    assert second.difference == changes
+    now = {"photo/dog/2.png": 7, "photo/dog/3.png": 6, "photo/cat/1.png": 3, "photo/cat/9.png": 1}
+    assert held(root) == images(now | {"sketch/dog/1.png": 4, "sketch/cat/1.png": 5})
+    again = (root / "data/set/photo/cat/1.png").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (untouched.st_ino, untouched.st_mtime_ns)  # not copied again
+    commit(root, "two")
+
+    third = add(root, source, prune=True)
+    assert third.difference == Difference(removed=("sketch/dog/1.png",))
+    listed = pointer_path(root, "set").read_bytes(), read_history(root, "set")
+    nothing = add(root, source, prune=True)
+    assert (nothing.is_new, nothing.version.number, bool(nothing.difference)) == (False, 3, False)
+    assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
+
+    # Versions by number and by commit, from DVC's own listings.
+    cache = open_cache(root)
+    by_number, by_commit = (resolve(root, parse_reference(f"set@{which}")) for which in ("1", before))
+    assert by_number == by_commit
+    assert set(by_number.files(cache)) == set(START)
+    second_files = resolve(root, parse_reference("set@2")).files(cache)
+    assert compare(by_number.files(cache), second_files) == changes
+    assert [str(one) for one in last_two(root, "set")] == ["set@2", "set@3"]
+    with pytest.raises(DataError, match=r"set@9: neither a version \(1 to 3\) nor a git revision"):
+        resolve(root, parse_reference("set@9"))
+
+    # And back in the workspace, from where the same source leads to the version that it was.
+    assert restore(root, parse_reference("set@1")).number == 1
+    assert held(root) == images(START)
+    assert git(root, "diff", "HEAD~1", "--stat", "--", "data/set.dvc") == ""  # the .dvc file of the first commit
+    back = add(root, source, prune=True)
+    assert (back.is_new, back.before.number, back.version.number) == (False, 1, 3)
+    assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
+
+
+@pytest.mark.slow
+def test_open_sets_and_domains_are_added_beside_what_is_there(root: Path, source: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "textures", {"banded/1.png": 11, "bumpy/1.png": 12})
+    write_pictures(tmp_path / "paintings", {"dog/1.png": 21, "cat/1.png": 22})
+    add(root, tmp_path / "textures", open_set="dtd")  # before there is any domain
+    add(root, source)
+    last = add(root, tmp_path / "paintings", domain="art", prune=True)  # prunes within art alone
+    pool = {"open_sets/dtd/banded/1.png": 11, "open_sets/dtd/bumpy/1.png": 12}
+    assert held(root) == images(START | pool | {"art/dog/1.png": 21, "art/cat/1.png": 22})
+    assert last.difference == Difference(added=("art/cat/1.png", "art/dog/1.png"))
+
+
+def test_a_bad_image_is_named_and_nothing_changes(root: Path, source: Path) -> None:
+    (source / "photo/dog/broken.png").write_bytes(picture(9)[:40])
+    (source / "photo/dog/small.png").write_bytes(picture(9, side=3))
+    with pytest.raises(DataError, match=r"2 bad images, nothing was added.*photo/dog/broken\.png.*small\.png: 3 x 3"):
+        add(root, source)
+    assert not [path.name for path in (root / "data").iterdir()]
+    assert git(root, "status", "--porcelain") == ""
+    skipped = add(root, source, on_bad_image="skip")
+    assert held(root) == images(START)
+    assert [sentence.split(": ")[0] for sentence in skipped.bad] == [
+        str(source / "photo/dog" / name) for name in ("broken.png", "small.png")
+    ]
+    listed = pointer_path(root, "set").read_bytes()
+    (source / "photo/dog/1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"3 bad images"):
+        add(root, source)
+    assert (held(root), pointer_path(root, "set").read_bytes()) == (images(START), listed)
+
+
+@pytest.mark.slow
+def test_a_folder_of_the_workspace_is_taken_as_it_is(root: Path) -> None:
+    folder = root / "data" / "set"
+    write_pictures(folder, START)
+    assert add(root, Path("data/set")).version.images == 5
+    (folder / "photo/dog/1.png").unlink()
+    write_pictures(folder, {"photo/dog/8.png": 8})
+    second = add(root, Path("data/set"))
+    assert second.difference == Difference(added=("photo/dog/8.png",), removed=("photo/dog/1.png",))
+    (folder / "photo/dog/9.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"1 bad image, nothing was added.*data/set/photo/dog/9\.png"):
+        add(root, Path("data/set"))
+    for path in ("data/set/photo", "data"):
+        with pytest.raises(ParamsError, match="lies within data/set, or around it"):
+            add(root, Path(path), domain="x")
+
+
+@pytest.mark.slow
+def test_what_somebody_put_into_the_workspace_is_checked_too(root: Path, source: Path) -> None:
+    add(root, source)
+    stray = root / "data/set/photo/dog/stray.png"
+    stray.write_bytes(b"no image")
+    write_pictures(source, {"photo/dog/3.png": 6})
+    with pytest.raises(DataError, match=r"data/set/photo/dog/stray\.png"):
+        add(root, source)
+    stray.write_bytes(picture(30))
+    assert add(root, source).difference.added == ("photo/dog/3.png", "photo/dog/stray.png")
+
+
+@pytest.mark.parametrize("cache_type", [pytest.param("copy", marks=pytest.mark.slow), "hardlink"])
+def test_links_never_tie_the_source_to_workspace_or_cache(root: Path, source: Path, cache_type: str) -> None:
+    (root / ".dvc" / "config.local").write_text(f"[cache]\n    type = {cache_type}\n")
+    modes = {path: path.stat().st_mode for path in source.rglob("*.png")}
+    addition = add(root, source, link=True)
+    if cache_type == "hardlink":  # DVC would take the user's own files into its cache, and make them read-only
+        assert "hard link" not in addition.placer.used
+    assert held(root) == images(START)
+    assert not [path for path in root.rglob("*") if path.is_symlink()]
+    assert {path.stat().st_nlink for path in modes} == {1}
+    assert {path: path.stat().st_mode for path in modes} == modes
+    for path in modes:
+        path.write_bytes(b"overwritten in place")
+    assert held(root) == images(START)
+
+
+def test_symlinks_out_of_the_workspace_are_refused(root: Path, source: Path) -> None:
+    (root / ".dvc" / "config.local").write_text("[cache]\n    type = symlink\n")
+    with pytest.raises(ParamsError, match=r"cache\.type is symlink"):
+        add(root, source)
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_read(root: Path, source: Path) -> None:
+    with (source / "photo/dog/huge.png").open("wb") as file:
+        file.truncate(10 * 10**12)  # a hole of 10 TB takes no space
+    with pytest.raises(DataError, match=r"TB are needed"):
+        add(root, source)
+
+
+@pytest.mark.slow
+def test_a_version_is_pushed_and_comes_back_from_the_remote(root: Path, source: Path, tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    config = root / ".dvc" / "config"
+    config.write_text(f"{config.read_text()}    remote = store\n['remote \"store\"']\n    url = {remote}\n")
+    first = add(root, source)
+    assert (first.pushed, first.troubles) == (True, [])
+    md5 = first.version.md5
+    assert set(read_listing(remote / "files/md5" / md5[:2] / md5[2:])) == set(START)
+
+    remote.rename(tmp_path / "away")
+    remote.write_text("no folder")  # the remote cannot be written to
+    write_pictures(source, {"photo/dog/3.png": 6})
+    second = add(root, source)
+    assert (second.is_new, second.version.number, second.pushed) == (True, 2, False)
+    assert "was not pushed to store" in second.troubles[0]
+    assert "dvc push data/set.dvc" in second.troubles[0]
+    remote.unlink()
+    (tmp_path / "away").rename(remote)
+    again = add(root, source)
+    assert (again.is_new, again.pushed, again.troubles) == (False, True, [])
+
+    subprocess.run(["rm", "-rf", root / ".dvc/cache"], check=True)
+    with pytest.raises(DataError, match=r"set@1: its listing .*`croft data use set@1` fetches"):
+        resolve(root, parse_reference("set@1")).files(open_cache(root))
+    restore(root, parse_reference("set@1"))
+    assert held(root) == images(START)
+    restore(root, parse_reference("set@2"))
+    assert held(root) == images(START | {"photo/dog/3.png": 6})
+    (root / "data/set/photo/dog/1.png").write_bytes(picture(77))
+    with pytest.raises(PipelineError, match="holds changes that no version has"):
+        restore(root, parse_reference("set@1"))
+
+
+def test_a_kill_in_the_middle_leaves_the_old_version_and_needs_no_help(root: Path, source: Path) -> None:
+    add(root, source)
+    listed = pointer_path(root, "set").read_bytes()
+    many = {f"photo/dog/n{number}.png": number for number in range(100, 3100)}
+    write_pictures(source, many)
+    code = (
+        "import sys; from pathlib import Path; from pipeline.versioning.adding import Addition\n"
+        "from pipeline.params import load_params\n"
+        "a = Addition(Path(sys.argv[1]), 'set', root=Path('.'), data=load_params().data)\n"
+        "with a.locked():\n    [step() for step in a.steps()[:-1]]"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, source], cwd=root, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    half = root / "data/.adding-set"
+    end = time.monotonic() + 60
+    while not (half.is_dir() and any(half.rglob("n*.png"))):
+        assert run.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    with pytest.raises(PipelineError, match="another `croft data` command"):
+        add(root, source)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait(30) == -signal.SIGKILL
+    assert half.is_dir()
+    assert (held(root), pointer_path(root, "set").read_bytes()) == (images(START), listed)
+    assert git(root, "status", "--porcelain", "--", "data/.adding-set") == ""
+    done = add(root, source)
+    assert (done.version.number, len(done.difference.added)) == (2, 3000)
+    assert not half.exists()
+    assert read_pointer(root, "set").files == 3005
