@@ -70,7 +70,7 @@ def test_a_failed_stage_is_named_with_its_exit_status(project: Project, line: st
     heard: list[str] = []
     with pytest.raises(PipelineError, match=message):
         command.reproduce(root, "bad", write=heard.append)
-    assert ("error: no such thing\n" in "".join(heard)) == ("such thing" in command)
+    assert ("error: no such thing\n" in "".join(heard)) == ("such thing" in line)
 
 
 def test_a_broken_dvc_yaml_is_one_line_that_names_it(project: Project) -> None:
