@@ -23,6 +23,7 @@ TITLES = {
     "views": "Cached views against re-encoding at every epoch, built-in data",
     "grid": "All runs together against one after another (B = 32, C = 7, whole method)",
     "penalty": "Penalty with its gradient: closed form against double backward (B = 32)",
+    "vmap": "Gradients of many runs: a leading run axis against torch.func.vmap of one run (one thread, B = 32, C = 7)",
     "steps": "Cost of a step, relative to one run at D = 128 and 7 classes",
     "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
 }
@@ -52,12 +53,14 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     from benchmarks.cached_views import cached_views
     from benchmarks.encoding import encoding
     from benchmarks.penalty_forms import penalty_forms
+    from benchmarks.run_axis import run_axis
     from pipeline.params import load_params
 
     parts: dict[str, Callable[[], list[Row]]] = {
         "views": lambda: cached_views(load_params(), artifacts, device),
         "grid": lambda: batched_grid(device, rounds),
         "penalty": lambda: penalty_forms(device, 3 * rounds),
+        "vmap": lambda: run_axis(device, 3 * rounds),
         "steps": lambda: step_cost(device, rounds),
         "encoding": lambda: encoding(device, rounds),
     }

@@ -13,20 +13,20 @@ ALONE = 12  # runs that are really trained one after another; more of them are s
 
 def batched_grid(device: str, rounds: int) -> list[Row]:
     """1, 12 and 100 runs at two widths."""
-    from pipeline.training.loop import fit
+    from pipeline.training.engine import fit
 
     rows = []
     for width, epochs in ((128, 2), (512, 1)):
-        data = tables(width, 7, device)
+        data = tables(width, 7)
         for count in (1, 12, 100):
             grid = runs(count, 7, epochs)
             single = grid[:ALONE]
 
             def together(grid=grid, data=data):  # type: ignore[no-untyped-def]
-                return fit(grid, **data)
+                return fit(grid, data, device=device)
 
             def one_by_one(single=single, data=data):  # type: ignore[no-untyped-def]
-                return [fit([run], **data) for run in single]
+                return [fit([run], data, device=device) for run in single]
 
             times = alternate({"together": together, "one by one": one_by_one}, rounds, device=device)
             scale = count / len(single)
@@ -41,17 +41,17 @@ def batched_grid(device: str, rounds: int) -> list[Row]:
 
 def step_cost(device: str, rounds: int) -> list[Row]:
     """One mini-batch of every run of the grid, relative to one run at D = 128 and 7 classes."""
-    from pipeline.training.loop import fit
+    from pipeline.training.engine import fit
 
     cases = [(1, 7, 128), (4, 7, 128), (28, 7, 128), (100, 7, 128)]
     cases += [(1, 65, 128), (1, 160, 128), (1, 7, 256), (1, 7, 512), (1, 7, 1024)]
     actions = {}
     for count, classes, width in cases:
-        data, grid = tables(width, classes, device), runs(count, classes, 1)
-        actions[f"{count} {classes} {width}"] = lambda grid=grid, data=data: fit(grid, **data)
+        data, grid = tables(width, classes), runs(count, classes, 1)
+        actions[f"{count} {classes} {width}"] = lambda grid=grid, data=data: fit(grid, data, device=device)
     times = alternate(actions, rounds, device=device)
     base = times["1 7 128"]
-    steps = IMAGES // SETTINGS.batch_size
+    steps = IMAGES // SETTINGS["batch_size"]
     rows = []
     for count, classes, width in cases:
         mine = times[f"{count} {classes} {width}"]

@@ -38,9 +38,10 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     from pipeline.backbone.fresh import FreshViews
     from pipeline.backbone.load import load_backbone
     from pipeline.backbone.text_tower import TextTower
+    from pipeline.methods.settings import all_options
     from pipeline.training.assemble import plan_runs
-    from pipeline.training.methods import fit_methods
-    from pipeline.training.settings import settings
+    from pipeline.training.engine import fit
+    from pipeline.training.runs import Inputs
 
     if not (artifacts / "features" / "meta.json").exists():
         raise DataError(f"{artifacts}/features is not there: run `make run` first")
@@ -48,9 +49,8 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     manifest = read_table(artifacts / "manifest.parquet", MANIFEST)
     splits = read_table(artifacts / "splits.parquet", SPLITS)
     splits = splits[splits["role"].isin([TRAIN, VALIDATION])]
-    methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
-    runs = plan_runs(splits, features, methods)
-    trained = [run for run in runs if run.settings.train]
+    runs = plan_runs(splits, features, all_options(params.finetune))
+    trained = [run for run in runs if run.kind.trains]
     run = next(run for run in trained if run.method == params.export.method and run.target != DEPLOY)
     backbone = load_backbone(
         params.backbone.model, Path(params.backbone.weights), device, precision=features.meta["precision"]
@@ -59,10 +59,10 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
         features, manifest, root=Path(params.data.root), backbone=backbone, batch_size=params.featurize.batch_size,
         workers=params.featurize.workers,
     )  # fmt: skip
-    common: dict[str, Any] = {
-        "clean": features.clean, "text": features.text, "logit_scale": features.meta["logit_scale"], "device": device,
-        "names": features.meta["names"], "tower": lambda: TextTower(backbone),
-    }  # fmt: skip
+
+    def train(runs: list[Run], views: Any) -> None:
+        fit(runs, Inputs.of(features, views, lambda: TextTower(backbone)), device=device)
+
     stored = features.views.shape[1]
     if not stored:
         raise DataError("featurize.views: 0 keeps no views to compare with; set it to 1 or more and run `make run`")
@@ -72,17 +72,17 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
         return np.stack([fresh.at_epoch(rows, view).numpy() for view in range(stored)], axis=1)  # (n, V, D)
 
     start = time.perf_counter()
-    fit_methods([replace(run, train_rows=np.arange(len(run.train_rows)))], views=encode(run.train_rows), **common)
+    train([replace(run, train_rows=np.arange(len(run.train_rows)))], encode(run.train_rows))
     few = time.perf_counter() - start
     start = time.perf_counter()
-    fit_methods([run], views=fresh, **common)
+    train([run], fresh)
     again = time.perf_counter() - start
     start = time.perf_counter()
     views = encode(np.arange(len(fresh)))
     if not np.allclose(views, features.views, atol=1e-4 * float(np.abs(features.views).max())):
         raise DataError("the views just encoded are not those of the features; run `dvc repro featurize`")
     encoding = time.perf_counter() - start
-    fit_methods(runs, views=features.views, **common)
+    train(runs, features.views)
     whole = time.perf_counter() - start
     images, all_images = _encoded(run), sum(_encoded(one) for one in trained)
     projected = again * all_images / images
@@ -112,4 +112,4 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
 
 def _encoded(run: Run) -> int:
     """Views that the run encodes when it makes them anew; Tip-Adapter's cache apart."""
-    return run.batches * run.settings.batch_size * run.settings.epochs
+    return run.batches * int(run.setting("batch_size")) * run.epochs

@@ -19,6 +19,7 @@ from pipeline.backbone.load import backbone_of
 from pipeline.backbone.text_tower import TextTower
 from pipeline.device import resolve_device
 from pipeline.features import read_features
+from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params
 from pipeline.progress import Progress
 from pipeline.tables import SPLITS, read_table
@@ -53,7 +54,8 @@ GRIDS: list[tuple[str, Axes]] = [("adapters", ADAPTERS), ("croft", CROFT), ("coo
 
 def measure(params: Params, method: str, points: Mapping[str, dict[str, Any]], root: Path, device: str) -> pd.DataFrame:
     """Source-validation accuracy of each point: mean and standard error over held-out domains and seeds, best first."""
-    splits, base = read_table(root / "splits.parquet", SPLITS), params.finetune.settings(method)
+    splits = read_table(root / "splits.parquet", SPLITS)
+    base = method_options(params.finetune, method).model_dump()
     features, device = read_features(root / "features"), resolve_device(device)
     backbone = backbone_of(
         features.meta, model=params.backbone.model, weights=Path(params.backbone.weights), device=device

@@ -27,6 +27,8 @@ def penalty_forms(device: str, rounds: int) -> list[Row]:
 def _case(width: int, classes: int, device: str, rounds: int) -> Row:
     import torch
 
+    from pipeline.croft.adapters import Weights
+    from pipeline.croft.options import Penalty, Ratios
     from pipeline.croft.penalty import energy_gradient_penalty
 
     source = torch.Generator().manual_seed(width)
@@ -34,7 +36,8 @@ def _case(width: int, classes: int, device: str, rounds: int) -> Row:
     weights = [torch.eye(width, device=device)[None].clone().requires_grad_() for _ in range(2)]
 
     def value(form: str, images=images, text=text, weights=weights):  # type: ignore[no-untyped-def]
-        penalty = energy_gradient_penalty(images, text, weights[0], weights[1], 0.2, 0.5, form=form)
+        choices: Any = Penalty(form=form)  # type: ignore[arg-type]
+        penalty = energy_gradient_penalty(images, text, Weights(*weights, None), Ratios(0.2, 0.5), choices)
         return torch.autograd.grad(penalty.sum(), weights)
 
     actions = {form: lambda form=form, value=value: value(form) for form in ("closed", "double-backward")}

@@ -18,6 +18,7 @@ import pandas as pd
 from benchmarks.choose_defaults import measure
 from pipeline.device import resolve_device
 from pipeline.features import read_features
+from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params
 from pipeline.tables import SPLITS, read_table
 from pipeline.training.sweep import sweep
@@ -41,7 +42,7 @@ def sizes(params: Params, method: str, choices: dict[str, Point], root: Path, de
     """L_e of each choice before training, mean over held-out domains, seeds and the mini-batches of one epoch."""
     points = {name: {**point, "epochs": 1, "lambda_2": 1e-12} for name, point in choices.items()}
     splits, features = read_table(root / "splits.parquet", SPLITS), read_features(root / "features")
-    found = sweep(points, params.finetune.settings(method), splits, features, device=device)
+    found = sweep(points, method_options(params.finetune, method).model_dump(), splits, features, device=device)
     rows = [(fit.run.method, fit.history[0]["penalty"]) for fit in found.trained]
     return pd.DataFrame(rows, columns=["choice", "size"]).groupby("choice")["size"].mean()
 
@@ -89,7 +90,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params, device = load_params(), resolve_device(arguments.device)
     for method in ("croft", "adapters-edr"):
-        generator = params.finetune.settings(method)["generator"]
+        generator = method_options(params.finetune, method).model_dump()["generator"]
         choices = {name: own for name, own in CHOICES.items() if generator or "covariate_rows" not in own}
         table = ablate(params, method, choices, arguments.artifacts, device)
         print(f"\n{method}: source-validation accuracy by the penalty's strength; error: standard error of the mean\n")

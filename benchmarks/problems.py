@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pipeline.training.runs import Run
-from pipeline.training.settings import Settings
+from pipeline.methods.settings import options
+from pipeline.training.runs import Inputs, Run
 
 IMAGES, VALIDATION, VIEWS = 320, 160, 4  # ten mini-batches of 32 an epoch
-SETTINGS = Settings(lambda_1=1.0, lambda_2=1.0, lr=0.01)
+SETTINGS: dict[str, Any] = {"lambda_1": 1.0, "lambda_2": 1.0, "lr": 0.01, "batch_size": 32}
 
 
-def tables(width: int, classes: int, device: str) -> dict[str, Any]:
-    """What `training.loop.fit` takes besides runs: classes around random centres."""
+def tables(width: int, classes: int) -> Inputs:
+    """What `training.engine.fit` takes besides runs: classes around random centres."""
     source = np.random.default_rng(width + classes)
     centres = source.normal(size=(classes, width))
 
@@ -24,13 +23,7 @@ def tables(width: int, classes: int, device: str) -> dict[str, Any]:
         middle = centres[labels].reshape(rows, *(1 for _ in views), width)
         return (middle + 2 * source.normal(size=(rows, *views, width))).astype(np.float32)
 
-    return {
-        "views": draw(IMAGES, VIEWS),
-        "clean": draw(VALIDATION),
-        "text": draw(classes),
-        "logit_scale": 30.0,
-        "device": device,
-    }
+    return Inputs(draw(IMAGES, VIEWS), draw(VALIDATION), draw(classes), 30.0)
 
 
 def runs(count: int, classes: int, epochs: int) -> list[Run]:
@@ -41,7 +34,7 @@ def runs(count: int, classes: int, epochs: int) -> list[Run]:
             "croft",
             "target",
             number,
-            replace(SETTINGS, lambda_1=1 + number / count, epochs=epochs),
+            options({**SETTINGS, "lambda_1": 1 + number / count, "epochs": epochs}),
             train,
             train % classes,
             validation,

@@ -23,7 +23,7 @@ class Head:
     """What a fit leaves behind: enough to give the logits of raw image features, with nothing else at hand.
 
     Attributes:
-        kind: names the formula, see `pipeline.methods.heads`.
+        kind: names the formula, see `pipeline.methods`.
         arrays: float32, by the formula's argument names.
         scalars: finite numbers, by the formula's argument names.
     """

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline import process, telemetry
 from pipeline.errors import CroftError
-from pipeline.params import PARAMS_FILE, Params, load_params
+from pipeline.methods.settings import load_checked
+from pipeline.params import PARAMS_FILE, Params
 from stages._paths import RUNS
 
 
@@ -51,7 +52,7 @@ def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Re
             process.die_with_parent()
             started = time.time()
             try:
-                params = load_params(file)
+                params = load_checked(file)
                 record = body(_only(params, sections))
                 _track(name, started, params, sections, record)
             except CroftError as error:

@@ -19,10 +19,11 @@ def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
     from pipeline.backbone.load import backbone_of
     from pipeline.backbone.text_tower import TextTower
+    from pipeline.methods.settings import all_options
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, diverged_lines, fit_metrics, plan_runs
-    from pipeline.training.methods import count_epochs, distinct, fit_methods
-    from pipeline.training.settings import settings
+    from pipeline.training.engine import fit
+    from pipeline.training.runs import Inputs, count_epochs, distinct
 
     features, device = read_features(paths.FEATURES), resolve_device(params.compute.device)
     backbone = backbone_of(
@@ -32,14 +33,10 @@ def main(params: Params) -> Record:
         features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), backbone=backbone,
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
-    methods = {name: settings(params.finetune.settings(name)) for name in params.finetune.methods}
-    runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, methods)
+    runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, all_options(params.finetune))
+    inputs = Inputs.of(features, views, lambda: TextTower(backbone()))
     with Progress(f"fine-tuning {len(distinct(runs))} runs", count_epochs(runs), "epochs") as progress:
-        fits = fit_methods(
-            runs, views=views, clean=features.clean, text=features.text, logit_scale=features.meta["logit_scale"],
-            device=device, names=features.meta["names"], tower=lambda: TextTower(backbone()),
-            on_epoch=lambda done, _: progress.advance(done - progress.done),
-        )  # fmt: skip
+        fits = fit(runs, inputs, device=device, on_epoch=lambda done, _: progress.advance(done - progress.done))
     print("".join(f"{line}\n" for line in diverged_lines(fits)), end="", flush=True)
     tables = collect(fits)
     metrics = fit_metrics(fits)

@@ -26,6 +26,7 @@ def main(params: Params) -> Record:
     from pipeline.backbone.load import backbone_of
     from pipeline.backbone.text_tower import TextTower
     from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics, sweep_report
+    from pipeline.methods.settings import method_options
     from pipeline.progress import Progress
     from pipeline.tracking import record_children
     from pipeline.training.assemble import collect
@@ -40,7 +41,7 @@ def main(params: Params) -> Record:
         features, read_table(paths.MANIFEST, MANIFEST), root=Path(params.data.root), backbone=backbone,
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
-    points, base = grid(params.sweep.axes), params.finetune.settings(params.sweep.method)
+    points, base = grid(params.sweep.axes), method_options(params.finetune, params.sweep.method).model_dump()
     with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
             points, base, splits, features, device=device, views=views, tower=lambda: TextTower(backbone()),

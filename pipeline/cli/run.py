@@ -14,7 +14,8 @@ from pipeline import telemetry
 from pipeline.cli.inputs import check_inputs
 from pipeline.console import make_console
 from pipeline.errors import TrackingError
-from pipeline.params import Params, load_params
+from pipeline.methods.settings import load_checked
+from pipeline.params import Params
 from pipeline.process import guard
 from pipeline.tables import read_json
 
@@ -36,7 +37,7 @@ def run_pipeline(targets: Sequence[str]) -> None:
     Raises:
         CroftError: params.yaml is wrong, or a stage failed.
     """
-    params = load_params()
+    params = load_checked()
     check_inputs(params)
     console = make_console()
     start = time.monotonic()

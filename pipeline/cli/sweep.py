@@ -15,6 +15,7 @@ from pipeline.cli.inputs import check_inputs
 from pipeline.cli.run import print_stages, run_flow
 from pipeline.console import make_console
 from pipeline.errors import ParamsError, PipelineError
+from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
 from pipeline.process import run_group
 from pipeline.tables import read_json, write_text
@@ -75,7 +76,8 @@ def changed(params: Params, changes: Sequence[str]) -> Params:
         if not isinstance(place, dict):
             raise ParamsError(f"--set {change}: {'.'.join(parents)} holds no keys")
         place[last] = _value(change, text)
-    return parse_params(content, f"{PARAMS_FILE} with --set")
+    source = f"{PARAMS_FILE} with --set"
+    return check_methods(parse_params(content, source), source)
 
 
 def _value(change: str, text: str) -> object:

@@ -91,17 +91,6 @@ def logits(image: Tensor, text: Tensor, scale: float) -> Tensor:
     return scale * (image @ text.mT)
 
 
-def energy(values: Tensor) -> Tensor:
-    """Energy of logits, -logsumexp over classes; larger = more open-set (Liu et al., NeurIPS 2020).
-
-    Args:
-        values: (..., C) logits.
-    Returns:
-        (...) unbounded.
-    """
-    return -torch.logsumexp(values, dim=-1)
-
-
 def cross_entropy(values: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of each run.
 

@@ -10,26 +10,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.croft.adapters import EPSILON, blend, normalise, per_run
+from pipeline.croft.adapters import EPSILON, Weights, blend, normalise, per_run
+from pipeline.croft.options import Penalty, Ratios
 from pipeline.croft.penalty_reference import double_backward_penalty
 
 
 def energy_gradient_penalty(
     images: Tensor,
     text: Tensor,
-    weight_image: Tensor,
-    weight_text: Tensor,
-    ratio_image: Tensor | float,
-    ratio_text: Tensor | float,
+    weights: Weights,
+    ratios: Ratios,
+    penalty: Penalty,
     *,
-    generator: Tensor | None = None,
-    scale: float = 1.0,
-    energy: str = "logsumexp",
-    gradient: str = "batch",
-    batch: str = "mean",
-    entries: str = "sum",
-    weights: str = "separate",
-    form: str = "closed",
     blended: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Squared norm of the energy's gradient with respect to the adapter weights (paper, L_e).
@@ -37,26 +29,22 @@ def energy_gradient_penalty(
     Args:
         images: (R, N, D) or (N, D) rows that enter the image adapter.
         text: (R, C, D) or (C, D) rows that enter the text adapter.
-        weight_image, weight_text: (R, D, D) or (D, D), used as x Wᵀ.
-        ratio_image, ratio_text: (R,) or numbers in [0, 1].
-        generator: (R, D, D) or None; with it the energy is that of z^c = n(z G + z), G taken as constant.
-        scale: κ > 0, multiplies the cosines.
-        energy, gradient, batch, entries, weights, form: see `options.Penalty`.
+        weights: (R, D, D) or (D, D), used as x Wᵀ; with a generator G the energy is that of z^c = n(z G + z).
+        ratios: of the adapters.
+        penalty: how it is taken.
         blended: `adapters.blend` of images (R, N, D) and of text (R, C, D), where the caller has them already: one
             product with each weight, forward and backward, then serves all terms of a loss. The reference ignores it.
     Returns:
         (R,), >= 0; 0-d without a run axis. Differentiable in weights, images and generator.
     """
-    if form == "double-backward":
-        return double_backward_penalty(
-            images, text, weight_image, weight_text, ratio_image, ratio_text, generator=generator, scale=scale,
-            energy=energy, gradient=gradient, batch=batch, entries=entries, weights=weights,
-        )  # fmt: skip
-    if weight_image.ndim == 3:  # one shape for all that follows
-        images = images.expand(weight_image.shape[0], -1, -1)
-        text = text.expand(weight_image.shape[0], -1, -1)
+    if penalty.form == "double-backward":
+        return double_backward_penalty(images, text, weights, ratios, penalty)
+    generator = weights.generator
+    if weights.image.ndim == 3:  # one shape for all that follows
+        images = images.expand(weights.image.shape[0], -1, -1)
+        text = text.expand(weights.image.shape[0], -1, -1)
     if blended is None:
-        blended = blend(images, weight_image, ratio_image), blend(text, weight_text, ratio_text)
+        blended = blend(images, weights.image, ratios.image), blend(text, weights.text, ratios.text)
     before_image, before_text = blended  # (R, N, D), (R, C, D)
     adapted = normalise(before_image)
     u, v = adapted, normalise(before_text)
@@ -65,36 +53,37 @@ def energy_gradient_penalty(
         shifted = adapted @ generator + adapted
         u = normalise(shifted)
     cosine = u @ v.mT  # (R, N, C)
-    slope = _slope(cosine, scale, energy)  # dE_i / dcos_ij
+    slope = _slope(cosine, penalty)  # dE_i / dcos_ij
     rows, classes = cosine.shape[-2:]
 
     def to_rows(above: Tensor) -> Tensor:
         if shifted is not None and generator is not None:
             above = _through_norm(shifted, above)
             above = above @ generator.mT + above
-        return per_run(ratio_image) * _through_norm(before_image, above)
+        return per_run(ratios.image) * _through_norm(before_image, above)
 
-    if gradient == "batch":
-        if batch == "mean":
-            slope = slope / (rows * classes if energy == "exp-cosine" else rows)
+    shared = penalty.weights == "shared"
+    if penalty.gradient == "batch":
+        if penalty.batch == "mean":
+            slope = slope / (rows * classes if penalty.energy == "exp-cosine" else rows)
         q_image = to_rows(slope @ v)  # (R, N, D)
-        q_text = per_run(ratio_text) * _through_norm(before_text, slope.mT @ u)  # (R, C, D)
-        if weights == "shared":
+        q_text = per_run(ratios.text) * _through_norm(before_text, slope.mT @ u)  # (R, C, D)
+        if shared:
             total = _squared_norm(torch.cat([images, text], -2), torch.cat([q_image, q_text], -2))
         else:
             total = _squared_norm(images, q_image) + _squared_norm(text, q_text)
     else:
         q_image = to_rows(slope @ v)
-        each = _sample_norms(images, text, q_image, u, before_text, cosine, slope, ratio_text, weights == "shared")
-        total = each.mean(-1) if batch == "mean" else each.sum(-1)
-    return total / weight_image.shape[-1] ** 2 if entries == "mean" else total
+        each = _sample_norms(images, text, q_image, u, before_text, cosine, slope, ratios.text, shared)
+        total = each.mean(-1) if penalty.batch == "mean" else each.sum(-1)
+    return total / weights.image.shape[-1] ** 2 if penalty.entries == "mean" else total
 
 
-def _slope(cosine: Tensor, scale: float, energy: str) -> Tensor:
+def _slope(cosine: Tensor, penalty: Penalty) -> Tensor:
     """dE_i / dcos_ij, (R, N, C)."""
-    if energy == "exp-cosine":
-        return scale * torch.exp(scale * cosine)
-    return -scale * torch.softmax(scale * cosine, dim=-1)
+    if penalty.energy == "exp-cosine":
+        return penalty.scale * torch.exp(penalty.scale * cosine)
+    return -penalty.scale * torch.softmax(penalty.scale * cosine, dim=-1)
 
 
 def _through_norm(before: Tensor, above: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarra
     import numpy as np
     import torch
 
-    from pipeline.methods.heads import head_logits
+    from pipeline.methods.catalogue import head_logits
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(array, dtype=np.float32))  # a copy: mapped arrays are not writable

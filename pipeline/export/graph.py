@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.detection.scores import energy
 from pipeline.errors import CheckpointError
 from pipeline.fits import Head
-from pipeline.methods.heads import formula, head_logits
+from pipeline.methods.catalogue import head_logits, ingredients
 from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class DeployedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.kind, self.scalars = head.kind, {name: float(value) for name, value in head.scalars.items()}
-        self.names = [name for name in formula(head.kind).arrays if name in head.arrays]
+        self.names = [name for name in ingredients(head.kind) if name in head.arrays]
         arrays = {name: torch.from_numpy(np.array(head.arrays[name], dtype=np.float32)) for name in self.names}
         _check_shapes(arrays, head)
         self.visual = visual

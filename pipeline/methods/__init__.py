@@ -1,6 +1,5 @@
-"""What the method is compared with, and the contract that all methods share.
+"""A catalogue: CRoFT and all that it is compared with, one file a method, one row of `catalogue.py` each.
 
-A method leaves a `Head` behind: a kind, named arrays and scalars. `heads.py` joins each kind with its formula, a pure
-function from raw image features to logits, which training, evaluation and the exported graph all use. One method
-a file, each after its paper.
+A finished fit leaves a `pipeline.fits.Head`: a kind, named arrays and scalars. With these the kind's `logits` turn raw
+image features into logits, in training, in evaluation and in the exported graph.
 """

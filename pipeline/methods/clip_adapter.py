@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import torch
-from torch import Tensor
+from pipeline.methods.contract import ClassSet, Images, Method, Paper, Start
+from pipeline.params.finetune import Optimised
+from pipeline.params.section import Count, Rate
 
-from pipeline.croft.adapters import logits, normalise
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def clip_adapter_start(text: Tensor, seed: int, reduction: int) -> dict[str, Tensor]:
+class Options(Optimised):
+    """ratio_image: α, share of the adapted feature. reduction: width over hidden units."""
+
+    kind: Literal["clip-adapter"] = "clip-adapter"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    ratio_image: Rate = 0.2
+    reduction: Count = 4
+
+
+def start(options: Options, seed: int, classes: ClassSet, images: Images) -> Start:
     """Random layers, drawn by the run's seed alone.
 
     Uniform in ±1/sqrt(inputs), as torch.nn.Linear starts and as the authors' code therefore does.
 
-    Args:
-        text: (C, D), gives width, dtype and device.
-        seed: of the run.
-        reduction: D / reduction hidden units, at least 1; 4 in the paper.
     Returns:
-        down (H, D) and up (D, H).
+        down (H, D) and up (D, H) with H = D / reduction, at least 1; fixed: the prototypes.
     """
-    width = text.shape[-1]
-    hidden = max(1, width // reduction)
+    import numpy as np
+    import torch
+
+    width = classes.text.shape[-1]
+    hidden = max(1, width // options.reduction)
     generator = np.random.default_rng([seed, width, hidden])  # apart from the generator that shuffles the images
 
     def layer(rows: int, columns: int) -> Tensor:
         bound = 1 / math.sqrt(columns)
-        return torch.from_numpy(generator.uniform(-bound, bound, (rows, columns))).to(text)
+        return torch.from_numpy(generator.uniform(-bound, bound, (rows, columns))).to(classes.text)
 
-    return {"down": layer(hidden, width), "up": layer(width, hidden)}
+    learnt = {"down": layer(hidden, width), "up": layer(width, hidden)}
+    return Start(learnt, {"prototypes": classes.prototypes})
 
 
-def clip_adapter_logits(
-    features: Tensor, *, down: Tensor, up: Tensor, prototypes: Tensor, ratio_image: float, scale: float
+def logits(
+    features: Tensor, *, down: Tensor, up: Tensor, prototypes: Tensor, ratio_image: Tensor | float, scale: float
 ) -> Tensor:
     """Logits s n(α A(f) + (1 - α) f) z_Tᵀ with A(f) = relu(relu(f W_1) W_2).
 
-    Gao et al., "CLIP-Adapter", IJCV 2024 (arXiv 2110.04544), its visual adapter.
+    Gao et al., "CLIP-Adapter", IJCV 2024, its visual adapter.
 
     Args:
         features: (B, D) raw; down: (H, D); up: (D, H); prototypes: (C, D) normalised.
@@ -47,5 +58,20 @@ def clip_adapter_logits(
     Returns:
         (B, C) in [-s, s].
     """
+    import torch
+
+    from pipeline.croft import adapters
+
     adapted = torch.relu(torch.relu(features @ down.mT) @ up.mT)  # (B, D)
-    return logits(normalise(ratio_image * adapted + (1 - ratio_image) * features), prototypes, scale)
+    image = adapters.normalise(ratio_image * adapted + (1 - ratio_image) * features)
+    return adapters.logits(image, prototypes, scale)
+
+
+PAPER = Paper(
+    "Gao et al.",
+    "CLIP-Adapter: Better Vision-Language Models with Feature Adapters",
+    "IJCV",
+    2024,
+    "https://arxiv.org/abs/2110.04544",
+)
+METHOD = Method("clip-adapter", Options, PAPER, start, logits)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.croft.adapters import normalise
+from pipeline.methods.contract import ClassSet, Images, Method, Paper, Start
+from pipeline.params.finetune import Optimised
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def linear_probe_start(text: Tensor) -> dict[str, Tensor]:
-    """Trainable tensors whose logits are the zero-shot ones (Wortsman et al., "WiSE-FT", CVPR 2022).
+class Options(Optimised):
+    """A layer of C x D weights and C biases."""
 
-    Args:
-        text: (C, D) raw text features.
+    kind: Literal["linear-probe"] = "linear-probe"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+
+
+def start(options: Options, seed: int, classes: ClassSet, images: Images) -> Start:
+    """The layer whose logits are the zero-shot ones (Wortsman et al., "WiSE-FT", CVPR 2022).
+
     Returns:
         weight (C, D), the normalised prototypes, and bias (C,), zero.
     """
-    return {"weight": normalise(text), "bias": text.new_zeros(len(text))}
+    return Start({"weight": classes.prototypes.clone(), "bias": classes.text.new_zeros(len(classes.text))})
 
 
-def linear_probe_logits(features: Tensor, *, weight: Tensor, bias: Tensor, scale: float) -> Tensor:
+def logits(features: Tensor, *, weight: Tensor, bias: Tensor, scale: float) -> Tensor:
     """Logits s (n(f) Wᵀ + b) (Radford et al., "CLIP", ICML 2021, section 3.2, on normalised features).
 
     Args:
@@ -26,4 +35,16 @@ def linear_probe_logits(features: Tensor, *, weight: Tensor, bias: Tensor, scale
     Returns:
         (B, C), unbounded: the weights are not normalised.
     """
-    return scale * (normalise(features) @ weight.mT + bias)
+    from pipeline.croft.adapters import normalise
+
+    return scale * (normalise(features) @ weight.mT + bias.unsqueeze(-2))
+
+
+PAPER = Paper(
+    "Radford et al.",
+    "Learning Transferable Visual Models From Natural Language Supervision",
+    "ICML",
+    2021,
+    "https://arxiv.org/abs/2103.00020",
+)
+METHOD = Method("linear-probe", Options, PAPER, start, logits)

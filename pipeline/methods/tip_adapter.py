@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Paper, Start
+from pipeline.params.finetune import Optimised
+from pipeline.params.section import NotNegative, Section
 
-from pipeline.croft.adapters import logits, normalise
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ALPHAS = [0.1 + 2.9 * step / 19 for step in range(20)]  # the authors' search ranges, with fewer steps for β
 BETAS = [0.1 + 6.9 * step / 19 for step in range(20)]
 
 
-class Cache(NamedTuple):
-    """keys (N, D): normalised features of the training images; values (N, C): their labels, one-hot."""
+class Options(Section):
+    """alpha, beta: where the search by source validation starts, and what is kept with select: last."""
 
-    keys: Tensor
-    values: Tensor
+    kind: Literal["tip-adapter"] = "tip-adapter"
+    alpha: NotNegative = 1.0
+    beta: NotNegative = 5.5
+    select: Literal["source-val", "last"] = "source-val"
 
 
-def build_cache(views: Tensor, labels: Tensor, classes: int) -> Cache:
+class TrainedOptions(Optimised):
+    """The same with keys that are trained."""
+
+    kind: Literal["tip-adapter-f"] = "tip-adapter-f"
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    alpha: NotNegative = 1.0
+    beta: NotNegative = 5.5
+
+
+def start(options: Options | TrainedOptions, seed: int, classes: ClassSet, images: Images) -> Start:
     """Cache of the training images: the normalised mean over their views, as in the authors' code.
 
     Views are normalised before the mean, too, so that none outweighs the others; the authors average them raw.
 
-    Args:
-        views: (N, V, D) raw features; labels: (N,) in [0, C); classes: C.
+    Returns:
+        keys (N, D), learnt; values (N, C), the labels, one-hot, and the prototypes, fixed.
     """
-    keys = normalise(normalise(views).mean(dim=1))
-    return Cache(keys, functional.one_hot(labels, classes).to(views.dtype))
+    from torch.nn import functional
+
+    from pipeline.croft.adapters import normalise
+
+    keys = normalise(normalise(images.views()).mean(dim=1))
+    values = functional.one_hot(images.labels, len(classes.text)).to(keys.dtype)
+    return Start({"keys": keys}, {"values": values, "prototypes": classes.prototypes})
 
 
-def tip_adapter_logits(
-    features: Tensor,
-    *,
-    keys: Tensor,
-    values: Tensor,
-    prototypes: Tensor,
-    alpha: float | Tensor,
-    beta: float | Tensor,
-    scale: float,
-) -> Tensor:
+def logits(
+    features: Tensor, *, keys: Tensor, values: Tensor, prototypes: Tensor, alpha: Tensor | float,
+    beta: Tensor | float, scale: float,
+) -> Tensor:  # fmt: skip
     """Logits s n(f) z_Tᵀ + α exp(-β (1 - n(f) Kᵀ)) V (Zhang et al., "Tip-Adapter", ECCV 2022).
 
     Args:
@@ -51,37 +62,53 @@ def tip_adapter_logits(
     Returns:
         (B, C).
     """
-    image = normalise(features)
-    return logits(image, prototypes, scale) + alpha * (torch.exp(-beta * (1 - image @ keys.mT)) @ values)
+    import torch
+
+    from pipeline.croft import adapters
+
+    image = adapters.normalise(features)
+    cached = torch.exp(-beta * (1 - image @ keys.mT)) @ values
+    return adapters.logits(image, prototypes, scale) + alpha * cached
 
 
-def search_alpha_beta(
-    features: Tensor,
-    labels: Tensor,
-    *,
-    keys: Tensor,
-    values: Tensor,
-    prototypes: Tensor,
-    scale: float,
-    alpha: float,
-    beta: float,
-) -> tuple[float, float, float]:
+def search(
+    arrays: Arrays, scalars: dict[str, float], options: Any, features: Tensor, labels: Tensor
+) -> tuple[dict[str, float], float]:
     """The pair of the grid `ALPHAS` x `BETAS` and the given one that classifies most validation images correctly.
 
     Args:
-        features: (M, D) raw; labels: (M,); others as in `tip_adapter_logits`.
-        alpha, beta: the pair that stays unless another is strictly better.
+        arrays, scalars: of the finished fit.
+        options: with select: last, nothing is searched.
+        features: (M, D) raw; labels: (M,).
     Returns:
-        alpha, beta, and their accuracy in [0, 1]; the first best, smaller beta first.
+        Scalars with that alpha and beta, and their accuracy in [0, 1]; the first best, smaller beta first; the given
+        pair stays unless another is strictly better.
     """
-    image = normalise(features)
-    plain = logits(image, prototypes, scale)
-    similarity = image @ keys.mT  # (M, N)
-    best = (alpha, beta, -1.0)
-    for sharpness, weights in [(beta, [alpha]), *((item, ALPHAS) for item in BETAS)]:
-        cached = torch.exp(-sharpness * (1 - similarity)) @ values  # (M, C)
-        for weight in weights:
-            share = ((plain + weight * cached).argmax(-1) == labels).double().mean().item()
+    import torch
+
+    from pipeline.croft import adapters
+
+    if options.select == "last":
+        return scalars, float("nan")
+    image = adapters.normalise(features)
+    plain = adapters.logits(image, arrays["prototypes"], scalars["scale"])
+    similarity = image @ arrays["keys"].mT  # (M, N)
+    best = (scalars["alpha"], scalars["beta"], -1.0)
+    for beta, alphas in [(scalars["beta"], [scalars["alpha"]]), *((beta, ALPHAS) for beta in BETAS)]:
+        cached = torch.exp(-beta * (1 - similarity)) @ arrays["values"]  # (M, C)
+        for alpha in alphas:
+            share = ((plain + alpha * cached).argmax(-1) == labels).double().mean().item()
             if share > best[2]:
-                best = (weight, sharpness, share)
-    return best
+                best = (alpha, beta, share)
+    return scalars | {"alpha": best[0], "beta": best[1]}, best[2]
+
+
+PAPER = Paper(
+    "Zhang et al.",
+    "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification",
+    "ECCV",
+    2022,
+    "https://arxiv.org/abs/2207.09519",
+)
+METHOD = Method("tip-adapter", Options, PAPER, start, logits, trains=False, finish=search, per_image=True)
+TRAINED = Method("tip-adapter-f", TrainedOptions, PAPER, start, logits, finish=search, per_image=True)

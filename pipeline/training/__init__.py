@@ -1,1 +1,1 @@
-"""The one batched training loop: many runs as one tensor program on cached features."""
+"""One engine that trains runs of any method as one stacked tensor program, on cached features."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.fits import Fits
+from pipeline.methods.settings import record
+from pipeline.params.section import Section
 from pipeline.splits import known_by_fit
 from pipeline.tables import HISTORY, TRAIN, VALIDATION
-from pipeline.training.methods import Trained
-from pipeline.training.runs import Run
-from pipeline.training.settings import Settings, used
+from pipeline.training.runs import Run, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.features import Features
 
 
-def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Settings]) -> list[Run]:
+def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Section]) -> list[Run]:
     """One run per method, target and seed; test rows of the table are never looked at.
 
     Args:
@@ -44,13 +44,13 @@ def plan_runs(splits: pd.DataFrame, features: Features, methods: Mapping[str, Se
             raise DataError(f"splits: target {target}, seed {seed} has no training images; check split.shots")
         text_rows = features.text_rows(known[str(target), int(seed)])
         all_classes = len(text_rows) == len(features.text)
-        for method, settings in methods.items():
+        for method, options in methods.items():
             runs.append(
                 Run(
                     method=method,
                     target=str(target),
                     seed=int(seed),
-                    settings=settings,
+                    options=options,
                     train_rows=features.view_rows(train["path"]),
                     train_labels=train["label"].to_numpy(),
                     validation_rows=features.clean_rows(validation["path"]),
@@ -83,7 +83,7 @@ def collect(fits: Sequence[Trained]) -> Fits:
             "validation_accuracy": fit.validation_accuracy,
             "diverged": fit.diverged,
             "scalars": json.dumps(dict(fit.head.scalars), sort_keys=True),
-            "settings": json.dumps(used(fit.run.settings), sort_keys=True),
+            "settings": json.dumps(record(fit.run.options), sort_keys=True),
         }
         for fit in fits
     ]
@@ -112,7 +112,7 @@ def diverged_lines(fits: Sequence[Trained]) -> list[str]:
     """For each run that diverged: which it is, how far it came, and all that it was set to."""
     return [
         f"{fit.run.name}: diverged after {len(fit.history)} whole epochs and stopped; "
-        + ", ".join(f"{name}={value}" for name, value in used(fit.run.settings).items())
+        + ", ".join(f"{name}={value}" for name, value in record(fit.run.options).items())
         for fit in fits
         if fit.diverged
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.methods.contract import ClassSet
 from pipeline.training.runs import Run
 from pipeline.training.views import ViewSource
 
@@ -44,13 +45,19 @@ def check_features(views: NDArray[Any] | ViewSource, clean: NDArray[Any], text: 
         )
 
 
-def check_runs(runs: Sequence[Run], views: int, clean: int, classes: int) -> None:
-    """Rows and labels of every run are inside the tables and enough to train on.
+def check_runs(runs: Sequence[Run], classes: Mapping[bytes | None, ClassSet], *, views: int, clean: int) -> None:
+    """Rows and labels of every run are inside the tables and enough to learn from, and its method can start.
 
+    Args:
+        runs: any.
+        classes: the class set of each run, by `Run.classes`.
+        views, clean: rows of the two feature tables.
     Raises:
-        DataError: naming the run; ParamsError: a selection that needs validation images which are not there.
+        DataError: naming the run; ParamsError: a selection that needs validation images which are not there; and what
+            the methods' own checks raise.
     """
     for run in runs:
+        known = classes[run.classes]
         for part, rows, labels, size in (
             ("train", run.train_rows, run.train_labels, views),
             ("validation", run.validation_rows, run.validation_labels, clean),
@@ -59,19 +66,25 @@ def check_runs(runs: Sequence[Run], views: int, clean: int, classes: int) -> Non
                 raise DataError(f"{run.name}: {part} rows {rows.shape} and labels {labels.shape} do not match")
             if len(rows) and (rows.min() < 0 or rows.max() >= size):
                 raise DataError(f"{run.name}: a {part} row is outside the {size} rows of the feature table")
-            if len(rows) and (labels.min() < 0 or labels.max() >= classes):
-                wrong = labels[(labels < 0) | (labels >= classes)][0]
-                raise DataError(f"{run.name}: {part} label {int(wrong)} is outside the {classes} classes")
-        if not run.settings.train:
-            continue
-        if not len(run.train_rows):
-            raise DataError(f"{run.name}: no training images")
-        if len(np.unique(run.train_labels)) < 2:
-            raise DataError(f"{run.name}: all {len(run.train_rows)} training images are of one class")
-        if run.batches < 1:
-            raise DataError(
-                f"{run.name}: {len(run.train_rows)} training images are fewer than one batch of "
-                f"{run.settings.batch_size}; lower finetune.batch_size or raise split.shots"
-            )
-        if run.settings.select == "source-val" and not len(run.validation_rows):
-            raise ParamsError(f"{run.name}: select: source-val needs validation images; use select: last")
+            if len(rows) and (labels.min() < 0 or labels.max() >= len(known.text)):
+                wrong = labels[(labels < 0) | (labels >= len(known.text))][0]
+                raise DataError(f"{run.name}: {part} label {int(wrong)} is outside the {len(known.text)} classes")
+        if run.kind.trains or run.kind.per_image:
+            _check_enough(run)
+        if run.kind.check is not None:
+            run.kind.check(run.options, known, run.name)
+
+
+def _check_enough(run: Run) -> None:
+    """There is something to learn from, and something to choose by."""
+    if not len(run.train_rows):
+        raise DataError(f"{run.name}: no training images")
+    if len(np.unique(run.train_labels)) < 2:
+        raise DataError(f"{run.name}: all {len(run.train_rows)} training images are of one class; check split.shots")
+    if run.kind.trains and run.batches < 1:
+        raise DataError(
+            f"{run.name}: {len(run.train_rows)} training images are fewer than one batch of "
+            f"{run.setting('batch_size')}; lower finetune.batch_size or raise split.shots"
+        )
+    if run.setting("select") == "source-val" and not len(run.validation_rows):
+        raise ParamsError(f"{run.name}: select: source-val needs validation images; use select: last")

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.methods.settings import options
 from pipeline.tables import DEPLOY, TRAIN, VALIDATION, Table
 from pipeline.training.assemble import plan_runs
-from pipeline.training.methods import Trained, fit_methods
-from pipeline.training.settings import settings
+from pipeline.training.engine import fit
+from pipeline.training.runs import Inputs, Trained
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.features import Features
+    from pipeline.methods.contract import Tower
     from pipeline.training.views import ViewSource
 
 Point = dict[str, Any]
@@ -91,7 +92,7 @@ def sweep(
     *,
     device: str,
     views: NDArray[np.float32] | ViewSource | None = None,
-    tower: Callable[[], TextTower] | None = None,
+    tower: Callable[[], Tower] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Train every point for every held-out domain and seed together, and choose.
@@ -105,11 +106,11 @@ def sweep(
         features: of the images in `splits`.
         device: "cpu" or "cuda".
         views: where augmented views come from; by default those of `features`.
-        tower: as in `methods.fit_methods`.
-        on_epoch: as in `loop.fit`.
+        tower: as in `runs.Inputs`.
+        on_epoch: as in `engine.fit`.
     Raises:
         ParamsError: a point's settings are wrong; DataError: a split has no validation images, every run diverged, or
-            as `loop.fit`. All but the second before any training.
+            as `engine.fit`. All but the second before any training.
     """
     splits = splits[splits["role"].isin([TRAIN, VALIDATION]) & (splits["target"] != DEPLOY)]
     if splits.empty:
@@ -120,18 +121,9 @@ def sweep(
                 f"splits: target {target}, seed {seed} has no validation images, so nothing can be chosen by them; "
                 "set split.validation to 1 or more"
             )
-    methods = {name: settings({**base, **point}) for name, point in points.items()}
-    trained = fit_methods(
-        plan_runs(splits, features, methods),
-        views=features.views if views is None else views,
-        clean=features.clean,
-        text=features.text,
-        logit_scale=features.meta["logit_scale"],
-        device=device,
-        names=features.meta["names"],
-        tower=tower,
-        on_epoch=on_epoch,
-    )
+    methods = {name: options({**base, **point}) for name, point in points.items()}
+    runs = plan_runs(splits, features, methods)
+    trained = fit(runs, Inputs.of(features, views, tower), device=device, on_epoch=on_epoch)
     return Sweep(dict(points), trained, choose(_validation(points, trained)))
 
 

@@ -14,9 +14,9 @@ from pipeline.backbone.fresh import AVERAGED, FreshViews, view_source
 from pipeline.backbone.load import backbone_of
 from pipeline.errors import DataError
 from pipeline.features import Features, read_features, write_features
-from pipeline.training.methods import Trained, fit_methods
-from pipeline.training.runs import Run
-from pipeline.training.settings import settings
+from pipeline.methods.settings import options
+from pipeline.training.engine import fit
+from pipeline.training.runs import Inputs, Run, Trained
 
 Pictures = tuple[Path, pd.DataFrame]
 EPOCHS = 3
@@ -51,13 +51,11 @@ def train(views: Any, features: Features, kinds: list[dict[str, Any]]) -> list[T
     """Two runs of each kind that share some images; the third batch of the first is dropped."""
     labels = np.arange(8) % 2
     runs = [
-        Run(str(number), "t", seed, settings(kind), rows, labels[rows], np.array([0, 9]), np.array([0, 1]))
+        Run(str(number), "t", seed, options(kind), rows, labels[rows], np.array([0, 9]), np.array([0, 1]))
         for number, kind in enumerate(kinds)
         for seed, rows in ((1, np.arange(8)), (2, np.arange(2, 5)))
     ]
-    return fit_methods(
-        runs, views=views, clean=features.clean, text=features.text, logit_scale=20.0, device="cpu", dtype="float32"
-    )
+    return fit(runs, Inputs(views, features.clean, features.text, 20.0), device="cpu", dtype="float32")
 
 
 def largest_difference(first: list[Trained], second: list[Trained]) -> float:
@@ -117,8 +115,8 @@ def test_nothing_is_encoded_but_what_an_epoch_uses(
     monkeypatch.setattr(fresh, "at_epoch", count)
     kind = {"generator": False, "lambda_2": 0.0, **SHORT}
     labels = np.arange(8) % 2
-    run = Run("a", "t", 1, settings(kind), np.arange(8), labels, np.array([0]), np.array([0]))
-    fit_methods([run], views=fresh, clean=none.clean, text=none.text, logit_scale=20.0, device="cpu")
+    run = Run("a", "t", 1, options(kind), np.arange(8), labels, np.array([0]), np.array([0]))
+    fit([run], Inputs(fresh, none.clean, none.text, 20.0), device="cpu")
     assert asked == [(epoch, 6) for epoch in range(EPOCHS)]  # two batches of three; two images are left over
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
+from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params, parse_params
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def test_shipped_file_is_valid_and_names_every_knob():
 )
 def test_wrong_keys_and_values_are_named(path, value, message):
     with pytest.raises(ParamsError) as caught:
-        parse_params(changed(path, value), "params.yaml")
+        check_methods(parse_params(changed(path, value), "params.yaml"), "params.yaml")
     assert message in str(caught.value)
     assert str(caught.value).startswith("params.yaml: ")
     assert "\n" not in str(caught.value)
@@ -72,9 +73,9 @@ def test_a_missing_section_is_named():
 
 def test_method_overrides_replace_shared_settings():
     params = parse_params(changed("finetune.methods", {"croft": {}, "half": {"ratio_image": 0.5}}))
-    assert params.finetune.settings("half")["ratio_image"] == 0.5
-    assert params.finetune.settings("croft")["ratio_image"] == SHIPPED["finetune"]["ratio_image"]
-    assert "methods" not in params.finetune.settings("croft")
+    assert method_options(params.finetune, "half").ratio_image == 0.5
+    assert method_options(params.finetune, "croft").ratio_image == SHIPPED["finetune"]["ratio_image"]
+    assert not hasattr(method_options(params.finetune, "croft"), "methods")
 
 
 def test_values_are_frozen():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.croft.adapters import Gradients, Weights, adapt, energy, logits
+from pipeline.croft.adapters import Gradients, Weights, logits
 from pipeline.croft.generator import covariate, generator_loss
+from pipeline.croft.objective import Adapted, Batch, adapt_batch
+from pipeline.croft.options import Objective, Penalty, Ratios
 from pipeline.croft.released import released_terms
 from pipeline.croft.steps import released_step
-from pipeline.training.sgd import sgd
+from pipeline.training.optimizers import sgd
 
 FOLDER = Path(os.environ.get("CROFT_GOLDENS_DIR") or Path(__file__).parents[1] / "goldens")
 FILES = sorted(FOLDER.glob("released_*.npz"))
-SETUP_I = {"batch": "sum", "entries": "mean"}
-SETUP_II = {"batch": "mean", "entries": "sum"}
+SETUP_I: dict[str, Any] = {"batch": "sum", "entries": "mean"}
+SETUP_II: dict[str, Any] = {"batch": "mean", "entries": "sum"}
 BRANCHES = {"ImageNet46": (SETUP_I, True), "PACS": (SETUP_II, True), "VLCS": (SETUP_II, False)}
 
 
@@ -33,19 +36,21 @@ class Case:
         reduction, branch = BRANCHES[str(self.numbers["dataset"])]
         self.scale = float(self.numbers["logit_scale"])
         self.steps = int(self.numbers["generator_steps"])
-        self.options: dict[str, Any] = {
-            "ratio_image": float(self.numbers["ratio_image"]),
-            "ratio_text": float(self.numbers["ratio_text"]),
-            "lambda_1": float(self.numbers["lambda1"]),
-            "lambda_2": float(self.numbers["lambda2"]),
-            "scale": self.scale,
-            "covariate_branch": branch and self.steps > 0,
-            "penalised": True,
-            "penalty": {"energy": "exp-cosine", "weights": "shared", "scale": 1.0, **reduction},
-        }
+        self.objective = Objective(
+            ratios=Ratios(float(self.numbers["ratio_image"]), float(self.numbers["ratio_text"])),
+            lambda_1=float(self.numbers["lambda1"]),
+            lambda_2=float(self.numbers["lambda2"]),
+            scale=self.scale,
+            penalty=Penalty(energy="exp-cosine", weights="shared", **reduction),
+            generator_steps=self.steps,
+            covariate_branch=branch and self.steps > 0,
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         return torch.from_numpy(self.numbers[name])
+
+    def batch(self) -> Batch:
+        return Batch(self["image_features"][0], self["text_features"], self["labels"])
 
     def weights(self) -> Weights:
         return Weights(*(self[name].clone().requires_grad_() for name in ("W_image", "W_text", "G")))
@@ -67,9 +72,8 @@ def test_every_branch_has_a_file() -> None:
     assert len(FILES) >= 5
 
 
-def forward(case: Case, weights: Weights) -> tuple[Tensor, Tensor]:
-    image = adapt(case["image_features"][0], weights.image, case.options["ratio_image"])
-    return image, adapt(case["text_features"], weights.text, case.options["ratio_text"])
+def forward(case: Case, weights: Weights) -> Adapted:
+    return adapt_batch(case.batch(), weights, case.objective.ratios)
 
 
 def check_gradients(case: Case, name: str, loss: Tensor, weights: Weights) -> None:
@@ -80,26 +84,27 @@ def check_gradients(case: Case, name: str, loss: Tensor, weights: Weights) -> No
 
 def test_forward(case: Case) -> None:
     weights = case.weights()
-    image, text = forward(case, weights)
+    image, text, _ = forward(case, weights)
     values = logits(image, text, case.scale)
     case.check("logits", values)
-    case.check("energy", -energy(values))  # the released sign
+    case.check("energy", torch.logsumexp(values, dim=-1))  # the released sign
     case.check("covariate_features", covariate(image, weights.shift))
 
 
 def test_generator_loss(case: Case) -> None:
     weights = case.weights()
-    loss = generator_loss(*forward(case, weights), weights.shift, case["labels"], case.options["lambda_1"], case.scale)
+    image, text, _ = forward(case, weights)
+    loss = generator_loss(image, text, weights.shift, case["labels"], case.objective.lambda_1, case.scale)
     case.check("generator_loss", loss)
     check_gradients(case, "generator_loss", loss, weights)
 
 
 @pytest.mark.parametrize("form", ["closed", "double-backward"])
-def test_total_loss(case: Case, form: str) -> None:
+def test_total_loss(case: Case, form: Any) -> None:
     weights = case.weights()
-    options = case.options | {"penalty": case.options["penalty"] | {"form": form}}
-    features = (case["image_features"][0], case["text_features"])
-    terms = released_terms(*features, *forward(case, weights), weights, case["labels"], **options)
+    assert case.objective.penalty is not None
+    objective = replace(case.objective, penalty=replace(case.objective.penalty, form=form))
+    terms = released_terms(case.batch(), forward(case, weights), weights, objective)
     case.check("cross_entropy", terms["cross_entropy"])
     case.check("covariate_term", terms["covariate"])
     case.check("energy_gradient_penalty", terms["penalty"])
@@ -124,10 +129,8 @@ def test_trajectory(case: Case, runs: int | None) -> None:
 
     losses = []
     for batch in case["image_features"]:
-        terms = released_step(
-            stacked(batch), case["text_features"], stacked(case["labels"]), Weights(*state.values()), update,
-            generator_steps=case.steps, **case.options,
-        )  # fmt: skip
+        inputs = Batch(stacked(batch), case["text_features"], stacked(case["labels"]))
+        terms = released_step(inputs, Weights(*state.values()), update, case.objective)
         losses.append(terms["loss"].reshape(-1)[0])
     case.check("step_losses", torch.stack(losses))
     for name, value in state.items():

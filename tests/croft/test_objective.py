@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.croft.adapters import Gradients, Weights, adapt, cross_entropy, energy, normalise
+from pipeline.croft.adapters import Gradients, Weights, adapt, cross_entropy, normalise
 from pipeline.croft.generator import alignment, covariate, generator_loss
-from pipeline.croft.objective import adapter_terms
-from pipeline.croft.options import PaperOptions, Penalty
+from pipeline.croft.objective import Batch, adapt_batch, adapter_terms
+from pipeline.croft.options import Objective, Ratios
 from pipeline.croft.steps import paper_step
-from pipeline.errors import ParamsError
 
 
 def rows(*values: list[float]) -> Tensor:
@@ -30,13 +30,6 @@ def test_adapt_by_hand() -> None:
 def test_adapt_multiplies_by_the_transpose() -> None:
     # f Wᵀ with W = [[0, 1], [0, 0]] takes (0, 1) to (1, 0); f W would give (0, 0).
     torch.testing.assert_close(adapt(rows([0, 1]), rows([0, 1], [0, 0]), 1.0), rows([1 / (1 + 1e-6), 0]))
-
-
-def test_energy_by_hand() -> None:
-    # -log(e^0 + e^0) = -log 2; a more confident row has less energy.
-    found = energy(rows([0, 0], [5, 0]))
-    assert found[0] == pytest.approx(-math.log(2))
-    assert found[1] < found[0]
 
 
 def test_cross_entropy_is_torchs() -> None:
@@ -76,16 +69,19 @@ def small(runs: int = 2) -> tuple[Tensor, Tensor, Tensor, Weights]:
     return features, text, torch.tensor([0, 1, 2, 0, 1, 2]).expand(runs, -1), Weights(*matrices)
 
 
-NUMBERS = {"ratio_image": 0.2, "ratio_text": 0.5, "lambda_1": 3.0, "lambda_2": 0.7, "scale": 10.0}
+def objective(**choices: Any) -> Objective:
+    return Objective(Ratios(0.2, 0.5), lambda_1=3.0, lambda_2=0.7, scale=10.0, **choices)
 
 
 @pytest.mark.parametrize(("weight", "factor"), [("lambda_1", 3.0), ("one", 1.0)])
 def test_adapter_terms_add_up(weight: str, factor: float) -> None:
     features, text, labels, weights = small()
-    image, words = adapt(features, weights.image, 0.2), adapt(text, weights.text, 0.5)
-    terms = adapter_terms(
-        features, text, image, words, weights, labels, penalty={"scale": 1.0}, covariate_weight=weight, **NUMBERS
-    )
+    batch = Batch(features, text, labels)
+    adapted = adapt_batch(batch, weights, Ratios(0.2, 0.5))
+    image, words, _ = adapted
+    torch.testing.assert_close(image, adapt(features, weights.image, 0.2))
+    torch.testing.assert_close(words, adapt(text, weights.text, 0.5))
+    terms = adapter_terms(batch, adapted, weights, objective(covariate_weight=weight))
     shifted = covariate(image, weights.shift)
     classified = cross_entropy(10 * shifted @ words.mT, labels)
     torch.testing.assert_close(terms["covariate"], factor * classified - 3 * alignment(shifted, image, labels))
@@ -102,10 +98,8 @@ def step(weights: Weights, generator_steps: int, rows_option: str) -> list[Gradi
         seen.append(gradients)
         return weights
 
-    paper_step(
-        features, text, labels, weights, update, generator_steps=generator_steps, penalised=True,
-        penalty={"scale": 1.0}, covariate_weight="lambda_1", covariate_rows=rows_option, **NUMBERS,
-    )  # fmt: skip
+    choices = objective(generator_steps=generator_steps, covariate_rows=rows_option)
+    paper_step(Batch(features, text, labels), weights, update, choices)
     return seen
 
 
@@ -126,10 +120,9 @@ def test_adapter_gradient_by_finite_differences(rows_option: str) -> None:
     generator = weights.generator
 
     def function(image: Tensor, words: Tensor) -> Tensor:
-        return adapter_terms(
-            features, text, adapt(features, image, 0.2), adapt(text, words, 0.5), Weights(image, words, generator),
-            labels, penalty={"scale": 1.0}, covariate_rows=rows_option, **NUMBERS,
-        )["loss"]  # fmt: skip
+        moved, batch = Weights(image, words, generator), Batch(features, text, labels)
+        adapted = adapt_batch(batch, moved, Ratios(0.2, 0.5))
+        return adapter_terms(batch, adapted, moved, objective(covariate_rows=rows_option))["loss"]
 
     assert torch.autograd.gradcheck(function, [weights.image.requires_grad_(), weights.text.requires_grad_()])
 
@@ -138,10 +131,3 @@ def test_without_generator_only_cross_entropy_and_penalty() -> None:
     *_, weights = small()
     seen = step(weights._replace(generator=None), 1, "generator")
     assert [tuple(part is not None for part in gradients) for gradients in seen] == [(True, True, False)]
-
-
-def test_unknown_choices_are_named() -> None:
-    with pytest.raises(ParamsError, match="penalty_energy: 'free' is none of logsumexp, exp-cosine"):
-        Penalty(energy="free")  # type: ignore[arg-type]
-    with pytest.raises(ParamsError, match="covariate_rows"):
-        PaperOptions(covariate_rows="both")  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.croft.adapters import Weights
+from pipeline.croft.options import Penalty, Ratios
 from pipeline.croft.penalty import energy_gradient_penalty
 
 EYE = torch.eye(2, dtype=torch.float64)
@@ -16,9 +18,10 @@ ROW = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
 FORMS = ["closed", "double-backward"]
 
 
-def by_hand(**options: object) -> float:
+def by_hand(generator: Tensor | None = None, **options: object) -> float:
     """One image (1, 0), text rows (1, 0) and (0, 1), identity weights, ratios 0.2 and 0.5."""
-    value = energy_gradient_penalty(ROW, EYE, EYE.clone(), EYE.clone(), 0.2, 0.5, **options)  # type: ignore[arg-type]
+    weights = Weights(EYE.clone(), EYE.clone(), generator)
+    value = energy_gradient_penalty(ROW, EYE, weights, Ratios(0.2, 0.5), Penalty(**options))  # type: ignore[arg-type]
     return value.detach().item()
 
 
@@ -86,10 +89,9 @@ def test_closed_form_equals_double_backward(
     found = []
     for form in FORMS:
         leaves = [matrix.clone().requires_grad_() for matrix in matrices]
-        value = energy_gradient_penalty(
-            images, text, leaves[0], leaves[1], *ratios, generator=leaves[2] if shifted else None, scale=1.7,
-            form=form, **options,
-        )  # fmt: skip
+        weights = Weights(leaves[0], leaves[1], leaves[2] if shifted else None)
+        penalty = Penalty(scale=1.7, form=form, **options)  # type: ignore[arg-type]
+        value = energy_gradient_penalty(images, text, weights, Ratios(*ratios), penalty)
         used = leaves if shifted else leaves[:2]
         found.append([value, *torch.autograd.grad(value.sum(), used)])
     for closed, reference in zip(*found, strict=True):
@@ -104,9 +106,8 @@ def test_gradcheck(gradient: str, weights: str) -> None:
     leaves = [images.requires_grad_(), *(matrix.requires_grad_() for matrix in matrices)]
 
     def function(rows: Tensor, image: Tensor, words: Tensor, shift: Tensor) -> Tensor:
-        return energy_gradient_penalty(
-            rows, text, image, words, 0.4, 0.6, generator=shift, scale=2.0, gradient=gradient, weights=weights
-        )
+        penalty = Penalty(scale=2.0, gradient=gradient, weights=weights)  # type: ignore[arg-type]
+        return energy_gradient_penalty(rows, text, Weights(image, words, shift), Ratios(0.4, 0.6), penalty)
 
     assert torch.autograd.gradcheck(function, leaves)
 
@@ -114,10 +115,9 @@ def test_gradcheck(gradient: str, weights: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_run_axis_changes_nothing(form: str) -> None:
     images, text, *matrices = case(5, 3, 8)
-    both = energy_gradient_penalty(images, text, *matrices[:2], 0.2, 0.5, generator=matrices[2], form=form)
+    common = (Ratios(0.2, 0.5), Penalty(form=form))  # type: ignore[arg-type]
+    both = energy_gradient_penalty(images, text, Weights(*matrices), *common)
     for run in range(2):
-        alone = energy_gradient_penalty(
-            images[run], text, matrices[0][run], matrices[1][run], 0.2, 0.5, generator=matrices[2][run], form=form
-        )
+        alone = energy_gradient_penalty(images[run], text, Weights(*(matrix[run] for matrix in matrices)), *common)
         assert alone.ndim == 0
         torch.testing.assert_close(alone, both[run], rtol=1e-12, atol=0)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from heads import adapters_head
 
 from pipeline.errors import DataError
 from pipeline.export.deploy import deploy
 from pipeline.features import Features
 from pipeline.fits import Fits
-from pipeline.methods.adapters import adapters_head
 from pipeline.tables import DEPLOY
 
 ANGLES = (0.0, 30.0, 60.0, 90.0)  # degrees of the four validation images; the classes lie at 0 and 90

@@ -10,16 +10,16 @@ import pytest
 import torch
 from tiny_clip import tiny_clip
 from torch.nn import functional
+from train import train
 
 from pipeline.backbone.load import Backbone, load_backbone
 from pipeline.backbone.text_tower import TextTower
 from pipeline.errors import DataError, ParamsError
-from pipeline.methods.coop import coop_prototypes, coop_start
-from pipeline.training.methods import Trained, fit_methods
-from pipeline.training.prompts import PromptMaker
-from pipeline.training.runs import Run
+from pipeline.methods.contract import ClassSet, Images
+from pipeline.methods.coop import derive, start
+from pipeline.methods.settings import options
+from pipeline.training.runs import Run, Trained
 from pipeline.training.schedule import batch_order, learning_rate
-from pipeline.training.settings import settings
 
 NAMES = ["cat", "barn owl", "hippopotamus"]
 WORDS = "a photo of a"  # four tokens, at the places 1 to 4 of a prompt
@@ -34,9 +34,9 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
 
 
 def run(**change: Any) -> Run:
-    train, validation = np.arange(40), np.arange(40, IMAGES)
-    own = settings({**SHORT, **change})
-    return Run("coop", "t", 1, own, train, LABELS[train], validation, LABELS[validation])
+    shown, validation = np.arange(40), np.arange(40, IMAGES)
+    own = options({**SHORT, **change})
+    return Run("coop", "t", 1, own, shown, LABELS[shown], validation, LABELS[validation])
 
 
 def tables(backbone: Backbone) -> dict[str, Any]:
@@ -45,42 +45,49 @@ def tables(backbone: Backbone) -> dict[str, Any]:
     images = (centres[LABELS][:, None] + source.normal(size=(IMAGES, 2, WIDTH))).astype(np.float32)
     text = backbone.encode_text([f"{WORDS} {name}." for name in NAMES])
     return {
-        "views": images, "clean": images[:, 0], "text": text, "logit_scale": SCALE, "device": "cpu",
+        "views": images, "clean": images[:, 0], "text": text, "logit_scale": SCALE,
         "names": NAMES, "tower": lambda: TextTower(backbone),
     }  # fmt: skip
 
 
-def train(backbone: Backbone, dtype: Any = "float32", **change: Any) -> Trained:
-    (found,) = fit_methods([run(**change)], **tables(backbone), dtype=dtype)
+def trained(backbone: Backbone, dtype: Any = "float32", **change: Any) -> Trained:
+    (found,) = train([run(**change)], **tables(backbone), dtype=dtype)
     return found
 
 
-def maker(backbone: Backbone) -> PromptMaker:
-    return PromptMaker([run()], NAMES, lambda: TextTower(backbone), classes=len(NAMES), dtype=torch.float32)
+def class_set(backbone: Backbone) -> ClassSet:
+    return ClassSet(torch.from_numpy(tables(backbone)["text"]), SCALE, NAMES, lambda: TextTower(backbone))
+
+
+def first_context(classes: ClassSet, seed: int = 1, **change: Any) -> torch.Tensor:
+    images = Images(torch.from_numpy(LABELS), lambda: torch.zeros(0))
+    return start(run(**change).options, seed, classes, images).learnt["context"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("class_specific", [False, True])
 def test_words_start_at_the_zero_shot_prompt(backbone: Backbone, class_specific: bool) -> None:
-    made = maker(backbone)
-    own = run(class_specific=class_specific).settings
-    prompts, words = made.prompts(), made.words(own)
-    context = coop_start(prompts, words, context=99, class_specific=class_specific, seed=1)
+    classes = class_set(backbone)
+    context = first_context(classes, class_specific=class_specific, context=99)
     assert context.shape == ((3, 4, 32) if class_specific else (4, 32))
+    settings: Any = run(class_specific=class_specific).options
     with torch.no_grad():
-        found = coop_prototypes(context, prompts)
+        found = derive({"context": context}, {}, settings, classes)["prototypes"]
+        # Two stacked runs, as the engine passes them.
+        stacked = derive({"context": torch.stack([context, context])}, {}, settings, classes)["prototypes"]
+    torch.testing.assert_close(stacked, torch.stack([found, found]), rtol=0, atol=2e-6)
     expected = functional.normalize(torch.from_numpy(tables(backbone)["text"]))
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
 
 
 def test_random_contexts_are_drawn_by_the_seed_alone(backbone: Backbone) -> None:
-    prompts = maker(backbone).prompts()
+    classes = class_set(backbone)
 
-    def start(seed: int, **change: Any) -> torch.Tensor:
-        return coop_start(prompts, None, **{"context": 16, "class_specific": False, **change}, seed=seed)
+    def drawn(seed: int, **change: Any) -> torch.Tensor:
+        return first_context(classes, seed, **{"init": "random", "context": 16, **change})
 
-    assert torch.equal(start(1), start(1))
-    assert not torch.equal(start(1), start(2))
-    own = start(1, class_specific=True)
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    own = drawn(1, class_specific=True)
     assert own.shape == (3, 16, 32)
     assert not torch.equal(own[0], own[1])
     # 1,536 numbers from N(0, 0.02²): four standard errors of their deviation are 0.02 * 4 / sqrt(2 * 1536).
@@ -90,7 +97,7 @@ def test_random_contexts_are_drawn_by_the_seed_alone(backbone: Backbone) -> None
 @pytest.mark.parametrize("class_specific", [False, True])
 def test_training_is_torchs_through_open_clips_encode_text(backbone: Backbone, class_specific: bool) -> None:
     """Whole prompts of 16 tokens, their context replaced inside open_clip, torch's losses, gradients and optimizer."""
-    found = train(backbone, "float64", class_specific=class_specific, select="last", weight_decay=0.1)
+    found = trained(backbone, "float64", class_specific=class_specific, select="last", weight_decay=0.1)
     data = tables(backbone)
     views = torch.from_numpy(data["views"]).double()
     model = load_copy(backbone)
@@ -134,7 +141,7 @@ def load_copy(backbone: Backbone) -> Any:
 
 @pytest.mark.parametrize("change", [{}, {"init": "random", "context": 3}, {"class_specific": True}], ids=str)
 def test_learned_contexts_lower_the_loss_on_training_images(backbone: Backbone, change: dict[str, Any]) -> None:
-    found = train(backbone, epochs=10, **change)
+    found = trained(backbone, epochs=10, **change)
     losses = [row["loss"] for row in found.history]
     assert losses[-1] < 0.9 * losses[0]
     assert not any(weight.requires_grad for weight in backbone.model.parameters())
@@ -148,11 +155,11 @@ def test_the_tower_is_asked_for_once_and_only_by_runs_that_learn_prompts(backbon
         return TextTower(backbone)
 
     data = tables(backbone) | {"tower": tower}
-    probe = settings({"kind": "linear-probe", "epochs": 1, "batch_size": 8})
+    probe = options({"kind": "linear-probe", "epochs": 1, "batch_size": 8})
     other = run()
-    fit_methods([Run("probe", "t", 1, probe, *rows(other))], **data)
+    train([Run("probe", "t", 1, probe, *rows(other))], **data)
     assert calls == []
-    fit_methods([other, run(init="random", context=2)], **data)
+    train([other, run(init="random", context=2)], **data)
     assert calls == [1]
 
 
@@ -175,12 +182,10 @@ def test_bad_input_is_named_before_training(
     backbone: Backbone, change: dict[str, Any], data: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     epochs: list[int] = []
-    adapters = settings({"generator": False, "lambda_2": 0.0, "epochs": 1, "batch_size": 8})
+    adapters = options({"generator": False, "lambda_2": 0.0, "epochs": 1, "batch_size": 8})
     first = Run("adapters", "t", 1, adapters, *rows(run()))
     with pytest.raises(error, match=message):
-        fit_methods(
-            [first, run(**change)], **{**tables(backbone), **data}, on_epoch=lambda done, _: epochs.append(done)
-        )
+        train([first, run(**change)], **{**tables(backbone), **data}, on_epoch=lambda done, _: epochs.append(done))
     assert epochs == []
 
 
@@ -195,9 +200,9 @@ def test_the_built_in_tower_learns(tmp_path: Path) -> None:
     names = ["zero", "one", "two"]
     text = small.encode_text([f"a photo of the digit {name}." for name in names])
     images = (text[LABELS][:, None] + 3 * source.normal(size=(IMAGES, 1, 128))).astype(np.float32)
-    (found,) = fit_methods(
+    (found,) = train(
         [run(words="a photo of the digit", lr=20.0)], views=images, clean=images[:, 0], text=text, logit_scale=14.5,
-        device="cpu", names=names, tower=lambda: TextTower(small),
+        names=names, tower=lambda: TextTower(small),
     )  # fmt: skip
     write_fits(collect([found]), tmp_path)
     head = read_fits(tmp_path).heads[0]
@@ -210,11 +215,18 @@ def test_runs_side_by_side_are_each_as_if_alone(backbone: Backbone) -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        together = fit_methods(runs, **tables(backbone))
+        together = train(runs, **tables(backbone))
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
     for one, found in zip(runs, together, strict=True):
-        (alone,) = fit_methods([one], **tables(backbone))
+        (alone,) = train([one], **tables(backbone))
+        np.testing.assert_allclose(alone.head.arrays["context"], found.head.arrays["context"], atol=1e-5)
+
+
+def test_stacked_runs_are_each_as_if_alone_in_float64(backbone: Backbone) -> None:
+    runs = [run(init="random", context=2, lr=lr) for lr in (0.05, 0.01, 0.02)]
+    for one, found in zip(runs, train(runs, **tables(backbone), dtype="float64"), strict=True):
+        (alone,) = train([one], **tables(backbone), dtype="float64")
         assert alone.history == found.history
         assert np.array_equal(alone.head.arrays["context"], found.head.arrays["context"])

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
+from pipeline.methods.catalogue import METHODS
+from pipeline.methods.settings import all_options, check_methods
 from pipeline.params import load_params, parse_params
-from pipeline.training.settings import RELEVANT, BaselineSettings, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +26,8 @@ def with_method(**values: Any) -> dict[str, Any]:
 
 def test_shipped_methods_become_settings_of_every_kind() -> None:
     shared = load_params(ROOT / "params.yaml").finetune
-    found = {name: settings(shared.settings(name)) for name in shared.methods}
-    assert {s.kind for s in found.values() if isinstance(s, BaselineSettings)} == set(RELEVANT)
+    found: dict[str, Any] = dict(all_options(shared))
+    assert {settings.kind for settings in found.values()} == set(METHODS)
     assert found["linear-probe"].lr == shared.lr  # shared, and not replaced
     assert (found["croft"].lambda_2, found["adapters-generator"].lambda_2) == (shared.lambda_2, 0.0)
     assert not found["adapters-edr"].generator
@@ -36,7 +37,7 @@ def test_shipped_methods_become_settings_of_every_kind() -> None:
     ("values", "message"),
     [
         ({"kind": "linear-prob"}, "unknown kind 'linear-prob'; did you mean 'linear-probe'?"),
-        ({"kind": "zzz"}, "unknown kind 'zzz'; known: adapters, linear-probe"),
+        ({"kind": "zzz"}, "unknown kind 'zzz'; known: adapters, zero-shot"),
         ({"kind": 3}, "unknown kind 3"),
         ({"kind": "clip-adapter", "reducton": 2}, "unknown key 'reducton'; did you mean 'reduction'?"),
         ({"kind": "linear-probe", "lambda_1": 2.0}, "unknown key 'lambda_1'"),
@@ -51,6 +52,6 @@ def test_shipped_methods_become_settings_of_every_kind() -> None:
 )
 def test_wrong_methods_are_named(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError) as caught:
-        parse_params(with_method(**values), "params.yaml")
+        check_methods(parse_params(with_method(**values), "params.yaml"), "params.yaml")
     assert message in str(caught.value)
     assert "methods.other" in str(caught.value)

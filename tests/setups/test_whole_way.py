@@ -11,26 +11,28 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from train import train
 
 from pipeline.data.leakage import check_splits
 from pipeline.data.protocols import make_splits
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.features import Features
 from pipeline.fits import Fits
+from pipeline.methods.settings import options
+from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
 from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 from pipeline.training.assemble import collect, plan_runs
-from pipeline.training.methods import count_epochs, fit_methods
-from pipeline.training.settings import Settings, settings
+from pipeline.training.runs import count_epochs
 
 CLASSES = ("ant", "bee", "cow", "dog", "elk", "fox")
 WIDTH, EPOCHS = 16, 3
 PLAIN = {"generator": False, "lambda_1": 0.0, "lambda_2": 0.0, "epochs": EPOCHS, "batch_size": 4, "lr": 0.05}
-METHODS: dict[str, Settings] = {
-    "zero-shot": settings({**PLAIN, "train": False}),
-    "tuned": settings(PLAIN),
-    "linear-probe": settings({"kind": "linear-probe", "epochs": EPOCHS, "batch_size": 4, "lr": 0.05}),
+METHODS: dict[str, Section] = {
+    "zero-shot": options({"kind": "zero-shot"}),
+    "tuned": options(PLAIN),
+    "linear-probe": options({"kind": "linear-probe", "epochs": EPOCHS, "batch_size": 4, "lr": 0.05}),
 }
 SPLIT: dict[str, Any] = {"targets": [], "seeds": [1, 2], "shots": 4, "shots_per": "class_and_domain", "validation": 2}
 
@@ -71,8 +73,8 @@ def whole_way(
     check_splits(splits, manifest, sources=split.get("sources", ()))
     runs = plan_runs(splits, features, METHODS)
     steps: list[tuple[int, int]] = []
-    trained = fit_methods(
-        runs, views=features.views, clean=features.clean, text=features.text, logit_scale=20.0, device="cpu",
+    trained = train(
+        runs, views=features.views, clean=features.clean, text=features.text, logit_scale=20.0,
         on_epoch=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
     assert steps[-1] == (count_epochs(runs),) * 2
@@ -120,11 +122,8 @@ def test_a_fit_knows_its_own_classes_alone(mini: tuple[Any, ...]) -> None:
         features.index, features.clean, features.views, features.text[rows], features.meta | {"classes": names}
     )
     expected = collect(
-        fit_methods(
-            plan_runs(alone, own, METHODS), views=own.views, clean=own.clean, text=own.text, logit_scale=20.0,
-            device="cpu",
-        )
-    )  # fmt: skip
+        train(plan_runs(alone, own, METHODS), views=own.views, clean=own.clean, text=own.text, logit_scale=20.0)
+    )
     for method in METHODS:
         pick = [t[(t["method"] == method) & (t["target"] == "sketch") & (t["seed"] == 2)]["fit"].item()
                 for t in (fits.table, expected.table)]  # fmt: skip

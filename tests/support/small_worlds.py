@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from heads import adapters_head
 
 from pipeline.features import Features
 from pipeline.fits import Fits
-from pipeline.methods.adapters import adapters_head
 from pipeline.tables import (
     DEPLOY,
     FITS,

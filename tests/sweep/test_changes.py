@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.cli.sweep import changed
 from pipeline.errors import ParamsError
+from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -37,7 +38,7 @@ def test_values_are_json_or_yaml_and_the_rest_stays(params: Params) -> None:
     )
     assert found.sweep.axes == {"lr": (0.01, 0.05), "covariate_rows": ("adapter",), "weight_decay": (0.001, 0.1)}
     assert (found.finetune.epochs, found.finetune.penalty_scaled, found.compute.device) == (5, True, "cpu")
-    assert found.finetune.settings("croft")["lambda_1"] == 2.5
+    assert method_options(found.finetune, "croft").lambda_1 == 2.5
     assert found.finetune.lambda_1 == params.finetune.lambda_1
     assert found.split == params.split
     assert params.finetune.epochs == yaml.safe_load(PARAMS.read_text())["finetune"]["epochs"]

@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
+from pipeline.methods.settings import check_methods
 from pipeline.params import Sweep, parse_params
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 
 
 def parsed(sweep: dict[str, Any]) -> Sweep:
-    return parse_params({**PARAMS, "sweep": sweep}).sweep
+    return check_methods(parse_params({**PARAMS, "sweep": sweep})).sweep
 
 
 @pytest.mark.parametrize(

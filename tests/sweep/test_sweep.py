@@ -97,7 +97,7 @@ def test_every_point_trains_for_every_held_out_domain_and_never_for_the_deploy_f
     assert len(table) == 6 * 2
     assert set(table["target"]) == set(DOMAINS)
     assert list(table["configuration"].unique()) == list(POINTS)
-    assert all(fit.run.settings.lr == POINTS[fit.run.method]["lr"] for fit in found.trained)
+    assert all(fit.run.setting("lr") == POINTS[fit.run.method]["lr"] for fit in found.trained)
     means = table.groupby("configuration", sort=False)["validation_accuracy"].mean()
     assert means[found.chosen] == pytest.approx(means.max())
     assert count_epochs(POINTS, BASE, splits) == 6 * 2 * 3
@@ -160,7 +160,7 @@ def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
     for fit in found.trained:
         rows = splits[(splits["target"] == fit.run.target) & splits["role"].isin([TEST_SHIFTED, TEST_UNKNOWN])]
         images = features.clean[features.clean_rows(rows["path"])].astype(np.float64)
-        ratio, weight = fit.run.settings.ratio_image, fit.head.arrays["image_weight"]
+        ratio, weight = fit.run.setting("ratio_image"), fit.head.arrays["image_weight"]
         adapted = ratio * images @ weight.T + (1 - ratio) * images
         values = 20 * (adapted / np.linalg.norm(adapted, axis=1, keepdims=True)) @ fit.head.arrays["prototypes"].T
         known = (rows["label"] >= 0).to_numpy()

@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from train import train
 
-from pipeline.croft.options import PENALTIES, PaperOptions, Penalty
+from pipeline.croft.options import Objective, Penalty
 from pipeline.errors import ParamsError
+from pipeline.methods.adapters import PENALTIES, penalty
+from pipeline.methods.contract import ClassSet
+from pipeline.methods.settings import check_methods, method_options, options, record
 from pipeline.params import parse_params
-from pipeline.params.methods import Finetune
-from pipeline.training.chunk import Chunk
-from pipeline.training.loop import fit
+from pipeline.params.finetune import Finetune
+from pipeline.params.section import Section
 from pipeline.training.runs import Run
-from pipeline.training.settings import Settings, settings, used
+from pipeline.training.stack import Data, Stack
 from pipeline.training.views import as_source
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +31,11 @@ GOLDENS = ROOT / "tests" / "goldens"
 SETUP_I = {"penalty_batch": "sum", "penalty_entries": "mean"}
 
 
-def from_params(shared: dict[str, Any], own: dict[str, Any] | None = None) -> Settings:
+def from_params(shared: dict[str, Any], own: dict[str, Any] | None = None) -> Section:
     """The settings of one method, through params.yaml as a stage reads it."""
     content = copy.deepcopy(SHIPPED)
     content["finetune"] |= shared | {"methods": {"croft": own or {}}}
-    return settings(parse_params(content).finetune.settings("croft"))
+    return method_options(check_methods(parse_params(content)).finetune, "croft")
 
 
 def allowed(model: type, name: str) -> set[object]:
@@ -43,32 +46,41 @@ def allowed(model: type, name: str) -> set[object]:
 
 
 def test_every_option_is_a_key_with_the_same_choices() -> None:
-    for options, prefix in ((Penalty, "penalty_"), (PaperOptions, "")):
-        for option in fields(options):
-            assert allowed(Finetune, prefix + option.name) == allowed(options, option.name)
-            assert prefix + option.name in SHIPPED["finetune"]
+    for choices, prefix in ((Penalty, "penalty_"), (Objective, "")):
+        for choice in fields(choices):
+            key = prefix + ("scaled" if choice.name == "scale" else choice.name)
+            if prefix or key.startswith("covariate_"):
+                assert allowed(Finetune, key) == allowed(choices, choice.name)
+                assert key in SHIPPED["finetune"]
 
 
 def test_null_is_what_the_preset_takes() -> None:
-    assert from_params({}).penalty_options == PENALTIES["paper"]
-    assert from_params({}, {"preset": "released"}).penalty_options == PENALTIES["released"]
+    assert penalty(from_params({}), 100.0) == Penalty()  # type: ignore[arg-type]
+    released = Penalty(energy="exp-cosine", weights="shared")
+    assert penalty(from_params({}, {"preset": "released"}), 100.0) == released  # type: ignore[arg-type]
+    assert PENALTIES.keys() == allowed(Finetune, "preset")
+
+
+def test_a_scaled_penalty_takes_the_logits_scale() -> None:
+    assert penalty(from_params({"penalty_scaled": True}), 100.0) == Penalty(scale=100.0)  # type: ignore[arg-type]
 
 
 def test_one_key_leaves_the_others_to_the_preset() -> None:
     found = from_params({"penalty_gradient": "sample"}, {"preset": "released"})
-    assert found.penalty_options == Penalty("exp-cosine", False, "sample", "mean", "sum", "shared")
+    expected = Penalty("exp-cosine", 1.0, "sample", "mean", "sum", "shared")
+    assert penalty(found, 100.0) == expected  # type: ignore[arg-type]
 
 
 def test_what_was_taken_is_recorded_by_the_keys_of_params() -> None:
-    record = used(from_params({"penalty_scaled": True, "covariate_rows": "adapter"}))
-    assert (record["penalty_scaled"], record["penalty_gradient"], record["covariate_rows"]) == (
+    values = record(from_params({"penalty_scaled": True, "covariate_rows": "adapter"}))
+    assert (values["penalty_scaled"], values["penalty_gradient"], values["covariate_rows"]) == (
         True,
         "batch",
         "adapter",
     )
-    assert set(record) - {"kind"} <= set(Finetune.model_fields)
-    again = settings({key: value for key, value in record.items() if key != "kind"})
-    assert used(again) == record
+    assert set(values) - {"kind", "train"} <= set(Finetune.model_fields)
+    again = options({key: value for key, value in values.items() if key != "train"})
+    assert record(again) == values
 
 
 @pytest.mark.parametrize(
@@ -88,15 +100,15 @@ def test_wrong_choices_are_named_before_anything_runs(change: dict[str, Any], me
     assert message in str(caught.value)
 
 
-def small(options: Settings) -> np.ndarray:
+def small(settings: Section) -> np.ndarray:
     """The image weight after two epochs on 24 images of 3 classes."""
     source, labels = np.random.default_rng(5), np.arange(24) % 3
     centres = source.normal(size=(3, 8))
     images = (centres[labels] + source.normal(size=(24, 8))).astype(np.float32)
-    one = Run("m", "t", 1, options, np.arange(16), labels[:16], np.arange(16, 24), labels[16:])
+    one = Run("m", "t", 1, settings, np.arange(16), labels[:16], np.arange(16, 24), labels[16:])
     text = (centres + source.normal(size=(3, 8))).astype(np.float32)
-    data: dict[str, Any] = {"clean": images, "text": text, "logit_scale": 8.0, "device": "cpu", "dtype": "float64"}
-    return fit([one], views=images[:, None], **data)[0].weight_image
+    data: dict[str, Any] = {"clean": images, "text": text, "logit_scale": 8.0, "dtype": "float64"}
+    return train([one], views=images[:, None], **data)[0].head.arrays["image_weight"]
 
 
 CHANGES = [
@@ -140,7 +152,7 @@ def test_params_reach_every_formula_of_the_authors_code(file: str, choices: dict
         golden = {name: arrays[name] for name in arrays.files}
     numbers = {name: float(golden[name]) for name in ("ratio_image", "ratio_text", "lr", "momentum", "weight_decay")}
     # Two epochs of one mini-batch: the warm-up rate and the top of the cosine are the constant rate of the file.
-    options = from_params(
+    settings = from_params(
         {
             "preset": "released", "epochs": 2, "batch_size": len(golden["labels"]), "warmup_lr": numbers["lr"],
             "lambda_1": float(golden["lambda1"]), "lambda_2": float(golden["lambda2"]),
@@ -148,13 +160,11 @@ def test_params_reach_every_formula_of_the_authors_code(file: str, choices: dict
         }
     )  # fmt: skip
     rows, none = np.arange(len(golden["labels"])), np.zeros(0, np.int64)
-    one = Run("m", "t", 1, options, rows, golden["labels"], none, none)
+    one = Run("m", "t", 1, settings, rows, golden["labels"], none, none)
     batches, text = golden["image_features"], torch.from_numpy(golden["text_features"])
-    chunk = Chunk(
-        [one], as_source(batches.transpose(1, 0, 2), "cpu"), torch.from_numpy(batches[0]), text,
-        float(golden["logit_scale"]),
-    )  # fmt: skip
-    for held, name in zip(chunk.state.matrices, ("W_image", "W_text", "G"), strict=True):
-        held.copy_(torch.from_numpy(golden[name])[None])
-    (found,) = chunk.train(lambda _: None)
+    data = Data(as_source(batches.transpose(1, 0, 2), "cpu"), torch.from_numpy(batches[0]))
+    stack = Stack([one], data, ClassSet(text, float(golden["logit_scale"])))
+    for learnt, name in (("image_weight", "W_image"), ("text_weight", "W_text"), ("generator", "G")):
+        stack.learnt[learnt].copy_(torch.from_numpy(golden[name])[None])
+    (found,) = stack.train(lambda _: None)
     assert [row["loss"] for row in found.history] == pytest.approx(golden["step_losses"][:2].tolist(), rel=1e-9)

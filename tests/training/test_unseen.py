@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from train import changed, train
 
 from pipeline.features import Features
 from pipeline.fits import Fits
+from pipeline.methods.settings import all_options
 from pipeline.params import load_params
 from pipeline.tables import DEPLOY, SPLITS, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
 from pipeline.training.assemble import collect, plan_runs
-from pipeline.training.methods import fit_methods
-from pipeline.training.settings import settings
 
 WIDTH, CLASSES, DOMAINS, EPOCHS = 12, 3, ("ink", "oil", "web"), 3
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -55,16 +55,15 @@ def fitted(features: Features, splits: pd.DataFrame) -> Fits:
     """Every shipped method that needs nothing but features, for every held-out domain and the deploy fit."""
     finetune = load_params(PARAMS).finetune
     short = {"epochs": EPOCHS, "batch_size": 8}
-    values = {name: finetune.settings(name) for name in finetune.methods}
     methods = {
-        name: settings({**own, **{key: value for key, value in short.items() if key in own}})
-        for name, own in values.items()
-        if own["kind"] != "coop"
+        name: changed(settings, **{key: value for key, value in short.items() if key in type(settings).model_fields})
+        for name, settings in all_options(finetune).items()
+        if settings.kind != "coop"  # type: ignore[attr-defined]
     }
     data: dict[str, Any] = {"views": features.views, "clean": features.clean, "text": features.text}
     # In float64 a run's numbers do not depend on the others, so that they can be compared exactly.
-    data |= {"logit_scale": 20.0, "device": "cpu", "dtype": "float64"}
-    return collect(fit_methods(plan_runs(splits, features, methods), **data))
+    data |= {"logit_scale": 20.0, "dtype": "float64"}
+    return collect(train(plan_runs(splits, features, methods), **data))
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +82,9 @@ def test_test_images_and_labels_change_nothing(before: Fits) -> None:
         own = splits[splits["target"] == target]
         used = features.clean_rows(own.loc[own["role"].isin([TRAIN, VALIDATION]), "path"])
         strange = np.setdiff1d(np.arange(len(features.clean)), used)
-        changed = Features(features.index, features.clean.copy(), features.views.copy(), features.text, features.meta)
-        changed.clean[strange], changed.views[strange] = 1e3, -1e3
-        after = fitted(changed, own)
+        other = Features(features.index, features.clean.copy(), features.views.copy(), features.text, features.meta)
+        other.clean[strange], other.views[strange] = 1e3, -1e3
+        after = fitted(other, own)
         rows = before.table[before.table["target"] == target].reset_index(drop=True)
         assert len(rows) == len(after.table) > 5
         assert after.table.drop(columns="fit").equals(rows.drop(columns="fit"))

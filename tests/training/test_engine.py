@@ -1,4 +1,4 @@
-"""The batched loop: an independent reimplementation, independence of runs, selection, divergence, bad input."""
+"""The engine on adapters: an independent reimplementation, independence of runs, selection, divergence, bad input."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from train import changed, train
 
 from pipeline.errors import DataError, DeviceError, ParamsError
-from pipeline.training.loop import fit
-from pipeline.training.runs import Fit, Run
-from pipeline.training.settings import Settings
+from pipeline.methods.settings import options
+from pipeline.params.section import Section
+from pipeline.training.runs import Run, Trained
 
 CLASSES, IMAGES = 3, 60
 LABELS = np.arange(IMAGES) % CLASSES
-SHORT = Settings(epochs=3, batch_size=8, lambda_1=1.0, lambda_2=0.5, lr=0.05)
-PLAIN = replace(SHORT, generator=False, lambda_1=0.0, lambda_2=0.0)
+SHORT = options({"epochs": 3, "batch_size": 8, "lambda_1": 1.0, "lambda_2": 0.5, "lr": 0.05})
+PLAIN = changed(SHORT, generator=False, lambda_1=0.0, lambda_2=0.0)
+UNTRAINED = options({"kind": "zero-shot"})
 
 
 def tables(width: int = 16) -> dict[str, Any]:
@@ -34,9 +36,9 @@ def tables(width: int = 16) -> dict[str, Any]:
     }
 
 
-def run(settings: Settings = SHORT, seed: int = 1, rows: int = 40, method: str = "m") -> Run:
-    train, validation = np.arange(rows), np.arange(40, IMAGES)
-    return Run(method, "t", seed, settings, train, LABELS[train], validation, LABELS[validation])
+def run(settings: Section = SHORT, seed: int = 1, rows: int = 40, method: str = "m") -> Run:
+    shown, validation = np.arange(rows), np.arange(40, IMAGES)
+    return Run(method, "t", seed, settings, shown, LABELS[shown], validation, LABELS[validation])
 
 
 def mixed() -> list[Run]:
@@ -44,20 +46,20 @@ def mixed() -> list[Run]:
     return [
         run(),
         run(seed=2, rows=33),
-        run(replace(SHORT, lambda_1=4.0, ratio_image=0.7, lr=0.1), rows=24),
+        run(changed(SHORT, lambda_1=4.0, ratio_image=0.7, lr=0.1), rows=24),
         run(PLAIN),
         run(PLAIN, seed=2, rows=31),
-        run(replace(SHORT, preset="released", generator_steps=2)),
-        run(replace(SHORT, preset="released", generator_steps=0, epochs=2)),
-        run(Settings(train=False)),
-        run(replace(SHORT, lambda_2=0.0, select="last"), seed=5),
+        run(changed(SHORT, preset="released", generator_steps=2)),
+        run(changed(SHORT, preset="released", generator_steps=0, epochs=2)),
+        run(UNTRAINED),
+        run(changed(SHORT, lambda_2=0.0, select="last"), seed=5),
     ]
 
 
-def same(first: Fit, second: Fit) -> bool:
+def same(first: Trained, second: Trained) -> bool:
     return (
-        np.array_equal(first.weight_image, second.weight_image)
-        and np.array_equal(first.weight_text, second.weight_text)
+        first.head.arrays.keys() == second.head.arrays.keys()
+        and all(np.array_equal(first.head.arrays[name], second.head.arrays[name]) for name in first.head.arrays)
         and (first.epoch, first.validation_accuracy) == (second.epoch, second.validation_accuracy)
         and first.history == second.history
     )
@@ -66,19 +68,19 @@ def same(first: Fit, second: Fit) -> bool:
 @pytest.mark.parametrize("width", [16, 10, 7])
 def test_other_runs_change_nothing_in_float64(width: int) -> None:
     data = tables(width) | {"dtype": "float64"}
-    together = fit(mixed(), **data)
+    together = train(mixed(), **data)
     for one, member in zip(mixed(), together, strict=True):
-        assert same(fit([one], **data)[0], member)
-    for one, member in zip(fit(mixed()[::-1], **data)[::-1], together, strict=True):
+        assert same(train([one], **data)[0], member)
+    for one, member in zip(train(mixed()[::-1], **data)[::-1], together, strict=True):
         assert same(one, member)
 
 
 def test_other_runs_change_little_in_float32() -> None:
     data = tables()
-    for one, member in zip(mixed(), fit(mixed(), **data), strict=True):
-        (alone,) = fit([one], **data)
-        np.testing.assert_allclose(alone.weight_image, member.weight_image, atol=1e-5)
-        np.testing.assert_allclose(alone.weight_text, member.weight_text, atol=1e-5)
+    for one, member in zip(mixed(), train(mixed(), **data), strict=True):
+        (alone,) = train([one], **data)
+        for name, array in alone.head.arrays.items():
+            np.testing.assert_allclose(array, member.head.arrays[name], atol=1e-5)
 
 
 def test_number_of_threads_changes_nothing_and_is_restored() -> None:
@@ -87,7 +89,7 @@ def test_number_of_threads_changes_nothing_and_is_restored() -> None:
         found = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(fit(mixed(), **data))
+            found.append(train(mixed(), **data))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -96,8 +98,8 @@ def test_number_of_threads_changes_nothing_and_is_restored() -> None:
 
 def test_cross_entropy_run_equals_plain_torch() -> None:
     data = tables()
-    settings = replace(PLAIN, select="last", weight_decay=0.01)
-    (found,) = fit([run(settings, seed=7)], **data, dtype="float64")
+    settings = changed(PLAIN, select="last", weight_decay=0.01)
+    (found,) = train([run(settings, seed=7)], **data, dtype="float64")
     # The same training with torch.nn.functional and torch.optim.SGD, one run, nothing shared with the pipeline.
     views, text = torch.from_numpy(data["views"]).double(), torch.from_numpy(data["text"]).double()
     matrices = [torch.eye(16, dtype=torch.float64, requires_grad=True) for _ in range(2)]
@@ -120,21 +122,21 @@ def test_cross_entropy_run_equals_plain_torch() -> None:
             optimiser.step()
             total += loss.item()
         losses.append(total / 5)
-    np.testing.assert_allclose(found.weight_image, matrices[0].detach().numpy(), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(found.weight_text, matrices[1].detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.head.arrays["image_weight"], matrices[0].detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.head.arrays["text_weight"], matrices[1].detach().numpy(), rtol=1e-9, atol=1e-12)
     assert [row["loss"] for row in found.history] == pytest.approx(losses, rel=1e-9)
     assert found.epoch == 2
 
 
 def test_training_lowers_the_loss() -> None:
-    for result in fit([run(), run(PLAIN), run(replace(SHORT, preset="released"))], **tables()):
+    for result in train([run(), run(PLAIN), run(changed(SHORT, preset="released"))], **tables()):
         assert result.history[-1]["cross_entropy"] < result.history[0]["cross_entropy"]
 
 
 def test_source_validation_keeps_the_first_maximum() -> None:
     data = tables()
-    settings = replace(PLAIN, epochs=8, lr=0.5)
-    last, best = fit([run(replace(settings, select="last")), run(settings)], **data)
+    settings = changed(PLAIN, epochs=8, lr=0.5)
+    last, best = train([run(changed(settings, select="last")), run(settings)], **data)
     curve = [row["validation_accuracy"] for row in best.history]
     assert len(set(curve)) > 1, "the curve must move for this test to mean anything"
     assert best.epoch == int(np.argmax(curve))
@@ -143,28 +145,27 @@ def test_source_validation_keeps_the_first_maximum() -> None:
     assert last.validation_accuracy == curve[-1]
     # The weights are those of the selected epoch: they give its accuracy again.
     features, text = data["clean"][40:], data["text"]
-    image = 0.2 * features @ best.weight_image.T + 0.8 * features
-    words = 0.5 * text @ best.weight_text.T + 0.5 * text
+    image = 0.2 * features @ best.head.arrays["image_weight"].T + 0.8 * features
+    words = 0.5 * text @ best.head.arrays["text_weight"].T + 0.5 * text
     image, words = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (image, words))
     assert np.mean((image @ words.T).argmax(1) == LABELS[40:]) == best.validation_accuracy
 
 
 def test_rows_outside_the_split_are_invisible() -> None:
     data = tables()
-    before = fit(mixed(), **data)
+    before = train(mixed(), **data)
     changed = data | {"views": data["views"].copy(), "clean": data["clean"].copy()}
     changed["views"][40:] = 1e3  # rows of a test domain
     changed["clean"][:40] = -1e3
-    assert all(same(one, two) for one, two in zip(before, fit(mixed(), **changed), strict=True))
+    assert all(same(one, two) for one, two in zip(before, train(mixed(), **changed), strict=True))
     changed["clean"][40:] *= -1  # and the rows that may be seen do matter
-    assert not same(before[0], fit(mixed(), **changed)[0])
+    assert not same(before[0], train(mixed(), **changed)[0])
 
 
-def test_untrained_run_is_the_identity() -> None:
+def test_untrained_run_is_zero_shot() -> None:
     data = tables()
-    (found,) = fit([run(Settings(train=False))], **data)
-    assert np.array_equal(found.weight_image, np.eye(16))
-    assert np.array_equal(found.weight_text, np.eye(16))
+    (found,) = train([run(UNTRAINED)], **data)
+    np.testing.assert_allclose(np.linalg.norm(found.head.arrays["prototypes"], axis=1), 1, atol=1e-5)
     features, text = data["clean"][40:], data["text"]
     cosines = (features @ text.T) / np.linalg.norm(text, axis=1)
     assert found.validation_accuracy == np.mean(cosines.argmax(1) == LABELS[40:])
@@ -173,30 +174,30 @@ def test_untrained_run_is_the_identity() -> None:
 
 def test_diverging_run_stops_alone() -> None:
     data = tables() | {"dtype": "float64"}
-    wild = run(replace(SHORT, lr=1e300))
-    found = fit([run(), wild, run(seed=2)], **data)
+    wild = run(changed(SHORT, lr=1e300))
+    found = train([run(), wild, run(seed=2)], **data)
     assert [result.diverged for result in found] == [False, True, False]
-    assert same(found[0], fit([run()], **data)[0])
-    assert same(found[2], fit([run(seed=2)], **data)[0])
+    assert same(found[0], train([run()], **data)[0])
+    assert same(found[2], train([run(seed=2)], **data)[0])
     # Epoch 0 runs at the warm-up rate and is kept; the next one overflows.
     assert [row["epoch"] for row in found[1].history] == [0]
     assert found[1].epoch == 0
-    assert np.isfinite(found[1].weight_image).all()
-    assert found[1].run.settings.lr == 1e300
+    assert np.isfinite(found[1].head.arrays["image_weight"]).all()
+    assert found[1].run.setting("lr") == 1e300
 
 
 def test_all_runs_diverge() -> None:
-    wild = replace(SHORT, lr=1e30, warmup_lr=1e30)
-    (found,) = fit([run(wild)], **tables())
+    wild = changed(SHORT, lr=1e30, warmup_lr=1e30)
+    (found,) = train([run(wild)], **tables())
     assert found.diverged
     assert found.epoch == -1
     assert found.history == []
-    assert np.array_equal(found.weight_image, np.eye(16))
+    assert np.array_equal(found.head.arrays["image_weight"], np.eye(16))
 
 
 def test_progress_reaches_the_end() -> None:
     seen: list[tuple[int, int]] = []
-    fit(mixed(), **tables(), on_epoch=lambda done, total: seen.append((done, total)))
+    train(mixed(), **tables(), on_epoch=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (7 * 3 + 2, 7 * 3 + 2)  # seven runs of three epochs and one of two; one is not trained
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -204,13 +205,13 @@ def test_progress_reaches_the_end() -> None:
 def test_read_only_features_are_accepted() -> None:
     data = tables()
     data["views"].setflags(write=False)
-    assert len(fit([run()], **data)) == 1
+    assert len(train([run()], **data)) == 1
 
 
 def test_last_epoch_needs_no_validation() -> None:
     empty = np.array([], dtype=np.int64)
-    deploy = replace(run(replace(SHORT, select="last")), validation_rows=empty, validation_labels=empty)
-    (found,) = fit([deploy], **tables())
+    deploy = replace(run(changed(SHORT, select="last")), validation_rows=empty, validation_labels=empty)
+    (found,) = train([deploy], **tables())
     assert found.epoch == 2
     assert np.isnan(found.validation_accuracy)
 
@@ -221,13 +222,13 @@ def test_features_must_be_finite(name: str, value: float) -> None:
     data = tables()
     data[name][2, ..., 0] = value
     with pytest.raises(DataError, match=rf"{name} features: 1 rows are NaN or infinite, the first is row 2"):
-        fit([run()], **data)
+        train([run()], **data)
 
 
 def test_one_class_is_no_classification() -> None:
     data = tables()
     with pytest.raises(DataError, match="text features: 1 class; at least 2 are needed"):
-        fit([run()], **data | {"text": data["text"][:1]})
+        train([run()], **data | {"text": data["text"][:1]})
 
 
 @pytest.mark.parametrize(
@@ -243,19 +244,19 @@ def test_one_class_is_no_classification() -> None:
 )
 def test_bad_runs_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=rf"m, target t, seed 1: .*{message}"):
-        fit([replace(run(), **change)], **tables())
+        train([replace(run(), **change)], **tables())
 
 
 def test_selection_needs_validation() -> None:
     empty = np.array([], dtype=np.int64)
     with pytest.raises(ParamsError, match="source-val needs validation images"):
-        fit([replace(run(), validation_rows=empty, validation_labels=empty)], **tables())
+        train([replace(run(), validation_rows=empty, validation_labels=empty)], **tables())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_missing_device_is_an_error() -> None:
     with pytest.raises(DeviceError, match="CUDA is not available"):
-        fit([run()], **tables() | {"device": "cuda"})
+        train([run()], **tables() | {"device": "cuda"})
 
 
 @pytest.mark.gpu
@@ -263,7 +264,7 @@ def test_missing_device_is_an_error() -> None:
 def test_gpu_agrees_with_cpu() -> None:
     # Float64, as float32 products on a GPU may use reduced precision.
     data = tables() | {"dtype": "float64"}
-    for here, there in zip(fit(mixed(), **data), fit(mixed(), **data | {"device": "cuda"}), strict=True):
-        np.testing.assert_allclose(there.weight_image, here.weight_image, atol=1e-9)
-        np.testing.assert_allclose(there.weight_text, here.weight_text, atol=1e-9)
+    for here, there in zip(train(mixed(), **data), train(mixed(), **data | {"device": "cuda"}), strict=True):
+        for name, array in here.head.arrays.items():
+            np.testing.assert_allclose(there.head.arrays[name], array, atol=1e-9)
         assert there.epoch == here.epoch
