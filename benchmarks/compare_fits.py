@@ -2,7 +2,7 @@
 
     python -m benchmarks.compare_fits OLD NEW --artifacts artifacts      # revisions of git; outputs of `make run`
 
-Compares what a run leaves behind: the selected epoch, its accuracy, every loss of every epoch, and the arrays of its head.
+Compares what a run leaves: the selected epoch, its accuracy, every loss of every epoch, and the arrays of its head.
 """
 
 from __future__ import annotations

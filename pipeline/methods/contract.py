@@ -1,8 +1,8 @@
 """What a method is: its settings, what it learns from what start, and how that gives logits.
 
 Everything is written as for one run. The engine stacks runs: each array gains a leading axis R, and a setting that
-differs between runs becomes a tensor that broadcasts. Products of the last two axes (`@`, `.mT`, `dim=-1`) mean the same
-for one run and for many. Nothing may mix runs or reduce over the leading axis.
+differs between runs becomes a tensor that broadcasts. Products of the last two axes (`@`, `.mT`, `dim=-1`) mean the
+same for one run and for many. Nothing may mix runs or reduce over the leading axis.
 
 A leading axis rather than `torch.func.vmap` of a step for one run: vmap took 1.1 to 3.7 times as long for the same
 gradients (`make bench PARTS=vmap`).

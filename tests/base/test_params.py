@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
-from pipeline.methods.settings import method_options
+from pipeline.methods.settings import check_methods, method_options
 from pipeline.params import Params, load_params, parse_params
 
 ROOT = Path(__file__).parents[2]

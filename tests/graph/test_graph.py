@@ -19,7 +19,11 @@ SHIPPED = {"register": {"pipeline/serving", "pipeline/images.py"}}
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
-    return grimp.build_graph("pipeline", "stages", cache_dir=None)
+    graph = grimp.build_graph("pipeline", "stages", cache_dir=None)
+    # Every stage refuses a params.yaml of which any part is wrong, the methods' settings included; what it writes does
+    # not depend on them.
+    graph.remove_import(importer="stages._run", imported="pipeline.methods.settings")
+    return graph
 
 
 def covered(module: str, deps: set[str]) -> bool:
