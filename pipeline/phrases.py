@@ -33,8 +33,8 @@ def shorten(items: Sequence[str], most: int, *, separator: str = ", ", total: in
         "a, b, and 3 more", or "a, b" where nothing is left out.
     """
     named = items[:most]
-    rest = (len(items) if total is None else total) - len(named)
-    return separator.join([*named, f"and {rest:,} more"] if rest > 0 else named)
+    unnamed = (len(items) if total is None else total) - len(named)
+    return separator.join([*named, f"and {unnamed:,} more"] if unnamed > 0 else named)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

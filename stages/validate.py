@@ -1,4 +1,4 @@
-"""Stage `validate`: Great Expectations decides whether the data may go on, and writes its Data Docs."""
+"""Stage `validate`: Great Expectations decides whether the data are good enough, and writes its Data Docs."""
 
 from __future__ import annotations
 

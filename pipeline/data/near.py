@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BITS = 64
 _WINDOW = 1000  # a hash is compared with at most this many that follow it and agree in its bands
-_MAX_PAIRS = 10_000_000  # 160 MB; beyond it the search stops and says so
+_MAX_PAIRS = 10_000_000  # 160 MB; beyond it the search stops and is marked incomplete
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def check_manifest(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Judge a manifest and write Data Docs that open without a network.
 
-    Fourteen arguments, by name: a table has no place of its own for what params.yaml says about it.
+    Fourteen arguments, by name: two tables, facts about class names, and every key of params.yaml that a check reads.
 
     Args:
         manifest: MANIFEST table.

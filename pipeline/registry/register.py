@@ -1,4 +1,4 @@
-"""Put an exported model into the registry as a version of its own, under the alias challenger."""
+"""Put an exported model into the registry as a new version, under the alias challenger."""
 
 from __future__ import annotations
 

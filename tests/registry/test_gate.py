@@ -89,7 +89,7 @@ def test_auroc_is_compared_on_the_open_sets_of_both() -> None:
     verdict = ask(candidate, champion)
     assert failed(verdict) == ["auroc"]
     assert verdict.reasons[-1].sentence == (
-        "AUROC on the open sets of both, classes, dtd, 0.6400, champion 0.7000: -0.0600, a drop of 0.0200 is allowed"
+        "AUROC on the common open sets (classes, dtd) 0.6400, champion 0.7000: -0.0600, a drop of 0.0200 is allowed"
     )
     kept = dataclasses.replace(candidate, open_sets=(("classes", 0.59), ("dtd", 0.80)))
     assert ask(dataclasses.replace(kept, auroc=0.695), champion).passed
