@@ -9,7 +9,7 @@ def resolve_device(name: str) -> str:
     """The torch device for `compute.device`.
 
     Raises:
-        DeviceError: `cuda` was asked for and there is no CUDA device, or the name is unknown.
+        DeviceError: `cuda` was requested without a CUDA device, or the name is unknown.
     """
     import torch
 
@@ -17,5 +17,5 @@ def resolve_device(name: str) -> str:
         raise DeviceError(f"compute.device: expected auto, cuda or cpu, found {name!r}")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise DeviceError("compute.device: cuda was asked for, but torch sees no CUDA device; use auto or cpu")
+        raise DeviceError("compute.device: cuda was requested, but torch finds no CUDA device; use auto or cpu")
     return "cuda" if available and name != "cpu" else "cpu"

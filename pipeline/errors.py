@@ -20,7 +20,7 @@ class CheckpointError(CroftError):
 
 
 class DeviceError(CroftError):
-    """The requested device or execution provider is not there."""
+    """The requested device or execution provider is not available."""
 
 
 class ParityError(CroftError):
@@ -32,7 +32,7 @@ class GateError(CroftError):
 
 
 class TrackingError(CroftError):
-    """The tracking server or registry cannot be reached or does not know what was asked for."""
+    """The tracking server or registry cannot be reached or does not have what was requested."""
 
 
 class PipelineError(CroftError):

@@ -50,7 +50,7 @@ class Features:
         """
         rows = self._rows(paths, self.index["view_row"])
         if (rows < 0).any():
-            raise DataError(f"{paths[rows < 0].iloc[0]}: has no augmented views; run `dvc repro featurize`")
+            raise DataError(f"{paths[rows < 0].iloc[0]}: no augmented views; run `dvc repro featurize`")
         return rows
 
     def text_rows(self, classes: Sequence[str]) -> np.ndarray:
@@ -64,7 +64,7 @@ class Features:
         row_of = {name: row for row, name in enumerate(self.meta["classes"])}
         missing = [name for name in classes if name not in row_of]
         if missing:
-            raise DataError(f"{missing[0]}: has no text features; run `dvc repro featurize`")
+            raise DataError(f"{missing[0]}: no text features; run `dvc repro featurize`")
         return np.array([row_of[name] for name in classes], np.int64)
 
     def _rows(self, paths: pd.Series, values: Any) -> np.ndarray:
@@ -72,12 +72,12 @@ class Features:
 
         rows = paths.map(pd.Series(list(values), index=self.index["path"]))
         if rows.isna().any():
-            raise DataError(f"{paths[rows.isna()].iloc[0]}: has no features; run `dvc repro featurize`")
+            raise DataError(f"{paths[rows.isna()].iloc[0]}: no features; run `dvc repro featurize`")
         return rows.to_numpy(dtype="int64")
 
 
 def write_features(features: Features, folder: Path) -> None:
-    """Write all parts; the description comes last, so a folder without it is not a whole one."""
+    """Write all parts; the description comes last, so a folder without it is incomplete."""
     write_table(features.index, folder / "index.parquet", FEATURE_INDEX)
     write_array(features.clean, folder / "clean.npy")
     write_array(features.views, folder / "views.npy")
@@ -89,7 +89,7 @@ def read_features(folder: Path) -> Features:
     """Read what `write_features` wrote; the clean features stay memory-mapped.
 
     Raises:
-        DataError: a part is missing, damaged, or does not fit the others.
+        DataError: a part is missing, damaged, or does not match the others.
     """
     features = Features(
         meta=read_json(folder / "meta.json"),
@@ -99,11 +99,11 @@ def read_features(folder: Path) -> Features:
         text=read_array(folder / "text.npy", ndim=2),
     )
     rows, width = features.clean.shape
-    fits = (
+    consistent = (
         rows == len(features.index)
         and features.views.shape[2] == width
         and features.text.shape == (len(features.meta["classes"]), width)
     )
-    if not fits:
-        raise DataError(f"{folder}: its arrays do not fit together; run `dvc repro -f featurize`")
+    if not consistent:
+        raise DataError(f"{folder}: its arrays do not match; run `dvc repro -f featurize`")
     return features

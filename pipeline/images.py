@@ -1,4 +1,4 @@
-"""Decode untrusted images and bring them to the encoder's size, with numpy and Pillow only.
+"""Decode untrusted images and resize them for the encoder, with numpy and Pillow only.
 
 Training features and production predictions share this code, so that both see the same pixels.
 """
@@ -20,7 +20,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 """Pillow formats that are tried; others have decoders that are rarely used and rarely reviewed."""
 
 MAX_ASPECT = 100
-"""Longer side over shorter side; a longer strip has few pixels, and very many once its shorter side is enlarged."""
+"""Longer side over shorter side; a longer strip becomes huge once its shorter side is enlarged."""
 
 
 def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
@@ -29,10 +29,10 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
     Args:
         source: a file, or an encoded image's bytes.
         max_pixels: width x height above which nothing is decoded.
-        name: how errors call it; the path by default.
+        name: in errors; the path by default.
     Raises:
-        DataError: it is no image of a known format, is damaged, has more pixels than allowed, or has floating-point
-            pixels.
+        DataError: the source is not an image of a known format, is damaged, has more pixels than allowed, or has
+            floating-point pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -41,7 +41,7 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             check_size(image, max_pixels=max_pixels, name=name)
             if image.mode == "F":
-                raise DataError(f"{name}: floating-point pixels, of which none is known to be white; save 8 or 16 bits")
+                raise DataError(f"{name}: floating-point pixels without a known white; save it with 8 or 16 bits")
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return to_rgb(image)
@@ -50,7 +50,7 @@ def open_rgb(source: Path | bytes, *, max_pixels: int, name: str = "") -> Image:
     except UnidentifiedImageError:
         raise DataError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow has one of its own
+        limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow has its own limit
         raise DataError(f"{name}: more than {limit} pixels; see data.max_pixels") from None
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
@@ -63,17 +63,17 @@ def stored_as(content: bytes, *, name: str) -> tuple[str, str]:
 
     Args:
         content: what `open_rgb` decodes.
-        name: how errors call it.
+        name: in errors.
     Returns:
         Pillow's mode, and one of FORMATS.
     Raises:
-        DataError: a PNG ends early or has a wrong checksum, even where all of its pixels are there.
+        DataError: a PNG ends early or has a wrong checksum, even if all of its pixels can be read.
     """
     from PIL import Image
 
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         mode = image.mode
-        # A JPEG that holds further pictures (stereo, or the preview of a phone) is a JPEG.
+        # A JPEG with further pictures in it (stereo, a phone's preview) is still a JPEG.
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
         try:
             image.verify()

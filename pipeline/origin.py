@@ -7,13 +7,13 @@ import socket
 import subprocess
 from pathlib import Path
 
-_SAME_START_SECONDS = 2.0  # clocks behind a process's creation time tick coarsely
+_SAME_START_SECONDS = 2.0  # a process's creation time has a coarse resolution
 
 
 def git_state(root: Path) -> tuple[str, str]:
     """The commit ("" outside a repository) and whether tracked files differ from it ("true" or "false").
 
-    dvc.lock is not counted: the run itself rewrites it.
+    dvc.lock does not count: the run itself rewrites it.
     """
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude,glob)**/dvc.lock")
@@ -34,7 +34,7 @@ def host() -> str:
 
 
 def process_tags() -> dict[str, str]:
-    """What tells this process from every other one, also after its number was given away again."""
+    """Tags that identify this process, even after its process id has been reused."""
     import psutil
 
     started = psutil.Process().create_time()

@@ -14,11 +14,11 @@ def suggest(name: object, known: Iterable[str], *, label: str = "known") -> str:
         known: the names that would have been right.
         label: introduces the list of all names, where none is near.
     Returns:
-        "did you mean 'x'?", or "known: x, y, z".
+        "did you mean 'x'?", or "known: x, y, z", cut short after 20 names.
     """
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"{label}: {', '.join(names)}"
+    return f"did you mean {near[0]!r}?" if near else f"{label}: {shorten(names, 20)}"
 
 
 def shorten(items: Sequence[str], most: int, *, separator: str = ", ", total: int | None = None) -> str:
@@ -33,8 +33,8 @@ def shorten(items: Sequence[str], most: int, *, separator: str = ", ", total: in
         "a, b, and 3 more", or "a, b" where nothing is left out.
     """
     named = items[:most]
-    rest = (len(items) if total is None else total) - len(named)
-    return separator.join([*named, f"and {rest:,} more"] if rest > 0 else named)
+    unnamed = (len(items) if total is None else total) - len(named)
+    return separator.join([*named, f"and {unnamed:,} more"] if unnamed > 0 else named)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and ETA on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar with rate and ETA on a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Progress:
     Args:
         label: what is being done.
         total: units in all.
-        unit: what one of them is called.
+        unit: the name of one unit.
     """
 
     def __init__(self, label: str, total: int, unit: str = "it") -> None:
@@ -26,7 +26,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", disable=not self._terminal, dynamic_ncols=True)
         self._label, self._total, self._unit = label, total, unit
-        self.done = self._said = 0
+        self.done = self._reported = 0
         self._start = self._printed = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -34,7 +34,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        if not self._terminal and self.done != self._said:
+        if not self._terminal and self.done != self._reported:
             self._line()
 
     def advance(self, count: int = 1) -> None:
@@ -55,7 +55,7 @@ class Progress:
             file=sys.stderr,
             flush=True,
         )
-        self._printed, self._said = now, self.done
+        self._printed, self._reported = now, self.done
 
 
 def track(items: Iterable[T], label: str, total: int, unit: str = "it") -> Iterator[T]:

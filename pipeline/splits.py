@@ -15,11 +15,11 @@ def known_by_fit(splits: pd.DataFrame) -> dict[Fit, list[str]]:
     """The known classes of each fit, in the order of its labels.
 
     Args:
-        splits: SPLITS table; test rows may have been cut off.
+        splits: SPLITS table; test rows may be missing.
     """
     known = splits.loc[splits["label"] >= 0, ["target", "seed", "label", "class"]].drop_duplicates()
     known = known.sort_values(["target", "seed", "label"])
-    found: dict[Fit, list[str]] = {}
+    classes: dict[Fit, list[str]] = {}
     for target, seed, name in zip(known["target"], known["seed"], known["class"], strict=True):
-        found.setdefault((str(target), int(seed)), []).append(str(name))
-    return found
+        classes.setdefault((str(target), int(seed)), []).append(str(name))
+    return classes

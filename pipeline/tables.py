@@ -25,10 +25,10 @@ DEPLOY = "*"
 """The target of the fit that is deployed: no domain is held out; ingest refuses a domain of this name."""
 
 OPEN_SETS = "open_sets"
-"""The folder of the data root that holds pools of unknown images beside the domains: open_sets/pool/class/image."""
+"""The folder of the data root that holds pools of unknown images: open_sets/pool/class/image."""
 
 PARTS_FILE = "parts.csv"
-"""The file of the data root, beside the domains, that may give images a part: columns path, part."""
+"""The file of the data root that may give images a part: columns path, part."""
 
 PARTS = ("train", "val", "test")
 
@@ -50,11 +50,11 @@ TEST_UNKNOWN_ID = "test_unknown_id"
 ROLES = (TRAIN, VALIDATION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID)
 """What an image is for in one fit (docs/protocols.md).
 
-train, validation: known classes of the source domains. test_id: what is left of them. test_shifted: known classes of
-the held-out domain. test_unknown: unknown classes of the held-out domain, so that only the class tells them from
-test_shifted, and every pool. test_unknown_id: unknown classes of the source domains, beside test_id. With the target
-IN_DISTRIBUTION there is no shifted domain: test_id stands for test_shifted, and test_unknown for test_unknown_id.
-The deploy fit has train and validation only.
+train, validation: known classes of the source domains. test_id: the remaining images of these. test_shifted: known
+classes of the held-out domain. test_unknown: unknown classes of the held-out domain, so that only the class
+distinguishes them from test_shifted, and every pool. test_unknown_id: unknown classes of the source domains, compared
+with test_id. With the target IN_DISTRIBUTION there is no shifted domain: test_id takes the place of test_shifted, and
+test_unknown that of test_unknown_id. The deploy fit has train and validation only.
 """
 
 
@@ -164,7 +164,7 @@ SCORES = Table(
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` that becomes `target` when the block ends without an error."""
+    """A temporary path next to `target` that replaces `target` when the block ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=f".tmp{target.suffix}")
     os.close(handle)
@@ -183,7 +183,7 @@ def write_table(frame: pd.DataFrame, path: Path, table: Table) -> None:
     """Write `frame` as Parquet after checking columns, dtypes and key.
 
     Raises:
-        DataError: a column is missing or unknown, a dtype cannot be converted, or a key is there twice.
+        DataError: a column is missing or unknown, a dtype cannot be converted, or a key occurs twice.
     """
     checked = _checked(frame, table, str(path))
     with atomic_path(path) as temporary:
@@ -199,7 +199,7 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise DataError(f"{path}: no such {table.name} table; run `dvc repro` to make it")
+        raise DataError(f"{path}: no such {table.name} table; run `dvc repro` to create it")
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
@@ -210,16 +210,17 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
 def _checked(frame: pd.DataFrame, table: Table, source: str) -> pd.DataFrame:
     if set(frame.columns) != set(table.columns):
         raise DataError(
-            f"{source}: {table.name} needs the columns {sorted(table.columns)}, found {sorted(frame.columns)}"
+            f"{source}: {table.name}: expected the columns {', '.join(sorted(table.columns))}, "
+            f"found {', '.join(sorted(map(str, frame.columns)))}"
         )
     try:
         frame = frame[list(table.columns)].astype(dict(table.columns))
     except (TypeError, ValueError) as error:
         raise DataError(f"{source}: {table.name}: {' '.join(str(error).split())}") from None
-    twice = frame.duplicated(list(table.key))
-    if twice.any():
-        row = frame.loc[twice, list(table.key)].iloc[0].to_dict()
-        raise DataError(f"{source}: {table.name} holds {row} twice")
+    repeated = frame.duplicated(list(table.key))
+    if repeated.any():
+        row = frame.loc[repeated, list(table.key)].iloc[0].to_dict()
+        raise DataError(f"{source}: {table.name}: the key {row} occurs twice")
     return frame.reset_index(drop=True)
 
 
@@ -234,10 +235,10 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: the file is missing or is no JSON.
+        DataError: the file is missing or is not JSON.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; run `dvc repro` to make it")
+        raise DataError(f"{path}: no such file; run `dvc repro` to create it")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -268,12 +269,12 @@ def read_array(path: Path, *, ndim: int, mmap: bool = False) -> np.ndarray:
     """Read one .npy array with `ndim` axes; with `mmap` its bytes stay on disk until used.
 
     Raises:
-        DataError: the file is missing, is no plain array, or has another number of axes.
+        DataError: the file is missing, is not a plain array, or has another number of axes.
     """
     import numpy as np
 
     if not path.is_file():
-        raise DataError(f"{path}: no such array; run `dvc repro` to make it")
+        raise DataError(f"{path}: no such array; run `dvc repro` to create it")
     try:
         array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""No tool of the pipeline reports to anybody, unless its user asked for that."""
+"""No tool of the pipeline reports usage, unless the user turned that on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every stage does around its one call: check params, die with DVC, say errors in one line, track the result."""
+"""What every stage does around its one call: check params, end with DVC, print errors as one line, track the result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from stages._paths import RUNS
 
 @dataclass(frozen=True)
 class Record:
-    """What a stage has to say to the tracker, once its outputs are written.
+    """What a stage reports to the tracker, once its outputs are written.
 
     Attributes:
         metrics: finite numbers by name.
         artifacts: files or folders to show in the run; small ones (DVC holds the bytes).
         datasets: (name, digest, source) of what the stage read.
         series: name to (step, value) pairs.
-        tags: further facts, as text.
+        tags: further facts as text.
         within: called with the run's id before the run ends; for what belongs to the run itself.
     """
 
@@ -39,11 +39,11 @@ class Record:
 def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Record]], Callable[..., None]]:
     """Make a function the main of stage `name`, which reads only these `sections` of params.yaml.
 
-    A test holds `sections` and the stage's `params` in dvc.yaml together. A section that was not named is absent
-    from what the function is given, so reading it fails at once.
+    A test compares `sections` with the stage's `params` in dvc.yaml. A section that is not listed is absent from the
+    params that the function gets, so reading it fails at once.
 
     Returns:
-        Makes of a function the stage's main, which reads params.yaml or another file that it is given.
+        A decorator whose result is the stage's main; it reads params.yaml, or the file that it is given.
     """
 
     def decorate(body: Callable[[Params], Record]) -> Callable[..., None]:
@@ -74,7 +74,7 @@ def _only(params: Params, sections: Sequence[str]) -> Params:
     kept = {_attribute(section): getattr(params, _attribute(section)) for section in sections}
     only = Params.model_construct(**kept)
     for name in Params.model_fields.keys() - kept.keys():
-        only.__dict__.pop(name, None)  # model_construct fills in defaults, which are not what params.yaml says
+        only.__dict__.pop(name, None)  # model_construct fills in defaults, not the values of params.yaml
     return only
 
 

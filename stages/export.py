@@ -1,4 +1,4 @@
-"""Stage `export`: the fit on all domains becomes an ONNX file with threshold and card, proven to be the same."""
+"""Stage `export`: the fit on all domains becomes an ONNX file with threshold and card, checked against torch."""
 
 from __future__ import annotations
 

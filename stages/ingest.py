@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
+from pipeline.phrases import counted
 from pipeline.tables import MANIFEST, REFUSED, write_table
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -17,7 +18,7 @@ def main(params: Params) -> Record:
     from pipeline.data.manifest import build_manifest
 
     data = params.data
-    found = build_manifest(
+    inventory = build_manifest(
         Path(data.root),
         min_side=data.min_side,
         max_pixels=data.max_pixels,
@@ -25,18 +26,21 @@ def main(params: Params) -> Record:
         skip=data.on_bad_image == "skip",
         record=paths.READ,
     )
-    write_table(found.manifest, paths.MANIFEST, MANIFEST)
-    write_table(found.refused, paths.REFUSED, REFUSED)
-    images = len(found.manifest)
-    print(f"{images} images, {len(found.refused)} refused; {found.read} read, the others unchanged", flush=True)
+    write_table(inventory.manifest, paths.MANIFEST, MANIFEST)
+    write_table(inventory.refused, paths.REFUSED, REFUSED)
+    images = len(inventory.manifest)
+    print(
+        f"{counted(images, 'image')}, {len(inventory.refused):,} refused; {inventory.read:,} read, the rest unchanged",
+        flush=True,
+    )
     return Record(
         metrics={
             "images": images,
-            "refused": len(found.refused),
-            "read": found.read,
-            "bytes": int(found.manifest["bytes"].sum()),
-            "domains": in_domains(found.manifest)["domain"].nunique(),
-            "classes": in_domains(found.manifest)["class"].nunique(),
+            "refused": len(inventory.refused),
+            "read": inventory.read,
+            "bytes": int(inventory.manifest["bytes"].sum()),
+            "domains": in_domains(inventory.manifest)["domain"].nunique(),
+            "classes": in_domains(inventory.manifest)["class"].nunique(),
         },
         artifacts=[paths.MANIFEST, paths.REFUSED],
         datasets=[("images", file_sha256(paths.MANIFEST), data.root)],

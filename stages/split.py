@@ -28,17 +28,17 @@ def main(params: Params) -> Record:
     left_out = list(zip(overlaps["pool"], overlaps["class"], strict=True))
     check_splits(splits, manifest, unknown=params.data.unknown, sources=split.sources, left_out=left_out)
     distance = params.data.near_duplicate_distance
-    found, complete = near_leakage(splits, manifest, distance=distance)
-    verdict = leakage_verdict(found, complete=complete, distance=distance, fatal=CHECK in params.data.fatal)
+    leaks, complete = near_leakage(splits, manifest, distance=distance)
+    verdict = leakage_verdict(leaks, complete=complete, distance=distance, fatal=CHECK in params.data.fatal)
     write_json(verdict, paths.LEAKAGE)
-    write_csv(found, paths.LEAKS)
+    write_csv(leaks, paths.LEAKS)
     if not verdict["success"]:
-        raise DataError(f"{verdict['line']}; all in {paths.LEAKS}")
+        raise DataError(f"{verdict['line']}; full list: {paths.LEAKS}")
     if verdict["line"]:
-        print(f"warning: {verdict['line']}; all in {paths.LEAKS}", flush=True)
+        print(f"warning: {verdict['line']}; full list: {paths.LEAKS}", flush=True)
     write_table(splits, paths.SPLITS, SPLITS)
     for pool, name, means in overlaps.itertuples(index=False):
-        print(f"left out of open set {pool}: {name}, which means {means}", flush=True)
+        print(f"left out of the open set {pool}: {name}, which means {means}", flush=True)
     return Record(
         metrics={f"images_{role}": int(count) for role, count in splits["role"].value_counts().items()}
         | {"classes_left_out": len(overlaps), f"faults/{CHECK}": verdict["images"]},

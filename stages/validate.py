@@ -1,4 +1,4 @@
-"""Stage `validate`: Great Expectations decides whether the data may go on, and writes its Data Docs."""
+"""Stage `validate`: Great Expectations decides whether the data are good enough, and writes its Data Docs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def main(params: Params) -> Record:
     from pipeline.data.classes import known_classes
     from pipeline.data.quality import check_manifest
 
-    data, called = params.data, params.backbone.class_names
+    data, class_names = params.data, params.backbone.class_names
     manifest = read_table(paths.MANIFEST, MANIFEST)
     known = known_classes(manifest, data.unknown)
     tokenizer, context = load_tokenizer(params.backbone.model)
-    tokens = name_tokens(tokenizer, context, [called.get(name, name) for name in known], params.backbone.prompts)
+    tokens = name_tokens(tokenizer, context, [class_names.get(name, name) for name in known], params.backbone.prompts)
     verdict, faults = check_manifest(
         manifest,
         read_table(paths.REFUSED, REFUSED),
         known=known,
-        called=called,
+        class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
         context=context,
         required=params.split.validation + (params.split.shots if params.split.shots_per == "class_and_domain" else 0),
@@ -44,7 +44,7 @@ def main(params: Params) -> Record:
         print(line, flush=True)
     if not verdict["success"]:
         raise DataError(
-            f"{'; '.join(verdict['problems'])}; all in {paths.FAULTS}; see {paths.DATA_DOCS / 'index.html'}"
+            f"{'; '.join(verdict['problems'])}; full list: {paths.FAULTS}; report: {paths.DATA_DOCS / 'index.html'}"
         )
     return Record(
         metrics={"images": len(manifest), **{f"faults/{c['check']}": c["count"] for c in verdict["checks"]}},

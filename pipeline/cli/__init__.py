@@ -27,9 +27,9 @@ Version = Annotated[str | None, typer.Argument(help="A version number or an alia
 
 @app.command()
 def run(
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date; all by default.")] = None,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date; by default all.")] = None,
 ) -> None:
-    """Run what is out of date: a Prefect flow with one task for each DVC stage."""
+    """Run every stage that is out of date, as a Prefect flow with one task for each DVC stage."""
     from pipeline.cli.run import run_pipeline
 
     run_pipeline(stages or [])
@@ -56,8 +56,8 @@ def sweep(
 @app.command()
 def promote(
     version: Version = None,
-    force: Annotated[bool, typer.Option(help="Promote whatever the gate says; needs --reason.")] = False,
-    reason: Annotated[str, typer.Option(help="Kept in the verdict and in the journal.")] = "",
+    force: Annotated[bool, typer.Option(help="Promote even if the gate refuses; needs --reason.")] = False,
+    reason: Annotated[str, typer.Option(help="Stored in the verdict and in the journal.")] = "",
 ) -> None:
     """Make a version (by default the challenger) champion, if it passes the gate; exit status 1 if it does not."""
     from pipeline.cli.models import promote_version
@@ -67,8 +67,8 @@ def promote(
 
 
 @app.command()
-def rollback(reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "") -> None:
-    """Give the alias champion back to the champion before."""
+def rollback(reason: Annotated[str, typer.Option(help="Stored in the journal.")] = "") -> None:
+    """Make the previous champion the champion again."""
     from pipeline.cli.models import roll_back
 
     roll_back(reason=reason)
@@ -76,7 +76,7 @@ def rollback(reason: Annotated[str, typer.Option(help="Kept in the journal.")] =
 
 @app.command()
 def lineage(version: Version = None) -> None:
-    """From a model version (by default the champion) to the runs, hashes and commit that made it."""
+    """Show the runs, hashes and commit behind a model version (by default the champion)."""
     from pipeline.cli.models import print_lineage
 
     print_lineage(version)
@@ -84,7 +84,7 @@ def lineage(version: Version = None) -> None:
 
 @app.command()
 def params() -> None:
-    """Check params.yaml and print every knob with its value."""
+    """Check params.yaml and print every key with its value."""
     from pipeline.cli.inputs import print_params
 
     print_params()
@@ -94,7 +94,7 @@ def params() -> None:
 def use(
     preset: Annotated[str, typer.Argument(help="digits, pacs, vlcs, imagenet, or folder with a path.")],
     path: Annotated[Path | None, typer.Argument(help="For folder: the images.", show_default=False)] = None,
-    name: Annotated[str, typer.Option(help="For folder: what the data set is called; the folder's name.")] = "",
+    name: Annotated[str, typer.Option(help="For folder: the name of the data set; by default the folder's.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Write params.yaml for a data set from a checked preset, and show what that changes."""
@@ -105,11 +105,11 @@ def use(
 
 @backbone.command("add")
 def backbone_add(
-    model: Annotated[str, typer.Argument(help="open_clip's name of the model, such as ViT-B-32.")],
+    model: Annotated[str, typer.Argument(help="Name of the model in open_clip, such as ViT-B-32.")],
     source: Annotated[str, typer.Argument(metavar="TAG|PATH", help="A tag of open_clip's hub, or a weights file.")],
-    name: Annotated[str, typer.Option(help="What the file is to be called.")],
+    name: Annotated[str, typer.Option(help="Name of the file in the workspace.")],
 ) -> None:
-    """Put a CLIP's weights into the workspace, under DVC."""
+    """Add the weights of a CLIP to the workspace, under DVC."""
     from pipeline.cli.inputs import add_backbone
 
     add_backbone(model, source, name)
@@ -121,17 +121,23 @@ DataVersion = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="VERS
 @data.command("add")
 def data_add(
     path: Annotated[Path, typer.Argument(help="A folder of images, or another source (docs/datasets.md).")],
-    name: Annotated[str, typer.Option(help="What the data set is called: data/NAME.")],
+    name: Annotated[str, typer.Option(help="Name of the data set; its folder is data/NAME.")],
     domain: Annotated[str, typer.Option(help="The domain of all images, for class/image.")] = "",
-    open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown ones.")] = "",
-    benchmark: Annotated[str, typer.Option(help="The benchmark whose layout PATH has (docs/datasets.md).")] = "",
-    kind: Annotated[str, typer.Option(help="The kind of source, where looking is not enough.")] = "auto",
-    images: Annotated[str, typer.Option(metavar="FOLDER", help="What a listing's paths are relative to.")] = "",
-    link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where that is possible.")] = False,
+    open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown images.")] = "",
+    benchmark: Annotated[str, typer.Option(help="Benchmark whose layout PATH has (docs/datasets.md).")] = "",
+    kind: Annotated[str, typer.Option(help="Kind of source, if it cannot be detected.")] = "auto",
+    images: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Folder that the paths of a listing are relative to.")
+    ] = "",
+    link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
-    on_bad_image: Annotated[str, typer.Option(help="fail or skip; data.on_bad_image by default.")] = "",
+    on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
 ) -> None:
-    """Check images and make them a version of a data set; again for a folder that grew. A Prefect flow."""
+    """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
+
+    \f
+    Ten parameters: each is an argument or an option of the command.
+    """
     from pipeline.cli.data import add_data
 
     add_data(
@@ -149,7 +155,9 @@ def data_add(
 
 
 @data.command("list")
-def data_list(remote: Annotated[bool, typer.Option("--remote", help="Ask the remote what it holds.")] = False) -> None:
+def data_list(
+    remote: Annotated[bool, typer.Option("--remote", help="Also check which versions the remote has.")] = False,
+) -> None:
     """List the data sets."""
     from pipeline.cli.data import list_data
 
@@ -158,7 +166,7 @@ def data_list(remote: Annotated[bool, typer.Option("--remote", help="Ask the rem
 
 @data.command("show")
 def data_show(name: DataVersion) -> None:
-    """Show what a version holds, class by domain, and which versions there are."""
+    """Show the images of a version, class by domain, and the history of versions."""
     from pipeline.cli.data import show_data
 
     show_data(name)
@@ -167,7 +175,7 @@ def data_show(name: DataVersion) -> None:
 @data.command("diff")
 def data_diff(
     a: DataVersion,
-    b: Annotated[str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="The present version by default.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="By default the present version.")] = None,
 ) -> None:
     """Show what changed from one version to another; with NAME alone, between its last two."""
     from pipeline.cli.data import diff_data
@@ -184,7 +192,7 @@ def data_use(name: DataVersion) -> None:
 
 
 def main() -> None:
-    """Entry point: an error that a person can act on is one line and exit status 2; Ctrl-C is 130."""
+    """Entry point: an error that a person can act on ends with one line and exit status 2, Ctrl-C with 130."""
     try:
         app()
     except CroftError as error:

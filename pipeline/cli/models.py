@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
-from pipeline.console import make_console
+from pipeline.console import make_console, plain_table
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def promote_version(version: str | None, *, force: bool, reason: str) -> bool:
-    """Put a version through the gate, print the verdict and return whether it passed."""
+    """Judge a version by the gate, print the verdict and return whether it passed."""
     telemetry.disable()
     params = load_params()
     from pipeline.registry.promotion import promote
@@ -28,7 +28,7 @@ def promote_version(version: str | None, *, force: bool, reason: str) -> bool:
 
 
 def print_verdict(name: str, verdict: Verdict, console: Console) -> None:
-    """Every check in a line, then what became of the alias."""
+    """Print one line for each check, then what happened to the alias."""
     from rich.markup import escape
 
     for check in verdict.reasons:
@@ -47,7 +47,7 @@ def print_verdict(name: str, verdict: Verdict, console: Console) -> None:
 
 
 def roll_back(*, reason: str) -> None:
-    """Move the alias champion back and print from where to where."""
+    """Move the alias champion back and print the old and the new champion."""
     telemetry.disable()
     name = load_params().register_.model
     from pipeline.registry.promotion import rollback
@@ -67,17 +67,15 @@ def print_lineage(version: str | None) -> None:
 
 def print_facts(facts: dict[str, Any], console: Console) -> None:
     """The mapping that `pipeline.registry.lineage.lineage` returns, as text."""
-    from rich import box
     from rich.markup import escape
-    from rich.table import Table
 
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
     title = f"{facts['model']} version {facts['version']}{aliases}"
     registered = f"registered {_moment(facts['created'])} in {facts['tracking_uri']}"
     console.print(f"{title}, {registered}", highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("Stage", "Run", "Status", "Started", "Commit"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("Stage", "Run", "Status", "Started", "Commit", words=5)
+    for column in table.columns:
+        column.overflow = "fold"  # a run's id must not be cut short
     for stage, run in facts["stages"].items():
         commit = str(run.get("git_commit") or "")[:12]
         table.add_row(stage, run["run_id"], run.get("status", ""), _moment(run.get("started")), commit)

@@ -1,4 +1,4 @@
-"""Which images of a class train, validate and test: by a hash of seed and content, within the parts that were given."""
+"""Choose the images of a class that train, validate and test: by a hash of seed and content, within the given parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError
+from pipeline.phrases import counted
 from pipeline.tables import PARTS
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 _SALT = "croft-split-1"  # no part of it may depend on the target: the same images then serve in every fit of a seed
 FREE = ""
 GIVEN_TRAIN, GIVEN_VALIDATION, GIVEN_TEST = PARTS
-"""The manifest's column `part`: what an image was given for, or FREE."""
+"""Values of the manifest's column `part`: the part that an image was given, or FREE."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Rows of the manifest of one class, by what they are for."""
+    """Rows of the manifest of one class, by their purpose."""
 
     validation: list[int]
     train: list[int]
@@ -47,7 +48,7 @@ def ranks(manifest: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def class_rank(name: str, seed: int) -> str:
-    """What the seed orders classes by; a class that is added moves no other one's place against the rest."""
+    """The key by which a seed orders classes; adding a class does not change the order of the others."""
     return hashlib.sha256(f"{seed}:{_SALT}:class:{name}".encode()).hexdigest()
 
 
@@ -79,30 +80,31 @@ def choose(
     each = shots if shots_per == "class_and_domain" else 0
     validating: list[int] = []
     chosen: list[int] = []
-    left: list[int] = []  # for training
+    left: list[int] = []  # for training, once validation is chosen
     tested: list[int] = []
     for domain, rows in groups.items():
         ordered = sorted(rows, key=lambda row: places[row])
         candidates = [row for row in ordered if parts[row] in (FREE, GIVEN_VALIDATION)]
         candidates += [row for row in ordered if parts[row] == GIVEN_TRAIN]
-        held = set(candidates[:validation])
-        training = [row for row in ordered if parts[row] in (FREE, GIVEN_TRAIN) and row not in held]
-        if len(held) < validation or len(training) < each:
+        validated = set(candidates[:validation])
+        training = [row for row in ordered if parts[row] in (FREE, GIVEN_TRAIN) and row not in validated]
+        if len(validated) < validation or len(training) < each:
             usable = sum(parts[row] != GIVEN_TEST for row in ordered)
             given = f", {usable} of them not given for test" if usable < len(ordered) else ""
+            training_need = f" and {each} for training (split.shots)" if each else ""
             raise DataError(
-                f"{domain}/{name}: has {len(ordered)} images{given}, but split needs {validation} for validation"
-                + (f" and {each} shots" if each else "")
+                f"{domain}/{name}: {counted(len(ordered), 'image')}{given}, but {validation} are needed for validation "
+                f"(split.validation){training_need}; add images or lower these numbers"
             )
         validating += candidates[:validation]
         chosen += training[:each]
         left += training[each:]
-        tested += [row for row in ordered if parts[row] in (FREE, GIVEN_TEST) and row not in held]
+        tested += [row for row in ordered if parts[row] in (FREE, GIVEN_TEST) and row not in validated]
     if not each:
         if len(left) < shots:
             raise DataError(
-                f"{name}: {len(left)} images are left in {', '.join(groups)} after validation, but split.shots "
-                f"is {shots}"
+                f"{name}: {counted(len(left), 'image')} left in {', '.join(groups)} after validation, but split.shots "
+                f"is {shots}; add images or lower split.shots"
             )
         chosen = sorted(left, key=lambda row: places[row])[:shots]
     trained = set(chosen)
@@ -110,10 +112,11 @@ def choose(
 
 
 def testable(parts: pd.Series, places: pd.Series) -> pd.Series:
-    """Whether an image may be tested on where nothing trains: in a held-out domain, or in a pool.
+    """Whether an image may be used for testing where nothing trains: in a held-out domain, or in a pool.
 
-    A place that was given a test part is tested on that and on images without a part (the convention of few-shot files
-    with train, val and test lists); one without is tested on all images (DomainBed's convention for held-out domains).
+    If any image of a domain or pool was given for test, only those and images without a part are tested on (the
+    convention of few-shot files with train, val and test lists); otherwise all are (DomainBed's convention for held-out
+    domains).
 
     Args:
         parts: given part of each image.

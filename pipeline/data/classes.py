@@ -1,19 +1,19 @@
-"""Which classes are known, and names that were meant."""
+"""Which classes are known, and which other class names mean one of them."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.data.synonyms import overlaps
 from pipeline.errors import DataError, ParamsError
+from pipeline.phrases import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_AS_FOLDERS: Mapping[str, str] = MappingProxyType({})
+_FOLDER_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def in_domains(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -31,22 +31,24 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
 
     Args:
         manifest: MANIFEST table.
-        unknown: classes that training never sees.
+        unknown: classes that no fit trains on.
     Returns:
         C >= 2 class names; a class's position is its label.
     Raises:
-        ParamsError: a name in `unknown` is no class of the data.
+        ParamsError: a name in `unknown` is not a class of the data.
         DataError: fewer than two classes are left.
     """
     classes = sorted(in_domains(manifest)["class"].unique())
     for name in unknown:
         if name not in classes:
-            raise ParamsError(f"data.unknown: no class folder is called {name!r}; {nearest(name, classes)}")
+            raise ParamsError(
+                f"data.unknown: no class folder named {name!r}; {suggest(name, classes, label='classes')}"
+            )
     known = [name for name in classes if name not in set(unknown)]
     if len(known) < 2:
         raise DataError(
-            f"data.unknown leaves {len(known)} known of {len(classes)} classes ({', '.join(known) or 'none'}); "
-            "at least 2 are needed"
+            f"data.unknown: {len(known)} of {len(classes)} classes left known ({', '.join(known) or 'none'}); "
+            "at least 2 are needed: list fewer unknown classes"
         )
     return known
 
@@ -55,22 +57,22 @@ def overlapping_pools(
     manifest: pd.DataFrame,
     known: Sequence[str],
     synonyms: Sequence[Sequence[str]] = (),
-    called: Mapping[str, str] = _AS_FOLDERS,
+    class_names: Mapping[str, str] = _FOLDER_NAMES,
 ) -> pd.DataFrame:
-    """The classes of pools that mean a known class, so that their images are no unknowns.
+    """The classes of pools that mean a known class, so that their images cannot count as unknown.
 
     Args:
         manifest: MANIFEST table.
         known: the known classes.
-        synonyms: groups of names beside the list that is shipped (params `data.synonyms`).
-        called: folder name to the name that prompts use (params `backbone.class_names`), for folders like n02084071.
+        synonyms: groups of names in addition to the shipped list (params `data.synonyms`).
+        class_names: folder name to the name in prompts (params `backbone.class_names`), for folders like n02084071.
     Returns:
         Columns pool, class and means (the known class), sorted; no rows where nothing overlaps.
     """
     import pandas as pd
 
     pools = in_pools(manifest)[["pool", "class"]].drop_duplicates().sort_values(["pool", "class"])
-    means = meant_classes(known, sorted(pools["class"].unique()), synonyms, called)
+    means = meant_classes(known, sorted(pools["class"].unique()), synonyms, class_names)
     rows = [
         (pool, name, means[name]) for pool, name in zip(pools["pool"], pools["class"], strict=True) if name in means
     ]
@@ -78,12 +80,14 @@ def overlapping_pools(
 
 
 def meant_classes(
-    known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]], called: Mapping[str, str]
+    known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]], class_names: Mapping[str, str]
 ) -> dict[str, str]:
     """The class folders of `others` that mean a known class, each with that class's folder."""
-    folders = {called.get(name, name): name for name in known}
-    meant = overlaps(list(folders), [called.get(name, name) for name in others], synonyms)
-    return {name: folders[meant[called.get(name, name)]] for name in others if called.get(name, name) in meant}
+    folders = {class_names.get(name, name): name for name in known}
+    meant = overlaps(list(folders), [class_names.get(name, name) for name in others], synonyms)
+    return {
+        name: folders[meant[class_names.get(name, name)]] for name in others if class_names.get(name, name) in meant
+    }
 
 
 def without(manifest: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
@@ -91,12 +95,3 @@ def without(manifest: pd.DataFrame, overlaps: pd.DataFrame) -> pd.DataFrame:
     left_out = set(zip(overlaps["pool"], overlaps["class"], strict=True))
     pairs = zip(manifest["pool"], manifest["class"], strict=True)
     return manifest[[pair not in left_out for pair in pairs]]
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The hint that ends an error about a mistyped name: the closest of `names`, or all of them."""
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"there are: {shown}"

@@ -1,4 +1,4 @@
-"""Which images stand twice, as equal files or as pictures that look alike, on two sides of a border of the data."""
+"""Duplicates: equal files, or images that look alike, in one class folder or across classes and domains."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def duplicate_columns(manifest: pd.DataFrame, *, distance: int, unused: np.ndarray) -> tuple[pd.DataFrame, bool]:
-    """For every image, the path of another one that it must not equal or resemble.
+    """For every image, the path of another image that it must not equal or resemble.
 
-    Classes are those of the domains; all pools together count as one more, so that a pool may hold an image twice but
-    no image of a domain. Files of equal content are told by the first three columns alone: for the others, the first
-    of each content stands for all.
+    Classes are those of the domains; all pools together count as one more class, so that two images of pools may be
+    equal, but not an image of a pool and one of a domain. Files of equal content appear in the first three columns
+    only: in the others, the first file of each content represents all.
 
     Args:
         manifest: MANIFEST table, N rows.
         distance: bits of 64 by which the perceptual hashes of near-duplicates differ at most.
-        unused: (N,) bool, images that no fit uses; they are left out.
+        unused: (N,) bool, images that no fit uses; they are skipped.
     Returns:
         Columns copy_in_class, copy_in_other_class, copy_in_other_domain, alike_in_other_class, alike_in_other_domain,
-        None where nothing was found; and whether the search for near-duplicates was complete.
+        None where there is no such image; and whether the search for near-duplicates was complete.
     """
     import numpy as np
     import pandas as pd
@@ -40,28 +40,28 @@ def duplicate_columns(manifest: pd.DataFrame, *, distance: int, unused: np.ndarr
             manifest["domain"],
         )
     )
-    none = np.zeros((0, 2), dtype=np.int64)
+    no_pairs = np.zeros((0, 2), dtype=np.int64)
     class_[pooled] = class_.max(initial=0) + 1
     domain[pooled] = -1
     row = np.where(pooled, -1, np.arange(len(manifest)))
     for labels in (class_, domain, row):
         labels[unused] = -1
 
-    same = Alike(content, none)
+    same = Alike(content, no_pairs)
     together = pd.factorize(content * (folder.max(initial=0) + 1) + folder)[0].astype(np.int64)
     hashes = parse_hashes(manifest["phash"].tolist())
     near = alike(hashes, distance)
     usable = np.flatnonzero(~unused)
-    again = np.ones(len(manifest), dtype=bool)
-    again[usable[np.unique(content[usable], return_index=True)[1]]] = False
-    found = {
-        "copy_in_class": _named(partners(Alike(together, none), row), paths),
+    repeated = np.ones(len(manifest), dtype=bool)
+    repeated[usable[np.unique(content[usable], return_index=True)[1]]] = False
+    columns = {
+        "copy_in_class": _named(partners(Alike(together, no_pairs), row), paths),
         "copy_in_other_class": _named(partners(same, class_), paths),
         "copy_in_other_domain": _named(partners(same, domain), paths),
-        "alike_in_other_class": _named(partners(near, np.where(again, -1, class_)), paths, hashes),
-        "alike_in_other_domain": _named(partners(near, np.where(again, -1, domain)), paths, hashes),
+        "alike_in_other_class": _named(partners(near, np.where(repeated, -1, class_)), paths, hashes),
+        "alike_in_other_domain": _named(partners(near, np.where(repeated, -1, domain)), paths, hashes),
     }
-    return pd.DataFrame(found, index=manifest.index, dtype=object), near.complete
+    return pd.DataFrame(columns, index=manifest.index, dtype=object), near.complete
 
 
 def _named(partner: np.ndarray, paths: np.ndarray, hashes: np.ndarray | None = None) -> np.ndarray:

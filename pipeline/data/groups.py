@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def group_counts(manifest: pd.DataFrame, known: list[str], required: int, sources: Sequence[str] = ()) -> pd.DataFrame:
     """How many images each group has and needs: known classes by domain, and a domain's unknown classes together.
 
-    Images that were given for test serve no training, so they count only where nothing trains.
+    Images that were given for test cannot train, so they count only in domains that do not train.
 
     Args:
         manifest: MANIFEST table.
         known: the known classes.
         required: images that a known class needs in a domain that may train.
-        sources: domains that may train; none means all. The others need no images, and not every class.
+        sources: domains that may train; none means all. Other domains need no images, nor every class.
     Returns:
         Columns group (`domain/class`, or `domain/(unknown classes)`), images, required (1 for unknown classes), missing
         (how many more are needed) and imbalance (largest known class of the domain over this one; 1 for unknown ones

@@ -1,4 +1,4 @@
-"""The images of a data root become the manifest: every file is hashed and decoded once, and again when it changes."""
+"""The manifest of a data root: every image is hashed and decoded once, and again only when it changes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pipeline.tables import MANIFEST, REFUSED
 if TYPE_CHECKING:
     import pandas as pd
 
-_BATCH = 16  # images per task of a thread and per transaction of the record: all that a kill can cost a thread
-_AHEAD = 8  # tasks per thread that are under way, so that none idles while a slow one is waited for
-_CHUNK = 4096  # rows that are held as Python objects before they become columns
+_BATCH = 16  # images per task of a thread and per transaction of the record: the most that a kill can cost a thread
+_AHEAD = 8  # queued tasks per thread, so that no thread idles during a slow task
+_CHUNK = 4096  # rows held as Python objects before they become columns
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Inventory:
     Attributes:
         manifest: MANIFEST table, sorted by path.
         refused: REFUSED table, sorted by path.
-        read: files whose bytes were read; the others were known from an earlier run.
+        read: number of files whose bytes were read; the others are known from an earlier run.
     """
 
     manifest: pd.DataFrame
@@ -48,22 +48,22 @@ def build_manifest(
 ) -> Inventory:
     """Describe every image below `root`.
 
-    The result depends on the files alone: not on their order on disk, their times, or what a record holds.
+    The result depends on the files alone, not on their order on disk, their times, or the record.
 
     Args:
-        root: holds domain/class/image, open_sets/pool/class/image beside them, and perhaps parts.csv; hidden files are
-            left out.
+        root: holds domain/class/image, and optionally open_sets/pool/class/image and parts.csv; hidden files are
+            skipped.
         min_side: pixels; an image with a shorter side is refused.
         max_pixels: width x height above which an image is refused.
         workers: threads; hashing and decoding release the interpreter lock.
-        skip: go on without the files that are refused.
-        record: file that remembers, from run to run, what was read; a file that did not change is not read again.
+        skip: continue without the files that are refused.
+        record: file that keeps, from run to run, what was read; an unchanged image is not read again.
     Raises:
-        DataError: the folder is missing or empty, a folder lies at the wrong depth, is empty or has a name that
-            cannot be used, parts.csv is wrong, or the record cannot be used. Without `skip`: a file lies at the wrong
-            depth, is no image, is a link that leaves the folder, has a name that is not UTF-8, or is an image that is
-            damaged, too small or too large (the first 20 are named); what was read is in the record all the same.
-            With `skip`: no image is left of a domain, or of a class of the domains.
+        DataError: the folder is missing or empty; a folder is at the wrong depth, is empty or has an invalid name;
+            parts.csv is wrong; or the record cannot be used. Without `skip`: a file is at the wrong depth, is not an
+            image, is a link that leaves the folder, has a name that is not UTF-8, or is an image that is damaged, too
+            small or too large (the first 20 are named); what was read is recorded all the same. With `skip`: no image
+            of a domain, or of a class of the domains, can be used.
     """
     import pandas as pd
 
@@ -76,7 +76,7 @@ def build_manifest(
     read = 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # a line for each odd EXIF block; what matters is an error
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # one for each odd EXIF block; what matters raises an error
         known = stack.enter_context(ReadingRecord(record, root)) if record is not None else None
         progress = stack.enter_context(Progress("ingest", len(listing.paths), "images"))
         limits = Limits(min_side=min_side, max_pixels=max_pixels)
@@ -99,7 +99,7 @@ def build_manifest(
 
 class _Image(NamedTuple):
     path: str
-    facts: Facts | None  # none: it cannot be used
+    facts: Facts | None  # None: the image cannot be used
     problem: str
     signature: str  # "": not to be recorded
     read: bool
@@ -108,7 +108,7 @@ class _Image(NamedTuple):
 def _read_all(
     root: Path, paths: Sequence[str], limits: Limits, workers: int, record: ReadingRecord | None
 ) -> Generator[_Image, None, None]:
-    """The images in the order of `paths`; what was read is in the record before it is yielded."""
+    """The images in the order of `paths`; each is recorded before it is yielded."""
     waiting: deque[Future[list[_Image]]] = deque()
     pool = ThreadPoolExecutor(workers)
 
@@ -138,7 +138,7 @@ def _read_batch(root: Path, batch: Sequence[str], limits: Limits, known: dict[st
 
 def _read(root: Path, path: str, limits: Limits, mark: str, facts: Facts | None) -> _Image:
     try:
-        # Beyond the limits of now it is read again, for the same words as without a record.
+        # An image beyond the present limits is read again, for the same error as without a record.
         if facts is not None and limits.hold(facts) and signature((root / path).stat()) == mark:
             return _Image(path, facts, "", mark, read=False)
         facts, mark = read_image(root, path, limits)
@@ -150,7 +150,7 @@ def _read(root: Path, path: str, limits: Limits, mark: str, facts: Facts | None)
 
 
 class _Rows:
-    """Rows of the manifest, held as columns: a million of them as dictionaries would take gigabytes."""
+    """Rows of the manifest, held as columns: a million dictionaries would take gigabytes."""
 
     _COLUMNS = ("path", "domain", "class", "pool", "part", *Facts._fields)
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the names of classes: of the domains, and of the pools of unknown images."""
+"""Tables of what can be wrong with class names, in the domains and in the pools of unknown images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def class_table(
     manifest: pd.DataFrame,
     known: Sequence[str],
     *,
-    called: Mapping[str, str],
+    class_names: Mapping[str, str],
     tokens: Mapping[str, tuple[int, int]],
     synonyms: Sequence[Sequence[str]],
 ) -> pd.DataFrame:
@@ -26,19 +26,19 @@ def class_table(
     Args:
         manifest: MANIFEST table.
         known: the known classes; the others are unknown.
-        called: folder name to the name that prompts use, where they differ.
+        class_names: folder name to the name in prompts, where they differ.
         tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
-        synonyms: groups of names beside the list that is shipped.
+        synonyms: groups of names in addition to the shipped list.
     Returns:
-        Columns class; spelt_like (another class that is written or called the same, or None); means (for an unknown
-        class the known one that it means, or None); tokens and pieces (NaN for an unknown class).
+        Columns class; spelt_like (another class that is spelled the same in folders or in prompts, or None); means (the
+        known class that an unknown class means, or None); tokens and pieces (NaN for an unknown class).
     """
     import pandas as pd
 
     classes = sorted(in_domains(manifest)["class"].unique())
-    names = {name: called.get(name, name) for name in classes}
+    names = {name: class_names.get(name, name) for name in classes}
     unknown = [name for name in classes if name not in set(known)]
-    means = meant_classes(known, unknown, synonyms, called)
+    means = meant_classes(known, unknown, synonyms, class_names)
     spelt = _twins({name: spelling(name) for name in classes})
     prompted = _twins({name: spelling(names[name]) for name in known})
     rows = [
@@ -61,9 +61,9 @@ def pool_table(manifest: pd.DataFrame, overlapping: pd.DataFrame, *, remove: boo
     Args:
         manifest: MANIFEST table.
         overlapping: as `classes.overlapping_pools` returns it.
-        remove: overlapping classes are left out of the splits; what is wrong is then a pool of which nothing is left.
+        remove: overlapping classes are left out of the splits; only a pool that this empties is then at fault.
     Returns:
-        Columns folder (open_sets/pool/class) and means (a known class, or None where nothing is wrong).
+        Columns folder (open_sets/pool/class) and means (a known class, or None where there is no fault).
     """
     import pandas as pd
 
@@ -78,7 +78,7 @@ def pool_table(manifest: pd.DataFrame, overlapping: pd.DataFrame, *, remove: boo
 
 
 def _twins(keys: Mapping[str, str]) -> dict[str, str]:
-    """Names that share their key with another one, each with the first such."""
+    """Names that share their key with another name, each with the first such name."""
     sharing: dict[str, list[str]] = {}
     for name, key in keys.items():
         sharing.setdefault(key, []).append(name)

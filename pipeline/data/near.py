@@ -1,8 +1,8 @@
-"""Which perceptual hashes are alike, among a million of them, and which of those stand on two sides of a border.
+"""Which perceptual hashes are alike, among a million of them, and which of those carry different labels.
 
 Hashes that differ in at most d of 64 bits agree in at least m of d + m bands of bits, whatever the bits are: sorting by
 each choice of m bands brings every such pair together (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web
-Crawling", WWW 2007, section 3). Images of equal hash are one group, so a thousand blank images cost what one does.
+Crawling", WWW 2007, section 3). Images of equal hash are one group, so a thousand blank images cost as much as one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BITS = 64
-_WINDOW = 1000  # of hashes that agree in their bands, each is compared with so many that follow it
-_MAX_PAIRS = 10_000_000  # 160 MB; beyond it the search stops and says so
+_WINDOW = 1000  # a hash is compared with at most this many that follow it and agree in its bands
+_MAX_PAIRS = 10_000_000  # 160 MB; beyond it the search stops and is marked incomplete
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def alike(hashes: np.ndarray, distance: int) -> Alike:
         hashes: (N,) uint64.
         distance: bits, 0 to 7.
     Returns:
-        The groups and pairs. At most 1,000 hashes that agree in their bands are compared with one, and at most 10
-        million pairs kept: beyond either limit `complete` is False.
+        The groups and pairs. A hash is compared with at most 1,000 that agree in its bands, and at most 10 million
+        pairs are kept: beyond either limit `complete` is False.
     Raises:
         ValueError: distance is out of its range.
     """
@@ -60,25 +60,25 @@ def alike(hashes: np.ndarray, distance: int) -> Alike:
     if not 0 <= distance <= 7:
         raise ValueError(f"distance: expected 0 to 7 bits, found {distance}")
     values, group = np.unique(hashes, return_inverse=True)
-    found = np.zeros(0, dtype=np.int64)
+    codes = np.zeros(0, dtype=np.int64)
     complete = True
     for mask in _masks(len(values), distance) if distance else ():
         pairs, whole = _within(values, mask, distance, _MAX_PAIRS)
-        found = np.union1d(found, pairs)
+        codes = np.union1d(codes, pairs)
         complete = complete and whole
-        if len(found) > _MAX_PAIRS:
-            found, complete = found[:_MAX_PAIRS], False
+        if len(codes) > _MAX_PAIRS:
+            codes, complete = codes[:_MAX_PAIRS], False
             break
-    rows = np.stack([found // max(len(values), 1), found % max(len(values), 1)], axis=1)  # (P, 2)
+    rows = np.stack([codes // max(len(values), 1), codes % max(len(values), 1)], axis=1)  # (P, 2)
     return Alike(group.astype(np.int64), rows, complete)
 
 
 def partners(near: Alike, labels: np.ndarray) -> np.ndarray:
-    """For each row, another one that is alike and carries another label.
+    """For each row, another row that is alike and carries another label.
 
     Args:
         near: of the same N rows.
-        labels: (N,) int64; rows below 0 are left out.
+        labels: (N,) int64; rows with a label below 0 are skipped.
     Returns:
         (N,) int64 row numbers, -1 where there is none.
     """
@@ -90,24 +90,24 @@ def partners(near: Alike, labels: np.ndarray) -> np.ndarray:
         return partner
     group, label = near.group[rows], labels[rows]
     count = int(max(near.group.max(), near.pairs.max(initial=0))) + 1
-    # one row of each group, and one whose label differs from that row's: no third is needed to answer for any row
-    one, two = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
-    one[group[::-1]] = rows[::-1]
-    differs = label != labels[one[group]]
-    two[group[differs][::-1]] = rows[differs][::-1]
-    beyond = two.copy()
-    for here, there in ((near.pairs[:, 0], near.pairs[:, 1]), (near.pairs[:, 1], near.pairs[:, 0])):
-        used = (one[here] >= 0) & (one[there] >= 0)
-        here, there = here[used][::-1], there[used][::-1]
-        candidate = np.where(labels[one[here]] != labels[one[there]], one[there], two[there])
-        wanted = (candidate >= 0) & (beyond[here] < 0)
-        beyond[here[wanted]] = candidate[wanted]
-    partner[rows] = np.where(differs, one[group], beyond[group])
+    # The first row of each group, and the first whose label differs from that row's: two rows answer for any other.
+    first, second = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
+    first[group[::-1]] = rows[::-1]
+    differs = label != labels[first[group]]
+    second[group[differs][::-1]] = rows[differs][::-1]
+    match = second.copy()
+    for left, right in ((near.pairs[:, 0], near.pairs[:, 1]), (near.pairs[:, 1], near.pairs[:, 0])):
+        used = (first[left] >= 0) & (first[right] >= 0)
+        left, right = left[used][::-1], right[used][::-1]
+        candidate = np.where(labels[first[left]] != labels[first[right]], first[right], second[right])
+        wanted = (candidate >= 0) & (match[left] < 0)
+        match[left[wanted]] = candidate[wanted]
+    partner[rows] = np.where(differs, first[group], match[group])
     return partner
 
 
 def _masks(count: int, distance: int) -> list[np.uint64]:
-    """The bits to sort by: every choice of m of d + m bands, with the m that should cost least for so many hashes."""
+    """The bits to sort by: every choice of m of d + m bands, with the m that is cheapest for this many hashes."""
     import numpy as np
 
     def cost(kept: int) -> float:
@@ -121,7 +121,7 @@ def _masks(count: int, distance: int) -> list[np.uint64]:
 
 
 def _within(values: np.ndarray, mask: np.uint64, distance: int, limit: int) -> tuple[np.ndarray, bool]:
-    """Pairs (low * N + high) of values that agree in `mask` and differ in few bits; False: some were left out."""
+    """Pairs (low * N + high) of values that agree in `mask` and differ in few bits, and whether all were compared."""
     import numpy as np
 
     keys = values & mask
@@ -129,7 +129,7 @@ def _within(values: np.ndarray, mask: np.uint64, distance: int, limit: int) -> t
     keys = keys[order]
     last = np.searchsorted(keys, keys, side="right")  # where the run of equal keys ends
     at = np.arange(len(values))
-    found: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
     total = 0
     for step in range(1, _WINDOW + 1):
         at = at[at + step < last[at]]
@@ -138,7 +138,7 @@ def _within(values: np.ndarray, mask: np.uint64, distance: int, limit: int) -> t
         left, right = order[at], order[at + step]
         near = np.bitwise_count(values[left] ^ values[right]) <= distance
         left, right = left[near], right[near]
-        found.append(np.minimum(left, right) * len(values) + np.maximum(left, right))
+        codes.append(np.minimum(left, right) * len(values) + np.maximum(left, right))
         total += len(left)
-    pairs = np.concatenate([np.zeros(0, dtype=np.int64), *found])
+    pairs = np.concatenate([np.zeros(0, dtype=np.int64), *codes])
     return pairs, not len(at)

@@ -1,11 +1,11 @@
-"""Pictures that look alike on two sides of one fit's train, validation and test; equal files are `leakage`'s part."""
+"""Images that look alike across one fit's train, validation and test; `leakage` checks equal files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data.near import alike, parse_hashes, partners
-from pipeline.data.rules import counted
+from pipeline.phrases import counted, shorten
 from pipeline.tables import TRAIN, VALIDATION
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _NAMED = 5
 
 
 def near_leakage(splits: pd.DataFrame, manifest: pd.DataFrame, *, distance: int) -> tuple[pd.DataFrame, bool]:
-    """Find the images of each fit that look like one on another side of train, validation and test.
+    """Find the images of each fit that look like an image in another of train, validation and test.
 
     Args:
         splits: SPLITS table; all roles but train and validation are test.
@@ -45,26 +45,26 @@ def near_leakage(splits: pd.DataFrame, manifest: pd.DataFrame, *, distance: int)
         roles = np.full(len(paths), "", dtype=object)
         roles[row[rows]] = role[rows]
         other = partners(near, sides)
-        one = np.flatnonzero(other >= 0)
-        two = other[one]
-        if len(one):
-            bits = np.bitwise_count(hashes[one] ^ hashes[two]).astype(np.int64)
-            columns = (target, seed, paths[one], roles[one], paths[two], roles[two], bits)
+        leaking = np.flatnonzero(other >= 0)
+        partner = other[leaking]
+        if len(leaking):
+            bits = np.bitwise_count(hashes[leaking] ^ hashes[partner]).astype(np.int64)
+            columns = (target, seed, paths[leaking], roles[leaking], paths[partner], roles[partner], bits)
             parts.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
     return pd.concat(parts[1:] or parts, ignore_index=True), near.complete
 
 
-def leakage_verdict(found: pd.DataFrame, *, complete: bool, distance: int, fatal: bool) -> dict[str, Any]:
-    """What `near_leakage` found, as a metric and for people.
+def leakage_verdict(leaks: pd.DataFrame, *, complete: bool, distance: int, fatal: bool) -> dict[str, Any]:
+    """The result of `near_leakage`, as a metric and in words.
 
     Returns:
-        success; severity; distance (bits); complete; images (distinct ones); fits (that hold any); examples (the first
-        20 pairs in words); line (about all of them, "" where nothing was found).
+        success; severity; distance (bits); complete; images (distinct); fits (affected); examples (the first 20 pairs,
+        in words); line (a summary; "" without leaks).
     """
-    images = int(found["path"].nunique())
-    fits = found[["target", "seed"]].drop_duplicates()
+    images = int(leaks["path"].nunique())
+    fits = leaks[["target", "seed"]].drop_duplicates()
     pairs: dict[frozenset[str], str] = {}
-    for row in found.sort_values(["path", "other", "target", "seed"]).to_dict("records"):
+    for row in leaks.sort_values(["path", "other", "target", "seed"]).to_dict("records"):
         if len(pairs) == _EXAMPLES:
             break
         worded = "{path} ({role}) ~ {other} ({other_role}, {bits} bits)".format_map(row)
@@ -72,10 +72,11 @@ def leakage_verdict(found: pd.DataFrame, *, complete: bool, distance: int, fatal
     examples = list(pairs.values())
     line = ""
     if images:
-        left = images - len(frozenset().union(*list(pairs)[:_NAMED]))
+        named = examples[:_NAMED]
+        unnamed = images - len(frozenset().union(*list(pairs)[:_NAMED]))
         line = (
-            f"{CHECK}: {counted(images, 'image')} in {counted(len(fits), 'fit')}, alike on two sides of train, "
-            f"validation and test: {', '.join(examples[:_NAMED])}{f', and {left} more' if left else ''}"
+            f"{CHECK}: {counted(images, 'image')} in {counted(len(fits), 'fit')} that look alike across train, "
+            f"validation and test: {shorten(named, _NAMED, total=len(named) + unnamed)}"
         )
     return {
         "success": not (fatal and images),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.data.choice import FREE, GIVEN_TEST, choose, class_rank, ranks, testable
-from pipeline.data.classes import in_domains, nearest
+from pipeline.data.classes import in_domains
 from pipeline.errors import DataError, ParamsError
+from pipeline.phrases import suggest
 from pipeline.tables import (
     DEPLOY,
     IN_DISTRIBUTION,
@@ -51,26 +52,28 @@ def make_splits(
 ) -> pd.DataFrame:
     """Give every image its role in every fit.
 
-    Inside a class and domain, images are ordered by a hash of seed and content: the first `validation` validate, the
-    next `shots` train (or, pooled over the source domains, the first `shots` of a class), the rest is tested on. So a
-    choice depends on neither file names nor their order, and new images disturb few old choices. Given parts narrow
-    the choice, see `choice.choose`. Zhu et al., "CRoFT", ICML 2024: its Setup II holds out each domain in turn (the
-    defaults); its Setup I trains on one source and makes 60 % of the classes unknown.
+    Within a class and domain, images are ordered by a hash of seed and content: the first `validation` validate, the
+    next `shots` train (or, pooled over the source domains, the first `shots` of a class), and the rest are for testing.
+    So the choice does not depend on file names or their order, and new images change few earlier choices. Given parts
+    narrow the choice, see `choice.choose`. Zhu et al., "CRoFT", ICML 2024: Setup II holds out each domain in turn (the
+    defaults); Setup I trains on one source and makes 60 % of the classes unknown.
+
+    Nine arguments, by name: the keys of `split` in params.yaml, each documented here.
 
     Args:
         manifest: MANIFEST table, without the classes of pools that mean a known class.
         known: classes that may train, sorted; all other classes are unknown in every fit.
-        targets: domains to hold out; none means each one that is no source in turn, or each in turn without `sources`.
-        seeds: of the choice of images and classes; the first is the one of the deployed fit.
+        targets: domains to hold out, each in turn; none means all that are not in `sources`, or all without `sources`.
+        seeds: of the choice of images and classes; the deployed fit takes the first.
         shots: training images per known class and source domain, or per known class.
         shots_per: `class_and_domain` or `class`.
         validation: images per known class and source domain.
         sources: domains that may train; none means all but the held-out one.
-        unknown_share: of `known`, that each seed makes unknown, in [0, 1); the deployed fit knows all.
+        unknown_share: share of `known` that each seed makes unknown, in [0, 1); the deployed fit knows all.
     Returns:
         SPLITS table sorted by target, seed and path.
     Raises:
-        ParamsError: a target or source is no domain, a target leaves no source, too few classes stay known or none
+        ParamsError: a target or source is not a domain, a target leaves no source, too few classes stay known, none
             becomes unknown, or `shots_per` is unknown.
         DataError: too few images of a class, or a class that may train is in no source.
     """
@@ -105,17 +108,17 @@ def plan_fits(
     for key, names in (("targets", targets), ("sources", sources)):
         for name in names:
             if name not in domains:
-                raise ParamsError(f"split.{key}: no domain is called {name!r}; {nearest(name, domains)}")
+                raise ParamsError(f"split.{key}: no domain named {name!r}; {suggest(name, domains, label='domains')}")
     if not domains:
-        raise DataError("split: the manifest holds no domain")
+        raise DataError("split: the manifest has no image of a domain")
     learning = sorted(sources or domains)
     missing = set(known) - set(inside.loc[inside["domain"].isin(learning), "class"])
     if missing:
         raise DataError(
-            f"{min(missing)}: is a class of none of split.sources ({', '.join(learning)}), so no fit can learn it; "
+            f"{min(missing)}: no image of this class in split.sources ({', '.join(learning)}), so no fit can learn it; "
             "list it in data.unknown"
         )
-    # Without sources, one domain alone cannot be held out: then only images and classes are.
+    # A single domain cannot be held out: only images and classes are then.
     default = [name for name in domains if name not in learning] if sources or len(domains) == 1 else domains
     held_out = targets or default
     plans = []
@@ -124,7 +127,9 @@ def plan_fits(
         for target in held_out or [IN_DISTRIBUTION]:
             left = tuple(name for name in learning if name != target)
             if not left:
-                raise ParamsError(f"split.targets: {target} is the only source, so nothing is left to learn from")
+                raise ParamsError(
+                    f"split.targets: {target} is the only source; holding it out leaves nothing to train on"
+                )
             plans.append(FitPlan(target, seed, left, of_seed))
         if position == 0:
             plans.append(FitPlan(DEPLOY, seed, tuple(learning), tuple(sorted(known))))
@@ -139,11 +144,13 @@ def class_set(known: Sequence[str], unknown_share: float, seed: int) -> tuple[st
     """
     count = int(unknown_share * len(known) + 0.5)
     if unknown_share and not count:
-        raise ParamsError(f"split.unknown_share: {unknown_share} of {len(known)} classes makes none unknown")
+        raise ParamsError(
+            f"split.unknown_share: {unknown_share} of {len(known)} classes rounds to no unknown class: raise or drop it"
+        )
     if len(known) - count < 2:
         raise ParamsError(
             f"split.unknown_share: {unknown_share} of {len(known)} classes leaves {len(known) - count} known; at least "
-            "2 are needed"
+            "2 are needed: lower it"
         )
     return tuple(sorted(sorted(known, key=lambda name: class_rank(name, seed))[count:]))
 
@@ -193,23 +200,23 @@ class _Images:
         if plan.target == IN_DISTRIBUTION and TEST_ID not in roles:
             raise DataError("split: no image of a known class is left to test on; lower split.shots or add images")
         order = sorted(range(len(rows)), key=rows.__getitem__)
-        found = self.manifest.loc[[rows[place] for place in order], ["path", "class", "pool"]].reset_index(drop=True)
-        found["target"], found["seed"] = plan.target, plan.seed
-        found["role"] = pd.Series([roles[place] for place in order], dtype="str")
-        found["label"] = [labels[place] for place in order]
-        found["open_set"] = found["pool"].where(found["pool"] != "", UNKNOWN_CLASSES).where(found["label"] < 0, "")
-        return found.drop(columns="pool")
+        table = self.manifest.loc[[rows[place] for place in order], ["path", "class", "pool"]].reset_index(drop=True)
+        table["target"], table["seed"] = plan.target, plan.seed
+        table["role"] = pd.Series([roles[place] for place in order], dtype="str")
+        table["label"] = [labels[place] for place in order]
+        table["open_set"] = table["pool"].where(table["pool"] != "", UNKNOWN_CLASSES).where(table["label"] < 0, "")
+        return table.drop(columns="pool")
 
     def _unknown(self, plan: FitPlan) -> list[tuple[list[int], str]]:
-        """Rows that no class of the fit is right for, with their roles."""
+        """Rows whose class the fit does not know, with their roles."""
         table = self.manifest
         pools = table["pool"] != ""
         foreign = ~pools & ~table["class"].isin(plan.known)
         learnt = foreign & table["domain"].isin(plan.sources) & table["part"].isin([FREE, GIVEN_TEST])
         shifted = foreign & (table["domain"] == plan.target) & self.testable
-        beside = TEST_UNKNOWN if plan.target == IN_DISTRIBUTION else TEST_UNKNOWN_ID
+        source_role = TEST_UNKNOWN if plan.target == IN_DISTRIBUTION else TEST_UNKNOWN_ID
         return [
-            (table.index[learnt].tolist(), beside),
+            (table.index[learnt].tolist(), source_role),
             (table.index[shifted].tolist(), TEST_UNKNOWN),
             (table.index[pools & self.testable].tolist(), TEST_UNKNOWN),
         ]

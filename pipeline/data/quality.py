@@ -13,13 +13,14 @@ from pipeline.data.groups import group_counts
 from pipeline.data.naming import class_table, pool_table
 from pipeline.data.quality_docs import write_docs
 from pipeline.data.quality_suite import EXAMPLES, run_suites
-from pipeline.data.rules import Rule, all_faults, counted, rules
+from pipeline.data.rules import Rule, all_faults, rules
+from pipeline.phrases import counted, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NEEDED = ("path", "class", "sha256", "phash", "mode", "format")
-_NAMED = 5  # faults of one check that a line names; the table of faults holds all
+_NAMED = 5  # faults of one check that a line names; faults.csv lists all
 
 
 def check_manifest(
@@ -27,7 +28,7 @@ def check_manifest(
     refused: pd.DataFrame,
     *,
     known: Sequence[str],
-    called: Mapping[str, str],
+    class_names: Mapping[str, str],
     tokens: Mapping[str, tuple[int, int]],
     context: int,
     required: int,
@@ -41,19 +42,21 @@ def check_manifest(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Judge a manifest and write Data Docs that open without a network.
 
+    Fourteen arguments, by name: two tables, facts about class names, and every key of params.yaml that a check reads.
+
     Args:
         manifest: MANIFEST table.
-        refused: REFUSED table: files that are left out of the manifest.
+        refused: REFUSED table: files that are not in the manifest.
         known: known classes.
-        called: class folder to the name that prompts use, where they differ.
+        class_names: class folder to the name in prompts, where they differ.
         tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
-        context: tokens that the text tower takes.
+        context: tokens that the text tower accepts.
         required: images that every known class needs in every domain that may train (shots + validation).
         sources: the domains that may train; none means all.
         min_side: pixels.
         near_distance: bits by which the perceptual hashes of near-duplicates differ at most, 0 to 7.
-        synonyms: groups of class names that mean the same, beside the list that is shipped.
-        remove_overlap: classes of pools that mean a known class are left out instead of being a fault.
+        synonyms: groups of class names that mean the same, in addition to the shipped list.
+        remove_overlap: leave out classes of pools that mean a known class, instead of counting them as faults.
         fatal: ids of checks that stop a run; the others warn.
         docs: folder to write, replaced if it exists; start at its index.html.
     Returns:
@@ -62,13 +65,13 @@ def check_manifest(
         success, count and examples (the first 20, in words); problems and warnings, one line each; notes. And all
         faults: columns check, severity, name, fault.
     """
-    overlapping = overlapping_pools(manifest, known, synonyms, called)
+    overlapping = overlapping_pools(manifest, known, synonyms, class_names)
     images, complete = _images(manifest, overlapping if remove_overlap else overlapping[:0], near_distance)
     tables = {
         "images": images,
         "refused": refused,
         "groups": group_counts(manifest, list(known), required, sources),
-        "classes": class_table(manifest, known, called=called, tokens=tokens, synonyms=synonyms),
+        "classes": class_table(manifest, known, class_names=class_names, tokens=tokens, synonyms=synonyms),
         "pools": pool_table(manifest, overlapping, remove=remove_overlap),
     }
     checks = rules(min_side=min_side, context=context)
@@ -99,18 +102,20 @@ def check_manifest(
 def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tuple[pd.DataFrame, bool]:
     import numpy as np
 
-    lacking = manifest[list(_NEEDED)].isna()
-    bad = lacking.any(axis=1).to_numpy()
+    absent = manifest[list(_NEEDED)].isna()
+    bad = absent.any(axis=1).to_numpy()
     missing = np.full(len(manifest), None, dtype=object)
-    missing[bad] = [", ".join(lacking.columns[row]) for row in lacking[bad].to_numpy()]
+    missing[bad] = [", ".join(absent.columns[row]) for row in absent[bad].to_numpy()]
     frame = manifest[["path", "format", "mode"]].copy()
     frame["path"] = frame["path"].fillna("a row without a path")
     frame["missing"] = missing
     frame["shorter_side"] = manifest[["width", "height"]].min(axis=1)
     whole = manifest[~bad]
-    gone = set(zip(removed["pool"], removed["class"], strict=True))
+    removed_classes = set(zip(removed["pool"], removed["class"], strict=True))
     unused = np.fromiter(
-        ((pool, name) in gone for pool, name in zip(whole["pool"], whole["class"], strict=True)), bool, len(whole)
+        ((pool, name) in removed_classes for pool, name in zip(whole["pool"], whole["class"], strict=True)),
+        bool,
+        len(whole),
     )
     columns, complete = duplicate_columns(whole, distance=distance, unused=unused)
     return frame.join(columns), complete
@@ -132,19 +137,17 @@ def _result(rule: Rule, frame: pd.DataFrame, count: int, fatal: bool) -> dict[st
 def _line(rule: Rule, tables: Mapping[str, pd.DataFrame], result: Mapping[str, Any]) -> str:
     frame = tables[rule.table]
     named, covered = rule.lines(frame[rule.faults(frame)], _NAMED)
-    more = f", and {result['count'] - covered} more" if result["count"] > covered else ""
-    return f"{rule.check}: {counted(result['count'], rule.unit)}, {rule.says}: {', '.join(named)}{more}"
+    examples = shorten(named, _NAMED, total=len(named) + result["count"] - covered)
+    return f"{rule.check}: {counted(result['count'], rule.unit)}, {rule.says}: {examples}"
 
 
 def _notes(removed: pd.DataFrame, complete: bool) -> list[str]:
     notes = []
     if len(removed):
         named = [f"{pool}/{name} (means {means})" for pool, name, means in removed.itertuples(index=False)]
-        more = f", and {len(named) - EXAMPLES} more" if len(named) > EXAMPLES else ""
         notes.append(
-            f"{counted(len(named), 'pool class')} left out for meaning a known class: "
-            f"{', '.join(named[:EXAMPLES])}{more}"
+            f"{counted(len(named), 'pool class')} left out, same meaning as a known class: {shorten(named, EXAMPLES)}"
         )
     if not complete:
-        notes.append("so many images look nearly alike that not all near-duplicates were sought; some may be missing")
+        notes.append("too many images look alike to compare all of them; some near-duplicates may be missing")
     return notes

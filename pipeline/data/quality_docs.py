@@ -9,9 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pipeline.phrases import counted
+
 _STYLE = Path(__file__).with_suffix(".css")
 _INDEX = Path(__file__).with_name("quality_index.html")
-# a path of the data set may hold markup; whatever reaches a page, no browser runs or fetches anything because of it
+# A path of the data set may hold markup; with this policy no browser runs or fetches anything that reaches a page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 
@@ -28,7 +30,7 @@ _DROPPED = [
         # buttons that filter by script
         r'<div class="card mb-3">\s*<div class="card-header p-2">\s*<strong>Actions</strong>'
         r'.*?(?=<div class="card d-md-block)',
-        # when a page was made is recorded by the stage; here it would only change the folder's hash
+        # the stage records when a page was made; here it would only change the folder's hash
         r"<tr>(?:(?!<tr>|</tr>).)*?>(?:Run Name|Run Time)<(?:(?!<tr>|</tr>).)*?</tr>",
         r"<tr>(?:(?!<tr>|</tr>).)*?>ge_load_time<(?:(?!<tr>|</tr>).)*?</tr>",
     )
@@ -40,13 +42,13 @@ _HOME = re.compile(r'href="(?:\.\./)*index\.html"')
 
 
 def write_docs(site: Path, docs: Path, verdict: dict[str, Any], limit: int) -> None:
-    """Turn a generated Data Docs site into pages that need neither scripts nor a network.
+    """Turn a generated Data Docs site into pages that need no scripts and no network.
 
     Args:
         site: what Great Expectations built.
         docs: folder to write; it is replaced as a whole.
         verdict: as `check_manifest` returns it; the start page shows it.
-        limit: examples of each check that it holds at most.
+        limit: how many examples of each check the verdict holds at most.
     """
     docs.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=docs.parent, prefix=f".{docs.name}."))
@@ -75,8 +77,8 @@ def offline(page: str, title: str) -> str:
         page = pattern.sub("", page)
     page = _TIME.sub("", page)
     seen: dict[str, str] = {}
-    page = _UUID.sub(lambda found: seen.setdefault(found[0], f"id{len(seen)}"), page)
-    page = _LINK.sub(lambda found: f'href="{found[1]}-{found[3]}"', page)
+    page = _UUID.sub(lambda match: seen.setdefault(match[0], f"id{len(seen)}"), page)
+    page = _LINK.sub(lambda match: f'href="{match[1]}-{match[3]}"', page)
     page = _HOME.sub('href="index.html"', page)
     page = re.sub(r"\n\s*\n+", "\n", page)
     return page.replace("<head>", f"<head>{_head(title)}", 1)
@@ -91,4 +93,6 @@ def _index(verdict: dict[str, Any], pages: dict[str, list[str]], limit: int) -> 
     import jinja2
 
     template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_INDEX.read_text(encoding="utf-8"))
-    return template.render(head=_head("Data quality"), verdict=verdict, pages=pages, limit=limit) + "\n"
+    return (
+        template.render(head=_head("Data quality"), verdict=verdict, pages=pages, limit=limit, counted=counted) + "\n"
+    )

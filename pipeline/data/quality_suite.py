@@ -1,4 +1,4 @@
-"""Great Expectations at work: tables and rules in, results and a raw site of Data Docs out."""
+"""Great Expectations: tables and rules in, results and a raw site of Data Docs out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def run_suites(
     fatal: Sequence[str],
     folder: Path,
 ) -> dict[str, int]:
-    """Validate each table with the rules that are about it.
+    """Validate each table with its rules.
 
     Args:
         checks: rules; each names one of `tables`.
         tables: frames by name; one suite each.
-        worded: check id to its faults in words; they are the values of a column that should have none.
+        worded: check id to its faults in words; they are the values of a column that should be empty.
         fatal: ids of checks that stop a run.
         folder: empty; the site goes to `folder/docs`.
     Returns:
@@ -49,8 +49,8 @@ def run_suites(
     source = context.data_sources.add_pandas("manifest")
     counts: dict[str, int] = {}
     for name in dict.fromkeys(rule.table for rule in checks):
-        own = [rule for rule in checks if rule.table == name]
-        expectations = [rule.expectation(gx.expectations, fatal=rule.check in fatal) for rule in own]
+        table_rules = [rule for rule in checks if rule.table == name]
+        expectations = [rule.expectation(gx.expectations, fatal=rule.check in fatal) for rule in table_rules]
         batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
         definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
@@ -61,7 +61,7 @@ def run_suites(
                 result_format={
                     "result_format": "SUMMARY",  # COMPLETE would hold every bad row of a large manifest in memory
                     "partial_unexpected_count": EXAMPLES,
-                    # no names of rows: at half a millisecond for each they cost minutes; the rules name them
+                    # no names of rows: at half a millisecond each they would take minutes; the rules name them
                 },
             )
         )
@@ -70,7 +70,7 @@ def run_suites(
                 rule.check: worded[rule.check].reindex(tables[name].index)
                 if rule.forbids
                 else tables[name][rule.column]
-                for rule in own
+                for rule in table_rules
             }
         )
         (result,) = checkpoint.run(batch_parameters={"dataframe": frame}).run_results.values()
@@ -86,7 +86,9 @@ def run_suites(
 def _gx() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read on import
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it imports deprecated modules of the standard library
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # importing it loads deprecated modules of the standard library
         import great_expectations
 
     return great_expectations

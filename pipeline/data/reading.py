@@ -1,4 +1,4 @@
-"""One image file, read once: its hash, its look, its size, and the marks by which the file is known again."""
+"""One image file, read once: hash, perceptual hash, size, and the signature that shows a later change."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.images import check_side, open_rgb, stored_as
 
 _SECOND = 1_000_000_000  # nanoseconds
 _TICK = 20_000_000  # of a kernel's clock, which stamps files: 10 ms, doubled
-_COARSE_TICK = 2 * _SECOND  # of file systems that stamp whole seconds, or every other one
+_COARSE_TICK = 2 * _SECOND  # of file systems that stamp whole or even seconds
 
 _BYTES_PER_PIXEL = 8  # RGBA of 16 bits, not compressed
-_METADATA = 64 * 2**20  # bytes of a file beside its pixels
+_METADATA = 64 * 2**20  # bytes of a file in addition to its pixels
 
 
 class Facts(NamedTuple):
-    """What the bytes of an image say; columns of the manifest, in its units."""
+    """What is known of an image from its bytes; columns of the manifest, in its units."""
 
     sha256: str
     phash: str
@@ -35,7 +35,7 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """What an image must keep to.
+    """Limits on the size of an image.
 
     Attributes:
         min_side: pixels of the shorter side, at least.
@@ -46,7 +46,7 @@ class Limits:
     max_pixels: int
 
     def hold(self, facts: Facts) -> bool:
-        """Whether an image that was accepted under some limits is accepted under these."""
+        """Whether an image that was accepted under other limits is accepted under these."""
         return (
             min(facts.width, facts.height) >= self.min_side
             and facts.width * facts.height <= self.max_pixels
@@ -55,12 +55,12 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """No image of `max_pixels` needs a larger file."""
+        """Largest file that an image of `max_pixels` can need."""
         return _BYTES_PER_PIXEL * self.max_pixels + _METADATA
 
 
 def version() -> str:
-    """What decides the facts beside the bytes: this code, and the decoders."""
+    """The versions of what else decides the facts: this code and the decoders."""
     import PIL
     from PIL import features
 
@@ -69,10 +69,10 @@ def version() -> str:
 
 
 def signature(status: os.stat_result) -> str:
-    """Marks of a file that change whenever its content may have changed.
+    """Text that changes whenever the content of a file may have changed.
 
-    Beside size, modification time and inode it holds the time of the last change of the inode, which no program can
-    set back: a file that is rewritten in place and given its old modification time is seen.
+    Besides size, modification time and inode number it holds the time of the inode's last change, which no program can
+    set back: a file that is rewritten in place and given its old modification time is noticed.
     """
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
@@ -83,13 +83,13 @@ def read_image(root: Path, path: str, limits: Limits) -> tuple[Facts, str]:
     Args:
         root: of the data.
         path: of the image, relative to root.
-        limits: what it must keep to.
+        limits: on its size.
     Returns:
-        The facts, and the file's signature; "" where a later change might not show in it, because the file was
-        changed while it was read, or so shortly before that the clock's next tick could carry the same stamp (git's
-        "racy" entries).
+        The facts, and the file's signature; "" where a later change might not show in it, because the file changed
+        while it was read, or so shortly before that another change could get the same time stamp (git's "racy"
+        entries).
     Raises:
-        DataError: the file cannot be read, is no image, or does not keep to the limits; the message has no path.
+        DataError: the file cannot be read, is not an image, or exceeds a limit; the message does not name the path.
     """
     try:
         with (root / path).open("rb") as file:
@@ -101,8 +101,8 @@ def read_image(root: Path, path: str, limits: Limits) -> tuple[Facts, str]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from None
     facts = _facts(content, path, limits)
-    steady = signature(before) == signature(after) and len(content) == before.st_size and not _racy(before, now)
-    return facts, signature(before) if steady else ""
+    stable = signature(before) == signature(after) and len(content) == before.st_size and not _racy(before, now)
+    return facts, signature(before) if stable else ""
 
 
 def _facts(content: bytes, path: str, limits: Limits) -> Facts:

@@ -1,4 +1,4 @@
-"""The checks of the data: what each one tests, in which table and column, and how a fault is put into words."""
+"""The checks of the data: what each tests, in which table and column, and how a fault is worded."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ MODES = (
     "I;16B",
     "I;16N",
 )
-"""Pillow's modes with a defined range of values, which `images.to_rgb` brings to 8 bits; "F" has none."""
+"""Pillow's modes with a defined range of values, which `images.to_rgb` converts to 8 bits; "F" has none."""
 
 MAX_IMBALANCE = 100.0
-"""Largest over smallest known class of one domain; beyond it a folder is more likely misplaced than rare (VLCS: 56)."""
+"""Largest over smallest known class of a domain; beyond it a folder is more likely misplaced than rare (VLCS: 56)."""
 
 MAX_PIECES = 5
-"""Tokens that one word of a class name may fall into. CLIP's vocabulary cuts one word of ImageNet's 1,000 names into
-more (xoloitzcuintli), and names that are none (n02084071, cls0031)."""
+"""Tokens that a word of a class name may be split into. CLIP's vocabulary splits one word of ImageNet's 1,000 names
+into more (xoloitzcuintli), and names that are not words (n02084071, cls0031)."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One check: every row of a table must have a value within the bounds, among the values, or none at all.
+    """One check: every row of a table must have a value within bounds, one of a set of values, or no value.
 
     Attributes:
         check: id, as in params `data.fatal`.
-        says: what is wrong with rows that fail.
+        says: what is wrong with a row that fails.
         unit: what a row is, in the singular.
         table, name, column: where; `name` is the column that names the row.
-        each: how one fault is worded; a template over the row's columns.
+        each: the wording of one fault; a template over the row's columns.
         at_least, at_most: inclusive bounds of a number; NaN passes.
-        among: the values that pass. Without bounds and values only None passes, and the value is what is wrong.
+        among: the values that pass. Without bounds and `among`, only None passes, and a value describes the fault.
     """
 
     check: str
@@ -65,7 +65,7 @@ class Rule:
     among: tuple[str, ...] | None = None
 
     def faults(self, frame: pd.DataFrame) -> pd.Series:
-        """Which rows fail; the same ones that the expectation finds."""
+        """Which rows fail; the expectation fails on the same rows."""
         import pandas as pd
 
         values = frame[self.column]
@@ -77,7 +77,7 @@ class Rule:
         return low | (values > self.at_most) if self.at_most is not None else low
 
     def worded(self, frame: pd.DataFrame) -> pd.Series:
-        """Every fault in words, under the index of its row."""
+        """Every fault in words, indexed as its row."""
         import pandas as pd
 
         bad = frame[self.faults(frame)]
@@ -91,7 +91,7 @@ class Rule:
         return self.among is None and self.at_least is None and self.at_most is None
 
     def expectation(self, expectations: Any, *, fatal: bool) -> Any:
-        """The rule as one of Great Expectations' `expectations`, on the column that is called like the check."""
+        """The rule as one of Great Expectations' `expectations`, on the column named after the check."""
         shared = {
             "column": self.check,
             "meta": {"check": self.check},
@@ -105,17 +105,17 @@ class Rule:
         return expectations.ExpectColumnValuesToBeBetween(min_value=self.at_least, max_value=self.at_most, **shared)
 
     def lines(self, faults: pd.DataFrame, limit: int) -> tuple[list[str], int]:
-        """The first faults in words, and how many rows they speak of; a pair of images is told once."""
-        told: set[str] = set()
-        found: list[str] = []
-        for row in faults.head(3 * limit).to_dict("records"):  # a line tells of two rows at most: two of three are new
-            if len(found) == limit:
+        """The first faults in words, and how many rows they cover; a pair of rows is listed once."""
+        covered: set[str] = set()
+        lines: list[str] = []
+        for row in faults.head(3 * limit).to_dict("records"):  # a line covers at most two rows, so three rows suffice
+            if len(lines) == limit:
                 break
-            if row[self.name] not in told:
-                found.append(self.each.format_map(row))
-                told.add(row[self.name])
-                told.add(str(row[self.column]).split(" (")[0] if self.pairs else "")
-        return found, len(told - {""})
+            if row[self.name] not in covered:
+                lines.append(self.each.format_map(row))
+                covered.add(row[self.name])
+                covered.add(str(row[self.column]).split(" (")[0] if self.pairs else "")
+        return lines, len(covered - {""})
 
     @property
     def pairs(self) -> bool:
@@ -128,11 +128,11 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
 
     Args:
         min_side: pixels.
-        context: tokens that the text tower takes, start and end included.
+        context: tokens that the text tower accepts, start and end included.
     """
     return (
-        _image("complete", "values are missing in the manifest", "missing", "{path} lacks {missing}"),
-        Rule("refused", "refused and not used", "file", "refused", "path", "problem", "{path}: {problem}"),
+        _image("complete", "values missing from the manifest", "missing", "{path} lacks {missing}"),
+        Rule("refused", "refused, not used", "file", "refused", "path", "problem", "{path}: {problem}"),
         _image(
             "large_enough",
             f"shorter side below data.min_side ({min_side} pixels)",
@@ -140,8 +140,10 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
             "{path} ({shorter_side} pixels)",
             at_least=min_side,
         ),
-        _image("known_format", f"format none of {', '.join(FORMATS)}", "format", "{path} ({format})", among=FORMATS),
-        _image("convertible_mode", "colours that are not brought to 8-bit RGB", "mode", "{path} ({mode})", among=MODES),
+        _image("known_format", f"format not one of {', '.join(FORMATS)}", "format", "{path} ({format})", among=FORMATS),
+        _image(
+            "convertible_mode", "colour mode without a conversion to 8-bit RGB", "mode", "{path} ({mode})", among=MODES
+        ),
         _image("duplicates_within_class", "equal files in one folder", "copy_in_class", "{path} = {copy_in_class}"),
         _image(
             "duplicates_across_classes",
@@ -157,13 +159,13 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
         ),
         _image(
             "near_duplicates_across_classes",
-            "pictures that look alike in two classes",
+            "images that look alike in two classes",
             "alike_in_other_class",
             "{path} ~ {alike_in_other_class}",
         ),
         _image(
             "near_duplicates_across_domains",
-            "pictures that look alike in two domains",
+            "images that look alike in two domains",
             "alike_in_other_domain",
             "{path} ~ {alike_in_other_domain}",
         ),
@@ -174,12 +176,12 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
             "groups",
             "group",
             "missing",
-            "{group} has {images} of {required}",
+            "{group} has {images} of {required} images",
             at_most=0,
         ),
         Rule(
             "class_balance",
-            f"over {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain",
+            f"more than {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain",
             "group",
             "groups",
             "group",
@@ -188,24 +190,29 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
             at_most=MAX_IMBALANCE,
         ),
         _class(
-            "class_names_distinct", "written or called like another class", "spelt_like", "{class} and {spelt_like}"
+            "class_names_distinct",
+            "spelled like another class, in folders or in prompts",
+            "spelt_like",
+            "{class} and {spelt_like}",
         ),
         _class(
             "class_names_fit",
-            f"a prompt beyond the text tower's context of {context} tokens",
+            f"a prompt longer than the text tower's context of {context} tokens",
             "tokens",
             "{class} ({tokens:.0f} tokens)",
             at_most=context,
         ),
         _class(
             "class_names_known",
-            f"a word of the name that the tokenizer does not know, or cuts into more than {MAX_PIECES} tokens",
+            f"a word of the name unknown to the tokenizer, or split into more than {MAX_PIECES} tokens",
             "pieces",
             "{class} ({pieces:.0f} tokens)",
             at_least=1,
             at_most=MAX_PIECES,
         ),
-        _class("open_set_disjoint", "an unknown class that means a known one", "means", "{class} means {means}"),
+        _class(
+            "open_set_disjoint", "an unknown class with the meaning of a known one", "means", "{class} means {means}"
+        ),
         Rule(
             "pools_disjoint",
             "a known class under another name",
@@ -226,11 +233,6 @@ def _class(check: str, says: str, column: str, each: str, **bounds: Any) -> Rule
     return Rule(check, says, "class", "classes", "class", column, each, **bounds)
 
 
-def counted(count: int, unit: str) -> str:
-    """1 class, 2 classes."""
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}{'es' if unit.endswith('s') else 's'}"
-
-
 def severity(rule: Rule, fatal: Sequence[str]) -> str:
     """`fatal` or `warning`."""
     return "fatal" if rule.check in fatal else "warning"
@@ -239,10 +241,10 @@ def severity(rule: Rule, fatal: Sequence[str]) -> str:
 def all_faults(
     checks: Sequence[Rule], tables: Mapping[str, pd.DataFrame], worded: Mapping[str, pd.Series], fatal: Sequence[str]
 ) -> pd.DataFrame:
-    """Every fault, for people who repair by script: columns check, severity, name and fault.
+    """Every fault, for repairs by script: columns check, severity, name and fault.
 
     Args:
-        checks: rules about `tables`.
+        checks: the rules for `tables`.
         tables: frames by name.
         worded: check id to its faults in words.
         fatal: ids of checks that stop a run.

@@ -1,4 +1,4 @@
-"""Do two class names mean the same thing? By spelling, and by a written list of synonyms."""
+"""Which class names mean the same thing: by spelling, and by a list of synonyms."""
 
 from __future__ import annotations
 
@@ -14,44 +14,35 @@ _NUMBER = re.compile(r"(?<=\w)[\s_.-]+\d{1,2}$")  # dog_2; a year or a type numb
 
 
 class Group(NamedTuple):
-    """Names of one thing (`same`) and of what is a kind or a part of it (`kinds`), normalised."""
+    """Names of one thing (`same`) and of its kinds or parts (`kinds`), normalised."""
 
     same: frozenset[str]
     kinds: frozenset[str]
 
 
-def same_class(a: str, b: str, synonyms: Sequence[Sequence[str]] = ()) -> bool:
-    """Whether two class names mean the same, or one of them a kind of the other (dalmatian, dog).
-
-    Two kinds of one thing (sunflower, lotus) are different classes.
-
-    Args:
-        a, b: names of class folders; case, separators, a plural and a trailing number do not matter.
-        synonyms: further groups of names that mean the same (params `data.synonyms`).
-    """
-    return normalised(b) in _meanings(normalised(a), (*shipped(), *_own(synonyms)))
-
-
 def overlaps(known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> dict[str, str]:
-    """The names of `others` that mean a known class, each with that class; the first one in `known`'s order.
+    """The names of `others` that mean a known class, each with that class (the first in the order of `known`).
+
+    A kind of a thing means that thing (dalmatian, dog), and the other way round; two kinds of one thing (sunflower,
+    lotus) are different classes. Case, separators, a plural and a trailing number do not matter.
 
     Args:
         known: classes that are trained on.
         others: classes that must not be among them.
-        synonyms: further groups, as in `same_class`.
+        synonyms: groups of names that mean the same (params `data.synonyms`), in addition to the shipped list.
     """
-    groups = (*shipped(), *_own(synonyms))
+    groups = (*shipped(), *(_group(names, ()) for names in synonyms))
     place = {normalised(name): position for position, name in reversed(list(enumerate(known)))}
-    found = {}
+    meanings = {}
     for other in others:
-        meant = [place[key] for key in _meanings(normalised(other), groups) if key in place]
-        if meant:
-            found[other] = known[min(meant)]
-    return found
+        positions = [place[key] for key in _meanings(normalised(other), groups) if key in place]
+        if positions:
+            meanings[other] = known[min(positions)]
+    return meanings
 
 
 def spelling(name: str) -> str:
-    """A name without case, accents' encoding and separators: names of equal spelling cannot be two classes."""
+    """A name without case, separators and differences in Unicode encoding; classes must differ in it."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in text if c.isalnum()) or text
 
@@ -77,20 +68,16 @@ def shipped() -> tuple[Group, ...]:
     return tuple(_group(entry["same"], entry.get("kinds", ())) for entry in entries)
 
 
-def _own(synonyms: Sequence[Sequence[str]]) -> tuple[Group, ...]:
-    return tuple(_group(group, ()) for group in synonyms)
-
-
 def _group(same: Sequence[str], kinds: Sequence[str]) -> Group:
     return Group(frozenset(map(normalised, same)), frozenset(map(normalised, kinds)))
 
 
 def _meanings(key: str, groups: Sequence[Group]) -> set[str]:
-    """All names that mean the same as `key`, or of which one is a kind of the other; itself included."""
-    found = {key}
+    """All names that mean the same as `key`, are a kind of it or have it as a kind; `key` included."""
+    names = {key}
     for group in groups:
         if key in group.same:
-            found |= group.same | group.kinds
+            names |= group.same | group.kinds
         elif key in group.kinds:
-            found |= group.same
-    return found
+            names |= group.same
+    return names

@@ -1,4 +1,4 @@
-"""The model card as data: what the graph needs beside itself, and where everything in it came from."""
+"""The model card as data: what the graph does not hold, and where everything in it came from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAPER = {
     "url": "https://arxiv.org/abs/2405.16417",
 }
 HASHES = ("weights", "manifest", "splits", "features", "fits", "graph")
-"""What a card names by sha256; each may be left out but no other may be in it."""
+"""Inputs that a card lists by sha256; each is optional, others are refused."""
 
 
 def make_card(
@@ -44,20 +44,22 @@ def make_card(
 ) -> dict[str, Any]:
     """Everything that a person or a server needs to know about the exported graph.
 
+    Eighteen arguments, by name: one for each entry of the card.
+
     Args:
         classes: known classes in the order of the probabilities.
-        class_names: class to what prompts call it, where that differs.
+        class_names: class to its name in prompts, where they differ.
         prompts: templates of the text prototypes; none where the prompts are learned (kind coop in the settings).
         model: open_clip model name of the backbone.
         method: which method was deployed.
         settings: all of its settings.
         threshold: an image is unknown when its score is larger.
-        accept: share of validation images that had to be accepted as known, in (0, 1).
-        accepted: share that is.
+        accept: share of validation images to accept as known, in (0, 1).
+        accepted: share that was accepted.
         image_size: side S in pixels.
         mean, std: 3 numbers each, of pixels in [0, 1]; inside the graph, here for the reader.
-        hashes: what (see `HASHES`) to sha256.
-        metrics: a summary of the protocol runs, which estimate how the model does on a domain it has not seen.
+        hashes: input (see `HASHES`) to sha256.
+        metrics: a summary of the protocol runs, which estimate the performance on an unseen domain.
         parity: as `parity.compare` returns.
         opset: of the graph.
         targets: held-out domains of the protocol runs.
@@ -65,7 +67,7 @@ def make_card(
     Returns:
         A mapping that JSON can hold.
     Raises:
-        DataError: there are fewer than two classes, one is there twice, or a hash has an unknown name.
+        DataError: there are fewer than two classes, a class is listed twice, or a hash has an unknown name.
     """
     if len(classes) < 2 or len(set(classes)) != len(classes):
         raise DataError(f"card: expected two or more different classes, found {list(classes)}")

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The threshold and what it was set on.
+    """The threshold and the validation images that it was set on.
 
     Attributes:
         threshold: an image is unknown when its score is larger.
-        accept: share of validation images that had to be accepted.
-        accepted: share that is.
+        accept: share of validation images to accept.
+        accepted: share that was accepted.
         images: number of validation images.
-        accuracy: share of validation images whose most probable class is right.
+        accuracy: share of validation images whose most probable class is correct.
     """
 
     threshold: float
@@ -52,7 +52,7 @@ def deploy(
     Returns:
         The model, the row of FITS that it is made of, and the calibration.
     Raises:
-        DataError: that fit is missing or has diverged, or there is no validation image.
+        DataError: that fit is missing or has diverged, or there are no validation images.
     """
     from pipeline.detection.thresholds import accept_threshold
     from pipeline.export.graph import DeployedModel
@@ -60,7 +60,7 @@ def deploy(
     row = _deploy_row(fits.table, method)
     rows = splits[(splits["target"] == DEPLOY) & (splits["seed"] == row["seed"]) & (splits["role"] == VALIDATION)]
     if rows.empty:
-        raise DataError("splits: the deploy fit has no validation image; set split.validation")
+        raise DataError("splits: the deploy fit has no validation images; raise split.validation")
     model = DeployedModel(
         visual, fits.heads[int(row["fit"])], mean=features.meta["mean"], std=features.meta["std"], threshold=0.0
     )
@@ -86,7 +86,7 @@ def _deploy_row(table: pd.DataFrame, method: str) -> pd.Series[Any]:
         )
     row = chosen.iloc[0]
     if row["diverged"]:
-        raise DataError(f"fits: {method!r} on all domains has diverged; lower its lr, or the λ of its terms")
+        raise DataError(f"fits: {method!r} on all domains has diverged; lower its lr or its λ")
     return row
 
 

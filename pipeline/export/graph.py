@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPSET = 18
 INPUT = "images"
 OUTPUTS = ("probabilities", "score", "unknown")
-_EXTERNAL_BYTES = 2**31 - 2**20  # protobuf ends at 2 GiB; beyond it the weights go to a second file
+_EXTERNAL_BYTES = 2**31 - 2**20  # protobuf's limit is 2 GiB; beyond it the weights go into a second file
 
 
 class DeployedModel(nn.Module):
@@ -79,7 +79,7 @@ class DeployedModel(nn.Module):
 
 
 def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:
-    """Refuse a head that cannot run, before a tower of minutes does."""
+    """Refuse a head that cannot run, before the slow export of the tower."""
     shapes = {name: tuple(array.shape) for name, array in arrays.items()}
     matrices = [shape for shape in shapes.values() if len(shape) == 2]
     try:
@@ -87,14 +87,14 @@ def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:
         head_logits(torch.zeros(1, width), head.kind, arrays, head.scalars)
     except (RuntimeError, ValueError):
         raise CheckpointError(
-            f"deployed model: the arrays of a head of kind {head.kind!r} do not fit each other: {shapes}"
+            f"deployed model: the arrays of a head of kind {head.kind!r} do not match: {shapes}"
         ) from None
 
 
 def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Mapping[str, str] | None = None) -> int:
     """Write the module as a checked ONNX file with a free batch size.
 
-    The file holds no paths or stack traces, so that the same weights give the same bytes.
+    The file contains no paths or stack traces, so that the same weights give the same bytes.
 
     Args:
         module: on the CPU.
@@ -112,7 +112,7 @@ def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Ma
     _strip(proto)
     onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
     if proto.ByteSize() > _EXTERNAL_BYTES:
-        _write_with_weights_beside(proto, path)
+        _write_with_external_weights(proto, path)
     else:
         onnx.checker.check_model(proto, full_check=True)
         with atomic_path(path) as temporary:
@@ -121,9 +121,9 @@ def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Ma
 
 
 def _trace(module: DeployedModel, image_size: int) -> onnx.ModelProto:
-    example = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)  # 0 and 1 would be taken for constants
+    example = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)  # batches of 0 and 1 would become constants
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter's own use of torch; a wrong graph fails in parity
+        warnings.simplefilter("ignore")  # about the exporter's own use of torch; parity catches a wrong graph
         try:
             program = torch.onnx.export(
                 module.eval(),
@@ -160,14 +160,14 @@ def _strip(proto: onnx.ModelProto) -> None:
         del value.metadata_props[:]
 
 
-def _write_with_weights_beside(proto: onnx.ModelProto, path: Path) -> None:
+def _write_with_external_weights(proto: onnx.ModelProto, path: Path) -> None:
     import onnx
 
-    beside = f"{path.name}.data"
+    weights_file = f"{path.name}.data"
     path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / beside).unlink(missing_ok=True)  # onnx appends to a file that is there
+    (path.parent / weights_file).unlink(missing_ok=True)  # onnx appends to an existing file
     with atomic_path(path) as temporary:
         onnx.save_model(
-            proto, str(temporary), save_as_external_data=True, location=beside, all_tensors_to_one_file=True
+            proto, str(temporary), save_as_external_data=True, location=weights_file, all_tensors_to_one_file=True
         )
         onnx.checker.check_model(str(temporary))

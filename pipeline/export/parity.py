@@ -1,4 +1,4 @@
-"""Does the exported graph say the same as the torch module, on real images and at several batch sizes?"""
+"""Whether the exported graph agrees with the torch module, on real images and at several batch sizes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DeviceError, ParityError
+from pipeline.phrases import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.export.graph import DeployedModel
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_CHUNK = 64  # images at once through either side, whatever their number
+_CHUNK = 64  # images per call, however many there are
 
 
 def compare(
@@ -33,12 +34,12 @@ def compare(
         unknown_disagreements (outside the tolerance around the threshold) and passed.
     Raises:
         DeviceError: ONNX Runtime cannot run on the provider.
-        ParityError: there is no image, or the graph refuses the images.
+        ParityError: there are no images, or the graph cannot run on them.
     """
     import numpy as np
 
     if len(images) == 0:
-        raise ParityError(f"{onnx_path}: no image to compare on")
+        raise ParityError(f"{onnx_path}: no images to compare on")
     session = _session(onnx_path, provider)
     sizes = sorted({1, min(3, len(images)), min(_CHUNK, len(images))})
     probability = score = 0.0
@@ -49,17 +50,17 @@ def compare(
         count = len(images) if size == sizes[-1] else size
         for start in range(0, count, size):
             batch = images[start : start + size]
-            found, expected = _onnx(session, batch, onnx_path), _torch(module, batch)
-            for reference, output in zip(expected, found, strict=True):
+            exported, expected = _onnx(session, batch, onnx_path), _torch(module, batch)
+            for reference, output in zip(expected, exported, strict=True):
                 if reference.shape != output.shape or not np.isfinite(output).all():
                     raise ParityError(
                         f"{onnx_path}: expected finite output of shape {reference.shape}, found {output.shape}"
                     )
             scale = np.maximum(1.0, np.abs(expected[1]))
-            probability = max(probability, float(np.abs(expected[0] - found[0]).max()))
-            score = max(score, float((np.abs(expected[1] - found[1]) / scale).max()))
+            probability = max(probability, float(np.abs(expected[0] - exported[0]).max()))
+            score = max(score, float((np.abs(expected[1] - exported[1]) / scale).max()))
             decided = np.abs(expected[1] - threshold) > tolerance * scale
-            disagreements += int((expected[2] != found[2])[decided].sum())
+            disagreements += int((expected[2] != exported[2])[decided].sum())
     return {
         "images": len(images),
         "batch_sizes": sizes,
@@ -73,7 +74,7 @@ def compare(
 
 
 def check(result: Mapping[str, Any], tolerance: float) -> None:
-    """Refuse a graph that is too far from the reference.
+    """Refuse a graph that differs too much from the reference.
 
     Args:
         result: as `compare` returns.
@@ -87,8 +88,8 @@ def check(result: Mapping[str, Any], tolerance: float) -> None:
     if not (probability <= tolerance and score <= tolerance and flags == 0):
         raise ParityError(
             f"ONNX Runtime ({result['provider']}) and torch differ by {probability:.2e} in probability and "
-            f"{score:.2e} in score (allowed {tolerance:.0e}), and in {flags} unknown flags, "
-            f"on {result['images']} images; nothing is exported: see export.tolerance"
+            f"{score:.2e} in score (allowed {tolerance:.0e}), and in {counted(flags, 'unknown flag')}, "
+            f"on {counted(result['images'], 'image')}; the export is refused: see export.tolerance"
         )
 
 
@@ -99,7 +100,7 @@ def _session(path: Path, provider: str) -> Any:
         raise DeviceError(f"provider: expected {' or '.join(PROVIDERS)}, found {provider!r}")
     chosen: Any = PROVIDERS[provider]
     if chosen not in onnxruntime.get_available_providers():
-        raise DeviceError(f"{path}: ONNX Runtime has no {chosen} here")
+        raise DeviceError(f"{path}: this ONNX Runtime has no {chosen}")
     if provider == "cuda":
         onnxruntime.preload_dlls()
         chosen = (chosen, {"use_tf32": "0"})  # TF32 alone is 1e-3 away from the reference

@@ -45,18 +45,20 @@ def publish(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph of the deploy fit and compare it with torch on real images, known and unknown.
 
+    Sixteen arguments: what five stages made, and the keys of `export` by name.
+
     Args:
         backbone: on the CPU, the one that made the features.
         features, fits, splits, manifest: as the earlier stages wrote them.
-        root, max_pixels: where the images for the comparison are, and how large one may be.
-        class_names: class to what prompts call it, where that differs.
+        root, max_pixels: of the images for the comparison.
+        class_names: class to its name in prompts, where they differ.
         method: the method that is deployed.
         accept: share of validation images that the threshold accepts, in (0, 1).
         tolerance: largest difference allowed.
         parity_images: how many images are compared.
         provider: cpu or cuda, where ONNX Runtime runs.
         metrics: of the evaluation.
-        hashes: of what the fit was made of.
+        hashes: of the inputs of the fit.
         out: the .onnx file to write.
     Returns:
         The card and the parity result; the caller decides on the latter.

@@ -1,4 +1,4 @@
-"""params.yaml as frozen typed values; every key is known, and a wrong one is named with its nearest neighbour."""
+"""params.yaml as frozen typed values; an unknown key is refused, with the nearest known key as a hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.params.finetune import Finetune
 from pipeline.params.section import Count, Names, Positive, Rate, Section, Seeds, first_problem, frozen
 
 PARAMS_FILE = Path("params.yaml")
-_MAX_BYTES = 1_000_000  # a params file is a few kilobytes; anything larger is a mistake
+_MAX_BYTES = 1_000_000  # a params file has a few kilobytes; anything larger is a mistake
 
 Device = Literal["auto", "cuda", "cpu"]
 
@@ -48,7 +48,7 @@ Check = Literal[
     "open_set_disjoint",
     "pools_disjoint",
 ]
-"""Ids of the checks of the data; docs/data-quality.md says what each of them means."""
+"""Ids of the checks of the data; docs/data-quality.md explains each."""
 
 FATAL: tuple[Check, ...] = (
     "complete",
@@ -112,14 +112,14 @@ class BackboneParams(Section):
     def _placeholders(self) -> BackboneParams:
         for prompt in self.prompts:
             if prompt.count("{}") != 1:
-                raise ValueError(f"prompts: {prompt!r} must hold the placeholder {{}} exactly once")
+                raise ValueError(f"prompts: {prompt!r} must contain the placeholder {{}} exactly once")
         return self
 
 
 class Featurize(Section):
     """How images become features: augmented views of train images, one clean view of every image.
 
-    views: 0 keeps none: `finetune` and `sweep` encode the images of a run anew at each of its epochs.
+    views: 0 stores none: `finetune` and `sweep` encode the images of a run again in every epoch.
     """
 
     views: Annotated[int, Field(ge=0)] = 8
@@ -158,7 +158,7 @@ class Evaluate(Section):
 
 
 class Export(Section):
-    """The deployed graph: which method, how often it may say unknown, how exact it must be."""
+    """The deployed graph: its method, the share of known images that it accepts, and its tolerance."""
 
     method: str = "croft"
     accept: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
@@ -167,7 +167,7 @@ class Export(Section):
 
 
 class Register(Section):
-    """The registry's name for the model."""
+    """The name of the model in the registry."""
 
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "croft"
 
@@ -214,12 +214,12 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        ParamsError: the file is missing, is no YAML mapping, or holds an unknown or mistyped key or value.
+        ParamsError: the file is missing, is not a YAML mapping, or has an unknown key or a wrong value.
     """
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; run this from the project's root")
     if path.stat().st_size > _MAX_BYTES:
-        raise ParamsError(f"{path}: larger than {_MAX_BYTES} bytes; this is no params file")
+        raise ParamsError(f"{path}: larger than {_MAX_BYTES} bytes; not a params file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -228,7 +228,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
 
 
 def parse_params(content: object, source: str = "params") -> Params:
-    """Check already parsed params; `source` is the name that errors carry.
+    """Check parsed params; `source` names them in errors.
 
     Raises:
         ParamsError: as `load_params`.

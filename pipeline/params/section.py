@@ -1,11 +1,12 @@
-"""What all sections of params.yaml have in common: value types, strictness, and errors that name the key."""
+"""What all sections of params.yaml share: value types, strictness, and errors that name the key."""
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pipeline.phrases import counted, suggest
 
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -23,24 +24,22 @@ Seeds = Annotated[tuple[int, ...], BeforeValidator(frozen)]
 
 
 class Section(BaseModel):
-    """Frozen; every key is known, and no value is converted."""
+    """A frozen section: unknown keys are refused, and no value is converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The error in one line: the key, what is wrong, and the nearest known key where it is unknown."""
+    """The error in one line: the key, what is wrong, and for an unknown key the nearest known one."""
     # Unknown keys first: a misspelt key usually causes the "missing key" that pydantic lists before it.
     problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
     problem = problems[0]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    more = f" (and {counted(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
     key = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key {key!r}; {hint}{more}"
+        return f"unknown key {key!r}; {suggest(problem['loc'][-1], known, label='known keys')}{more}"
     if problem["type"] == "value_error":
         return f"{key}.{message}{more}" if key else f"{message}{more}"
     if problem["type"] == "missing":

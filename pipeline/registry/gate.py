@@ -12,12 +12,12 @@ from pipeline.errors import GateError
 from pipeline.tables import IN_DISTRIBUTION, MEAN
 
 _OF_SET = "auroc/"
-_ROUNDING = 1e-9  # a drop of exactly the limit passes, whatever its last bit
+_ROUNDING = 1e-9  # a drop of exactly the limit passes despite rounding
 
 
 @dataclass(frozen=True)
 class GateFacts:
-    """What the gate knows of one version.
+    """What the gate knows about one version.
 
     Attributes:
         accuracy: mean over held-out domains, 0 to 1.
@@ -49,7 +49,7 @@ class GateFacts:
         """Read what `to_json` wrote.
 
         Raises:
-            GateError: it is something else.
+            GateError: the text is not such facts.
         """
         try:
             values = json.loads(text)
@@ -74,9 +74,9 @@ class Verdict:
     Attributes:
         passed: every check holds, or it was forced.
         reasons: the checks, in the order of reading.
-        forced: a check failed and somebody overruled it.
-        reason: what that somebody said.
-        version, champion: which version was judged, against which ("" for none).
+        forced: a check failed and a person overruled it.
+        reason: the reason that the person gave.
+        version, champion: the version that was judged, and the champion at that time ("" for none).
     """
 
     passed: bool
@@ -140,8 +140,8 @@ def judge(
     """Compare a version with the absolute limits and with the champion.
 
     Args:
-        candidate: the version that asks.
-        champion: the version in its place; None for the first one.
+        candidate: the version to judge.
+        champion: the present champion; None for the first version.
         max_accuracy_drop, max_auroc_drop: how far below the champion it may be, 0 to 1.
         min_gain_over_zero_shot: how far above the untrained reference it must be, -1 to 1.
     """
@@ -160,7 +160,7 @@ def _parity(candidate: GateFacts) -> Check:
 
 def _gain(candidate: GateFacts, least: float) -> Check:
     if candidate.reference_accuracy is None:
-        return Check("gain", True, "zero-shot was not run: gain not checked")
+        return Check("gain", True, "zero-shot was not run; gain not checked")
     gain = candidate.accuracy - candidate.reference_accuracy
     sentence = (
         f"{_accuracy(candidate)} {candidate.accuracy:.4f}, zero-shot {candidate.reference_accuracy:.4f}: "
@@ -176,7 +176,7 @@ def _against(candidate: GateFacts, champion: GateFacts, accuracy_drop: float, au
         return [Check("comparable", False, _differ("held-out domains", candidate.targets, champion.targets))]
     if candidate.known_classes != champion.known_classes:
         counts = [f"{version.known_classes} of {len(version.classes)}" for version in (candidate, champion)]
-        sentence = f"not comparable: its measured fits know {counts[0]} classes; the champion's {counts[1]}"
+        sentence = f"not comparable: its measured fits know {counts[0]} classes; the champion's know {counts[1]}"
         return [Check("comparable", False, sentence)]
     data = "same data" if candidate.data == champion.data else "another version of the data"
     checks = [
@@ -188,22 +188,22 @@ def _against(candidate: GateFacts, champion: GateFacts, accuracy_drop: float, au
         _drop("accuracy", _accuracy(candidate), candidate.accuracy, champion.accuracy, accuracy_drop),
     ]
     if champion.auroc is None:
-        return [*checks, Check("auroc", True, "the champion has no open-set AUROC: not compared")]
+        return [*checks, Check("auroc", True, "the champion has no open-set AUROC; not compared")]
     if candidate.auroc is None:
-        return [*checks, Check("auroc", False, f"no open-set AUROC, the champion has {champion.auroc:.4f}")]
+        return [*checks, Check("auroc", False, f"no open-set AUROC; the champion has {champion.auroc:.4f}")]
     return [*checks, _auroc(candidate, champion, candidate.auroc, champion.auroc, auroc_drop)]
 
 
-def _auroc(candidate: GateFacts, champion: GateFacts, own: float, reference: float, allowed: float) -> Check:
-    """On the open sets that both were measured on; another set may be easier."""
+def _auroc(candidate: GateFacts, champion: GateFacts, auroc: float, reference: float, allowed: float) -> Check:
+    """On the open sets that both were measured on; other sets may be easier."""
     mine, theirs = dict(candidate.open_sets), dict(champion.open_sets)
     if mine.keys() == theirs.keys():
-        return _drop("auroc", "open-set AUROC", own, reference, allowed)
+        return _drop("auroc", "open-set AUROC", auroc, reference, allowed)
     common = sorted(mine.keys() & theirs.keys())
     if not common:
         return Check("auroc", False, _differ("open sets", tuple(sorted(mine)), tuple(sorted(theirs))))
     means = [sum(values[name] for name in common) / len(common) for values in (mine, theirs)]
-    return _drop("auroc", f"AUROC on the open sets of both, {', '.join(common)},", means[0], means[1], allowed)
+    return _drop("auroc", f"AUROC on the common open sets ({', '.join(common)})", means[0], means[1], allowed)
 
 
 def _accuracy(version: GateFacts) -> str:
@@ -221,7 +221,7 @@ def _drop(name: str, words: str, candidate: float, champion: float, allowed: flo
 
 def _differ(what: str, candidate: tuple[str, ...], champion: tuple[str, ...]) -> str:
     mine, theirs = (", ".join(names) or "none" for names in (candidate, champion))
-    return f"not comparable: {what} are {mine}; the champion's are {theirs}"
+    return f"not comparable: its {what}: {mine}; the champion's: {theirs}"
 
 
 def _number(value: object) -> float | None:

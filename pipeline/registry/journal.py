@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 PREFIX = "promotion."
-"""Each entry is a tag of its own on the registered model, named by its time, so that no writer can lose another's."""
+"""Each entry is its own tag on the registered model, named by its time, so that no writer overwrites another's."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,24 @@ class Entry:
 
 
 def entries(tags: Mapping[str, str]) -> list[Entry]:
-    """The journal in a registered model's tags, oldest first; what cannot be read is left out."""
-    found = []
+    """The journal in a registered model's tags, oldest first; unreadable entries are skipped."""
+    journal = []
     for key in sorted(tags):
         if key.startswith(PREFIX):
             try:
-                found.append(Entry(**json.loads(tags[key])))
+                journal.append(Entry(**json.loads(tags[key])))
             except (ValueError, TypeError):
                 continue
-    return sorted(found, key=lambda entry: entry.time)
+    return sorted(journal, key=lambda entry: entry.time)
 
 
 def champions(journal: Sequence[Entry], present: str) -> list[str]:
-    """The stack of champions, the present one last: a promotion puts one on top, a rollback takes one off.
+    """The stack of champions, the present champion last: a promotion pushes a version, a rollback pops one.
 
     Args:
         journal: oldest first.
-        present: the version that carries the alias now ("" for none); it wins over the journal, since the alias may
-            have been moved by other hands.
+        present: the version that carries the alias now ("" for none); it overrules the journal, since the alias may
+            have been moved by other means.
     """
     stack: list[str] = []
     for entry in journal:

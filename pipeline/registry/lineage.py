@@ -25,17 +25,17 @@ def lineage(name: str, version: str | None = None, *, root: Path | None = None) 
         version: number or alias; the champion by default.
         root: the project; the working directory by default.
     Returns:
-        model, version, aliases, created (epoch seconds), tracking_uri, run, stages (name to run), tags (hashes, commit
-        and the rest), verdict (None when it was never judged) and journal. A run is a mapping with run_id, status,
+        model, version, aliases, created (epoch seconds), tracking_uri, run, stages (name to run), tags (hashes, commit,
+        method and others), verdict (None if it was never judged) and journal. A run is a mapping with run_id, status,
         started (epoch seconds), git_commit, params and metrics; status is "not in this store" where it is unknown.
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
     """
     client, uri = open_registry(root)
     with reported(uri):
-        found = model_version(client, name, version or CHAMPION)
+        record = model_version(client, name, version or CHAMPION)
         model = registered_model(client, name)
-        tags = dict(found.tags)
+        tags = dict(record.tags)
         stages = {
             key.removeprefix(_STAGE).removesuffix(_RUN): _run(client, value)
             for key, value in tags.items()
@@ -44,13 +44,13 @@ def lineage(name: str, version: str | None = None, *, root: Path | None = None) 
         verdict = tags.get("gate.verdict")
         return {
             "model": name,
-            "version": str(found.version),
+            "version": str(record.version),
             "aliases": sorted(
-                alias for alias, number in dict(model.aliases).items() if str(number) == str(found.version)
+                alias for alias, number in dict(model.aliases).items() if str(number) == str(record.version)
             ),
-            "created": found.creation_timestamp / 1000.0,
+            "created": record.creation_timestamp / 1000.0,
             "tracking_uri": shown_uri(uri),
-            "run": _run(client, found.run_id) if found.run_id else None,
+            "run": _run(client, record.run_id) if record.run_id else None,
             "stages": dict(sorted(stages.items(), key=lambda item: (item[1].get("started") or 0.0, item[0]))),
             "tags": {k: v for k, v in sorted(tags.items()) if not k.startswith(("gate.", _STAGE))},
             "verdict": json.loads(verdict) if verdict else None,

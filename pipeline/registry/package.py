@@ -26,7 +26,7 @@ SERVING_CODE = (
     "serving/predictor.py",
     "serving/session.py",
 )
-"""All that prediction imports from this package; a test loads a registered model with nothing else in reach."""
+"""All that prediction imports from this package; a test loads a registered model with nothing else on its path."""
 
 
 def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadata: Mapping[str, Any]) -> None:
@@ -34,8 +34,8 @@ def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadat
 
     Args:
         folder: holds model.onnx and card.json.
-        out: the folder to make.
-        run_id, model_id: of the run and of the logged model that it is for.
+        out: the folder to create.
+        run_id, model_id: of the run and of the logged model that it belongs to.
         metadata: goes into the MLmodel file.
     """
     import pandas as pd
@@ -63,7 +63,7 @@ def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadat
 
 
 def requirements() -> list[str]:
-    """What a server has to install, pinned to what is installed here."""
+    """What a server must install, pinned to the versions installed here."""
     pinned = [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "numpy", "pandas", "pillow")]
     # A server with a GPU puts onnxruntime-gpu in its place; both together would leave no CUDA.
     return [*pinned, f"onnxruntime=={_onnxruntime_version()}"]
@@ -71,7 +71,7 @@ def requirements() -> list[str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    # MLflow warns about its own code while it is imported, and, in an environment made by uv, that pip is not there.
+    # MLflow warns about its own code on import, and about a missing pip in an environment made by uv.
     logger = logging.getLogger("mlflow.utils.environment")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -44,7 +44,7 @@ def promote(
         name: of the registered model.
         version: number or alias; the challenger by default.
         limits: of the gate.
-        force: promote whatever the gate says; needs a reason.
+        force: promote even if the gate refuses; needs a reason.
         reason: kept in the verdict and in the journal.
         root: the project; the working directory by default.
     Raises:
@@ -55,10 +55,10 @@ def promote(
         raise GateError("a forced promotion needs a reason: --force --reason TEXT")
     client, uri = open_registry(root)
     with reported(uri):
-        found = model_version(client, name, version or CHALLENGER)
-        number, present = str(found.version), aliased(client, name, CHAMPION)
+        number = str(model_version(client, name, version or CHALLENGER).version)
+        present = aliased(client, name, CHAMPION)
         if number == present:
-            done = Check("champion", True, f"version {number} is the champion already; nothing was changed")
+            done = Check("champion", True, f"version {number} is already the champion; nothing was changed")
             return Verdict(True, (done,), version=number, champion=present)
         verdict = judge(
             _facts(client, name, number),
@@ -85,7 +85,7 @@ def promote(
 
 
 def rollback(name: str, *, root: Path | None = None, reason: str = "") -> tuple[str, str]:
-    """Give the alias champion back to the champion before the present one.
+    """Move the alias champion back to the previous champion.
 
     Args:
         name: of the registered model.
@@ -103,19 +103,19 @@ def rollback(name: str, *, root: Path | None = None, reason: str = "") -> tuple[
         present = aliased(client, name, CHAMPION)
         if not present:
             raise GateError(f"{name}: no champion to roll back from; promote a version first")
-        before = [one for one in champions(entries(dict(model.tags)), present)[:-1] if one != present]
-        for candidate in reversed(before):
+        earlier = [v for v in champions(entries(dict(model.tags)), present)[:-1] if v != present]
+        for candidate in reversed(earlier):
             try:
                 model_version(client, name, candidate)
             except TrackingError:  # deleted since
                 continue
             _move(client, name, Entry(_now(), "rollback", present, candidate, False, reason))
             return present, candidate
-    raise GateError(f"{name}: version {present} is the only champion there has been; there is none to go back to")
+    raise GateError(f"{name}: version {present} has no earlier champion to roll back to")
 
 
 def _move(client: MlflowClient, name: str, entry: Entry) -> None:
-    # The journal comes second: an alias that has moved without an entry is still found as the present champion.
+    # The journal comes second: an alias that moved without an entry still counts as the present champion.
     client.set_registered_model_alias(name, CHAMPION, entry.after)
     client.set_registered_model_tag(name, entry.key, entry.to_json())
 
@@ -124,7 +124,7 @@ def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
     text = model_version(client, name, version).tags.get(FACTS_TAG)
     if not text:
         raise GateError(
-            f"{name}: version {version} carries no {FACTS_TAG}; only versions registered by `register` can be judged"
+            f"{name}: version {version} has no tag {FACTS_TAG}; only versions registered by `register` can be judged"
         )
     return GateFacts.from_json(text)
 

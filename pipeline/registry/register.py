@@ -1,4 +1,4 @@
-"""Put an exported model into the registry as a version of its own, under the alias challenger."""
+"""Put an exported model into the registry as a new version, under the alias challenger."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def register_model(
     Raises:
         TrackingError: the server cannot be reached or refuses.
         DataError: a file of the folder is missing.
-        GateError: the metrics say nothing about the deployed method.
+        GateError: the metrics have no accuracy of the deployed method.
     """
     card, parity = read_json(folder / CARD_FILE), read_json(folder / "parity.json")
     known = facts(
@@ -87,7 +87,7 @@ def register_model(
 
 
 def ensure_challenger(name: str, version: str, *, root: Path | None = None) -> bool:
-    """Give the alias challenger (back) to a version that is there already; True when it did not have it.
+    """Give an existing version the alias challenger; True if it did not have it.
 
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
@@ -127,7 +127,7 @@ def _ensure_registered(client: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name, description="CLIP classifier that says unknown; image bytes in")
+        client.create_registered_model(name, description="CLIP classifier with an unknown class; takes encoded images")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -1,4 +1,4 @@
-"""Looking up registered models and versions, with errors that say what there is."""
+"""Looking up registered models and versions, with errors that name the known ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
+from pipeline.phrases import suggest
 from pipeline.tracking import connect, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
     """The registered model with its tags and aliases.
 
     Raises:
-        TrackingError: there is none of that name.
+        TrackingError: there is no registered model of that name.
     """
     from mlflow.exceptions import MlflowException
 
@@ -50,9 +51,10 @@ def model_version(client: MlflowClient, name: str, version: str) -> ModelVersion
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-    known = sorted((int(item.version) for item in client.search_model_versions(f"name = '{name}'")), reverse=True)
-    there = ", ".join([*aliases, *map(str, known[:10])]) or "none"
-    raise TrackingError(f"{name}: no version or alias {version!r}; there is: {there}")
+    numbers = sorted((int(item.version) for item in client.search_model_versions(f"name = '{name}'")), reverse=True)
+    known = [*aliases, *map(str, numbers)]
+    hint = suggest(version, known) if known else "no version is registered"
+    raise TrackingError(f"{name}: no version or alias {version!r}; {hint}")
 
 
 def aliased(client: MlflowClient, name: str, alias: str) -> str:

@@ -16,7 +16,7 @@ _MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class ServingCard:
-    """What the graph does not say about itself.
+    """What the graph does not hold itself.
 
     Attributes:
         classes: names in the order of the probabilities.
@@ -33,12 +33,12 @@ def read_card(path: Path) -> ServingCard:
     """Read card.json.
 
     Raises:
-        DataError: the file is missing, is no card, or is of another format.
+        DataError: the file is missing, is not a card, or has another format.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected the card beside the exported graph")
+        raise DataError(f"{path}: no such file; expected the card next to the exported graph")
     if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes; this is no card")
+        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes; not a model card")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

@@ -51,11 +51,11 @@ class Predictions:
 
 
 class Predictor:
-    """A loaded model; calls from several threads are safe, since ONNX Runtime's sessions are.
+    """A loaded model; it may be called from several threads, as ONNX Runtime's sessions may.
 
     Args:
         folder: holds model.onnx and card.json.
-        graph, card: these files instead, where they lie elsewhere.
+        graph, card: these files instead of those in the folder.
         device: auto, cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
         max_bytes: of one encoded image.
@@ -63,7 +63,7 @@ class Predictor:
     Raises:
         CheckpointError: the graph is missing, unreadable, or does not fit its card.
         DataError: the card is missing or wrong.
-        DeviceError: the device is not there.
+        DeviceError: the device is not available.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Predictor:
         Args:
             images: encoded bytes, files, or Pillow images.
         Raises:
-            DataError: an image is damaged, too large or of no known kind; it is named by its path or its position.
+            DataError: an image is damaged, too large or of an unknown format; it is named by its path or position.
         """
         import numpy as np
 
@@ -114,15 +114,15 @@ class Predictor:
         return Predictions(self.card.classes, probabilities.reshape(-1, count), score, unknown)
 
     def predict_pixels(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """Probabilities (B, C), score (B,) and unknown (B,) of images (B, S, S, 3) uint8, cut to size already."""
+        """Probabilities (B, C), score (B,) and unknown (B,) of images (B, S, S, 3) uint8, already cropped to size."""
         return list(self.session.run(["probabilities", "score", "unknown"], {"images": pixels}))
 
     def _pixels(self, image: bytes | Path | Image, number: int) -> np.ndarray:
         name = str(image) if isinstance(image, Path) else f"image {number}"
         if isinstance(image, bytes | Path):
-            weight = len(image) if isinstance(image, bytes) else _file_bytes(image)
-            if weight > self._max_bytes:
-                raise DataError(f"{name}: {weight} bytes, more than the allowed {self._max_bytes}")
+            size = len(image) if isinstance(image, bytes) else _file_bytes(image)
+            if size > self._max_bytes:
+                raise DataError(f"{name}: {size} bytes, more than the allowed {self._max_bytes}")
             return centre_square(open_rgb(image, max_pixels=self._max_pixels, name=name), self.card.image_size)
         from PIL import Image, ImageOps
 

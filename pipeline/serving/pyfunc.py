@@ -37,9 +37,9 @@ class CroftModel(PythonModel):
         Args:
             context: MLflow's; not used.
             model_input: column `image`.
-            params: none are known.
+            params: not used.
         Returns:
-            One row per image: label (`unknown` or a class), class (the most probable one), probability (its own),
+            One row per image: label (`unknown` or a class), class (the most probable one), probability (of that class),
             score (larger = more open-set), unknown, and one column `p(name)` per class.
         """
         if COLUMN not in model_input:
@@ -47,15 +47,15 @@ class CroftModel(PythonModel):
                 f"model input: expected a column {COLUMN!r}, found {', '.join(map(str, model_input.columns))}"
             )
         images = [_bytes(value, number) for number, value in enumerate(model_input[COLUMN])]
-        done = self.predictor.predict(images)
+        predictions = self.predictor.predict(images)
         table = pd.DataFrame(
             {
-                "label": pd.Series(done.labels, dtype="object"),
-                "class": pd.Series(done.most_probable, dtype="object"),
-                "probability": done.probabilities.max(axis=1, initial=0.0),
-                "score": done.score,
-                "unknown": done.unknown,
-                **{f"p({name})": done.probabilities[:, index] for index, name in enumerate(done.classes)},
+                "label": pd.Series(predictions.labels, dtype="object"),
+                "class": pd.Series(predictions.most_probable, dtype="object"),
+                "probability": predictions.probabilities.max(axis=1, initial=0.0),
+                "score": predictions.score,
+                "unknown": predictions.unknown,
+                **{f"p({name})": predictions.probabilities[:, index] for index, name in enumerate(predictions.classes)},
             }
         )
         return table.set_index(model_input.index)

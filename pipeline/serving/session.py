@@ -1,4 +1,4 @@
-"""An ONNX Runtime session on the asked-for device, or an error: never a silent fall back to the CPU."""
+"""An ONNX Runtime session on the requested device, or an error: never a silent fallback to the CPU."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def make_session(path: Path, device: str = "auto", threads: int | None = None) -
         device: auto (CUDA where there is a device), cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
     Raises:
-        CheckpointError: the file is missing or is no ONNX graph.
-        DeviceError: cuda was asked for, or a CUDA device was found, and ONNX Runtime cannot use it.
+        CheckpointError: the file is missing or is not an ONNX graph.
+        DeviceError: cuda was requested, or a CUDA device is present, but ONNX Runtime cannot use it.
     """
     import onnxruntime
 
@@ -41,9 +41,11 @@ def make_session(path: Path, device: str = "auto", threads: int | None = None) -
     providers: list[Any] = [CPU]
     if cuda:
         if CUDA not in onnxruntime.get_available_providers():
-            raise DeviceError("device: cuda was asked for, but this ONNX Runtime has no CUDA; install onnxruntime-gpu")
+            raise DeviceError(
+                "device: cuda was requested, but this ONNX Runtime was built without CUDA; install onnxruntime-gpu"
+            )
         if not _cuda_device():
-            raise DeviceError("device: cuda was asked for, but there is no CUDA device; use auto or cpu")
+            raise DeviceError("device: cuda was requested, but no CUDA device is present; use auto or cpu")
         onnxruntime.preload_dlls()
         # The threshold was set in float32; TF32 alone moves scores by 1e-3.
         providers = [(CUDA, {"use_tf32": "0"}), CPU]
@@ -52,12 +54,12 @@ def make_session(path: Path, device: str = "auto", threads: int | None = None) -
     except Exception as error:  # onnxruntime's own exception types share no public base
         raise CheckpointError(f"{path}: not a usable ONNX graph: {' '.join(str(error).split())[:200]}") from None
     if cuda and CUDA not in session.get_providers():
-        raise DeviceError(f"{path}: ONNX Runtime fell back to the CPU; check that CUDA and cuDNN fit onnxruntime-gpu")
+        raise DeviceError(f"{path}: ONNX Runtime fell back to the CPU; check that CUDA and cuDNN match onnxruntime-gpu")
     return session
 
 
 def _cuda_device() -> bool:
-    # ONNX Runtime's provider list only says what it was built with; the driver knows whether a device is there.
+    # ONNX Runtime lists the providers that it was built with; only the driver knows whether a device is present.
     names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
     for name in names:
         try:

@@ -37,8 +37,8 @@ def test_table_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (pd.DataFrame([{k: v for k, v in ROW.items() if k != "role"}]), "needs the columns"),
-        (pd.DataFrame([{**ROW, "more": 1}]), "needs the columns"),
+        (pd.DataFrame([{k: v for k, v in ROW.items() if k != "role"}]), "expected the columns"),
+        (pd.DataFrame([{**ROW, "more": 1}]), "expected the columns"),
         (pd.DataFrame([{**ROW, "label": "x"}]), "splits"),
         (pd.DataFrame([ROW, ROW]), "twice"),
     ],

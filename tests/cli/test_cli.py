@@ -103,7 +103,7 @@ def test_a_name_that_dvc_cannot_keep_is_named_before_dvc_meets_it(project, croft
     run = croft(root, "run")
     out, error = run.communicate(timeout=60)
     assert (run.returncode, out) == (2, "")
-    assert error.startswith("error: DVC cannot keep files whose names are not UTF-8; rename: ")
+    assert error.startswith("error: DVC cannot store names that are not UTF-8; rename these: ")
     assert error.endswith("/a\\xff19: the name is not UTF-8; and 2 more\n")
     assert error.count("\n") == 1
 

@@ -17,12 +17,12 @@ def test_known_are_all_but_the_unknown_sorted(rows: Callable[..., pd.DataFrame])
 
 def test_mistyped_name_is_answered_with_the_nearest(rows: Callable[..., pd.DataFrame]) -> None:
     manifest = rows([("a", "seven", 1), ("a", "eight", 1), ("a", "zero", 1)])
-    with pytest.raises(ParamsError, match=r"data\.unknown: no class folder is called 'sevne'; did you mean 'seven'\?"):
+    with pytest.raises(ParamsError, match=r"data\.unknown: no class folder named 'sevne'; did you mean 'seven'\?"):
         known_classes(manifest, ["sevne"])
 
 
 def test_fewer_than_two_known_classes_are_refused(rows: Callable[..., pd.DataFrame]) -> None:
-    with pytest.raises(DataError, match=r"leaves 1 known of 2 classes \(cat\)"):
+    with pytest.raises(DataError, match=r"1 of 2 classes left known \(cat\)"):
         known_classes(rows([("a", "cat", 1), ("a", "dog", 1)]), ["dog"])
 
 
@@ -32,7 +32,7 @@ def test_pools_are_apart_from_domains(rows: Callable[..., pd.DataFrame]) -> None
     assert len(in_domains(manifest)) == 3
     assert set(in_pools(manifest)["class"]) == {"banded"}
     assert known_classes(manifest, []) == ["cat", "dog"]
-    with pytest.raises(ParamsError, match="no class folder is called 'banded'"):
+    with pytest.raises(ParamsError, match="no class folder named 'banded'"):
         known_classes(manifest, ["banded"])
 
 
@@ -50,5 +50,5 @@ def test_classes_of_pools_that_mean_a_known_class(rows: Callable[..., pd.DataFra
     assert ["dtd", "banded", "person"] in found.values.tolist()
     assert len(found) == 3  # owl is unknown itself, so an emu may be called one
     called = {"n02084071": "cabbage", "n07714571": "cabbages"}
-    assert ["nets", "n07714571", "n02084071"] in overlapping_pools(manifest, known, called=called).values.tolist()
+    assert ["nets", "n07714571", "n02084071"] in overlapping_pools(manifest, known, class_names=called).values.tolist()
     assert overlapping_pools(manifest[~pooled], known).empty

@@ -88,7 +88,7 @@ def test_refused_files_are_passed_over_where_params_say_so(root: Path, tmp_path:
             file.rename(file.with_name(f"{kind}{file.suffix}"))
     outcome = check(root, tmp_path / "docs", on_bad_image="skip")
     assert not outcome.stops
-    assert outcome.said.startswith("refused: 4 files, refused and not used: ink/cat/")
+    assert outcome.said.startswith("refused: 4 files, refused, not used: ink/cat/")
     for name in (
         "truncated.jpg: damaged",
         "labels.csv: not an image file",
@@ -196,7 +196,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], dict[str, Any], bool, str]] =
     ),
     "classes of one name in prompts": (
         lambda r: None,
-        {"called": {"cat": "pet", "dog": "Pet"}},
+        {"class_names": {"cat": "pet", "dog": "Pet"}},
         True,
         "class_names_distinct: 2 classes.*cat and dog",
     ),
@@ -222,11 +222,11 @@ PLANTED: dict[str, tuple[Callable[[Path], object], dict[str, Any], bool, str]] =
         lambda r: (r / "open_sets/dtd/banded").rename(r / "open_sets/dtd/kittens"),
         {},
         False,
-        r"1 pool class left out for meaning a known class: dtd/kittens \(means cat\)",
+        r"1 pool class left out, same meaning as a known class: dtd/kittens \(means cat\)",
     ),
     "prompt beyond the context": (
         lambda r: None,
-        {"called": {"dog": "very " * 30 + "good dog"}},
+        {"class_names": {"dog": "very " * 30 + "good dog"}},
         True,
         r"class_names_fit: 1 class.*dog \(\d\d tokens\)",
     ),

@@ -181,7 +181,9 @@ def test_roots_share_a_record_without_mixing(tree: Path, record: Path, tmp_path:
 
 def test_a_file_that_is_no_record_is_named(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "r.sqlite").write_bytes(b"garbage " * 1000)
-    with pytest.raises(DataError, match=r"r\.sqlite: the record of what was read failed .*; .*remove the file"):
+    with pytest.raises(
+        DataError, match=r"r\.sqlite: cannot use the record of images that were read .*; .*remove the file"
+    ):
         build(tree, tmp_path / "r.sqlite")
 
 

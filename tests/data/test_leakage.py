@@ -96,18 +96,18 @@ def unknown_of_a_source_as_of_the_held_out(table: pd.DataFrame, manifest: pd.Dat
 
 
 FAULTS = [
-    (train_on_held_out, "lies in the held-out domain"),
-    (validate_on_held_out, "lies in the held-out domain"),
-    (train_on_unknown, "is of an unknown class"),
+    (train_on_held_out, "is in the held-out domain"),
+    (validate_on_held_out, "is in the held-out domain"),
+    (train_on_unknown, "has an unknown class"),
     (path_twice, "has two roles in one fit"),
     (content_twice, "as two files of equal content"),
-    (unknown_path, "is in no row of the manifest"),
-    (in_source_as_shifted, "is tested on in a role that is not its domain's"),
+    (unknown_path, "is not in the manifest"),
+    (in_source_as_shifted, "has a test role that does not fit its domain"),
     (deployed_as_test, "which has no test"),
-    (wrong_label, "carries another label than its class has"),
+    (wrong_label, "has a label that is not its class's"),
     (unknown_with_a_label, "has a role that does not fit its label"),
-    (another_class, "carries another class than its folder"),
-    (unknown_of_a_source_as_of_the_held_out, "is tested on in a role that is not its domain's"),
+    (another_class, "has another class than in the manifest"),
+    (unknown_of_a_source_as_of_the_held_out, "has a test role that does not fit its domain"),
 ]
 
 

@@ -73,7 +73,9 @@ def test_a_pool_given_in_parts_is_tested_on_its_test_part(rows: Rows) -> None:
     paths = set(table.loc[table["open_set"] == "textures", "path"])
     assert paths == {"open_sets/textures/banded/test000.png", "open_sets/textures/banded/test001.png"}
     table.loc[table.index[table["open_set"] == "textures"][0], "path"] = "open_sets/textures/banded/train000.png"
-    with pytest.raises(DataError, match=r"train000\.png: was given for training or validation and is tested on"):
+    with pytest.raises(
+        DataError, match=r"train000\.png: is used for testing, but was given for training or validation"
+    ):
         check_splits(table, manifest)
 
 
@@ -87,14 +89,16 @@ def test_a_pool_image_that_trains_is_named(made: tuple[pd.DataFrame, ...]) -> No
     row = row_of(table, target="ink", open_set="textures")
     for role in ("train", "validation"):
         table.loc[row, "role"] = role
-        with pytest.raises(DataError, match=r"^open_sets/textures/banded/000\.png: lies in a pool and is trained or"):
+        with pytest.raises(
+            DataError, match=r"^open_sets/textures/banded/000\.png: is in a pool but used for training or"
+        ):
             check_splits(table, manifest)
 
 
 def test_a_pools_class_that_means_a_known_one_is_named(rows: Rows) -> None:
     manifest = rows([*DOMAINS, *POOLS])
     table = make_splits(manifest, known=["cat", "dog"], **SETTINGS)
-    with pytest.raises(DataError, match=r"^open_sets/things/Dogs/000\.png: is of a pool's class that means a known"):
+    with pytest.raises(DataError, match=r"^open_sets/things/Dogs/000\.png: is in a pool, but its class means a known"):
         check_splits(table, manifest, left_out=[("things", "Dogs")])
 
 
@@ -102,7 +106,7 @@ def test_an_image_in_a_wrong_open_set_is_named(made: tuple[pd.DataFrame, ...]) -
     table, manifest, _ = made
     row = row_of(table, target="ink", open_set="textures")
     table.loc[row, "open_set"] = "classes"
-    with pytest.raises(DataError, match=r"^open_sets/textures/banded/000\.png: is counted to another open set"):
+    with pytest.raises(DataError, match=r"^open_sets/textures/banded/000\.png: is assigned to the wrong open set"):
         check_splits(table, manifest)
 
 

@@ -141,12 +141,16 @@ def test_targets_can_be_named(rows: Rows) -> None:
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"targets": ["nion"]}, ParamsError, r"split\.targets: no domain is called 'nion'; did you mean 'neon'\?"),
-        ({"shots": 5}, DataError, r"neon/cat: has 7 images, but split needs 3 for validation and 5 shots"),
+        ({"targets": ["nion"]}, ParamsError, r"split\.targets: no domain named 'nion'; did you mean 'neon'\?"),
+        (
+            {"shots": 5},
+            DataError,
+            r"neon/cat: 7 images, but 3 are needed for validation \(split\.validation\) and 5 for training",
+        ),
         (
             {"shots": 12, "shots_per": "class"},
             DataError,
-            r"cat: 11 images are left in neon, wood after validation.*is 12",
+            r"cat: 11 images left in neon, wood after validation.*is 12",
         ),
         ({"shots_per": "domain"}, ParamsError, r"split\.shots_per: expected class_and_domain or class, found 'domain'"),
     ],

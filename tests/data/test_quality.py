@@ -29,7 +29,7 @@ def check(manifest: pd.DataFrame, docs: Path, **changes: Any) -> tuple[dict[str,
     known = changes.get("known", KNOWN)
     settings = {
         "known": known,
-        "called": {},
+        "class_names": {},
         "tokens": dict.fromkeys(known, (8, 1)),
         "context": 77,
         "required": 24,
@@ -125,7 +125,11 @@ def test_faults_of_images_are_named(rows: Rows, tmp_path: Path) -> None:
         "duplicates_across_domains": ["ink/cat/005.png = neon/dog/007.png", "ink/dog/009.png = neon/dog/002.png"],
         "near_duplicates_across_classes": ["ink/cat/006.png ~ neon/owl/001.png (2 bits)"],
         "near_duplicates_across_domains": ["ink/cat/006.png ~ neon/owl/001.png (2 bits)"],
-        "enough_images": ["ink/cat has 23 of 24", "neon/cat has 0 of 24", "ink/(unknown classes) has 0 of 1"],
+        "enough_images": [
+            "ink/cat has 23 of 24 images",
+            "neon/cat has 0 of 24 images",
+            "ink/(unknown classes) has 0 of 1 images",
+        ],
     }
     assert sum("near_duplicates" in line or "refused" in line for line in verdict["warnings"]) == 3
     assert len(verdict["warnings"]) + len(verdict["problems"]) == len(wrong)
@@ -183,7 +187,7 @@ def test_names_of_classes(rows: Rows, tmp_path: Path) -> None:
         manifest,
         tmp_path / "docs",
         known=known,
-        called={"puma": "large cat", "felis": "LargeCat"},
+        class_names={"puma": "large cat", "felis": "LargeCat"},
         tokens=dict.fromkeys(known, (8, 1)) | {"robin": (78, 1), "xoloitzcuintli": (12, 8), "puma": (77, 0)},
         synonyms=[["robin", "Sofa"]],
     )
@@ -207,7 +211,7 @@ def test_pools(rows: Rows, tmp_path: Path) -> None:
     manifest = in_pool(rows([*GROUPS, *pools]), "calt", "pets", "dtd")
     clean, _ = check(manifest[manifest["pool"] != "pets"], tmp_path / "docs")
     assert clean["success"]
-    assert clean["notes"] == ["1 pool class left out for meaning a known class: calt/dalmatian (means dog)"]
+    assert clean["notes"] == ["1 pool class left out, same meaning as a known class: calt/dalmatian (means dog)"]
     # nothing is left of the pool of dogs
     verdict, _ = check(manifest, tmp_path / "docs")
     assert failed(verdict)["pools_disjoint"]["examples"] == ["open_sets/pets/dogs means dog"]

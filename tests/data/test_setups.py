@@ -113,12 +113,12 @@ def test_a_class_more_moves_few_of_a_seeds_unknown_classes() -> None:
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"sources": ["bose"]}, ParamsError, r"split\.sources: no domain is called 'bose'; did you mean 'base'\?"),
+        ({"sources": ["bose"]}, ParamsError, r"split\.sources: no domain named 'bose'; did you mean 'base'\?"),
         ({"sources": ["base"], "targets": ["base"]}, ParamsError, r"base is the only source"),
-        ({"sources": ["hard"]}, DataError, r"^bee: is a class of none of split\.sources \(hard\)"),
+        ({"sources": ["hard"]}, DataError, r"^bee: no image of this class in split\.sources \(hard\)"),
         ({"sources": ["base"], "unknown_share": 0.8}, ParamsError, r"0\.8 of 5 classes leaves 1 known; at least 2"),
-        ({"sources": ["base"], "unknown_share": 0.05}, ParamsError, r"0\.05 of 5 classes makes none unknown"),
-        ({}, DataError, r"hard/ant: has 3 images"),  # without sources, hard trains too
+        ({"sources": ["base"], "unknown_share": 0.05}, ParamsError, r"0\.05 of 5 classes rounds to no unknown class"),
+        ({}, DataError, r"hard/ant: 3 images"),  # without sources, hard trains too
     ],
 )
 def test_bad_settings(rows: Rows, changed: dict[str, object], kind: type[Exception], message: str) -> None:
@@ -207,18 +207,18 @@ def test_a_held_out_domain_with_a_test_part_is_tested_on_it(rows: Rows) -> None:
 
 def test_too_few_images_that_may_train_are_named(rows: Rows) -> None:
     manifest = rows([("ink", f"{n}:{part}", k) for n in ("ant", "bee") for part, k in (("train", 4), ("test", 9))])
-    with pytest.raises(DataError, match=r"ink/ant: has 13 images, 4 of them not given for test, but split needs 2 for"):
+    with pytest.raises(DataError, match=r"ink/ant: 13 images, 4 of them not given for test, but 2 are needed for"):
         split(manifest, known=["ant", "bee"])
 
 
 @pytest.mark.parametrize(
     ("role", "part", "message"),
     [
-        ("train", "test", "was not given for training"),
-        ("train", "val", "was not given for training"),
-        ("validation", "test", "was given for test and is validated on"),
-        ("test_id", "train", "was given for training or validation and is tested on"),
-        ("test_unknown_id", "val", "was given for training or validation and is tested on"),
+        ("train", "test", "is used for training, but was given another"),
+        ("train", "val", "is used for training, but was given another"),
+        ("validation", "test", "is used for validation, but was given for test"),
+        ("test_id", "train", "is used for testing, but was given for training or validation"),
+        ("test_unknown_id", "val", "is used for testing, but was given for training or validation"),
     ],
 )
 def test_an_image_that_serves_against_its_part_is_named(rows: Rows, role: str, part: str, message: str) -> None:
@@ -252,24 +252,24 @@ def test_a_class_that_is_unknown_in_a_fit_and_trains_in_it_is_named(
     row = table.index[(table["target"] == "sketch") & (table["seed"] == 2) & (table["role"] == "test_unknown_id")][0]
     path = table.at[row, "path"]
     table.loc[row, "role"] = "train"
-    refused(table, manifest, f"^{path}: is of an unknown class and is trained")
+    refused(table, manifest, f"^{path}: has an unknown class but is used for training")
     table.loc[row, ["label", "open_set"]] = [0, ""]
-    refused(table, manifest, "is of a class that its fit trains on and counts as unknown")
+    refused(table, manifest, "counts as unknown, but its fit trains on its class")
 
 
 def test_labels_of_another_seeds_classes_are_named(setup_one: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     table, manifest = setup_one
     chosen = (table["target"] == "sketch") & (table["seed"] == 2) & (table["label"] >= 0)
     table.loc[chosen, "label"] = table.loc[chosen, "class"].map(CLASSES.index)
-    refused(table, manifest, "carries another label than its class has")
+    refused(table, manifest, "has a label that is not its class's")
 
 
 def test_a_class_that_no_fit_may_know_is_named(setup_one: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    refused(*setup_one, "is of a class that no fit may know", unknown=["elk"])
+    refused(*setup_one, "has a class of data.unknown", unknown=["elk"])
 
 
 def test_training_outside_the_sources_is_named(setup_one: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    refused(*setup_one, r"^base/\w+/\d+\.png: lies in a domain that may not train", sources=["sketch"])
+    refused(*setup_one, r"^base/\w+/\d+\.png: is not in split.sources", sources=["sketch"])
 
 
 def test_testing_in_a_third_domain_is_named(setup_one: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -279,7 +279,7 @@ def test_testing_in_a_third_domain_is_named(setup_one: tuple[pd.DataFrame, pd.Da
     name = next(one for one in name if one in ("ant", "cow", "elk"))
     row = table.index[fit & (table["role"] == "test_unknown") & (table["class"] == name)][0]
     table.loc[row, "path"] = f"hard/{name}/000.png"
-    refused(table, manifest, f"^hard/{name}/000.png: is tested on in a role that is not its domain's")
+    refused(table, manifest, f"^hard/{name}/000.png: has a test role that does not fit its domain")
 
 
 # Stability.

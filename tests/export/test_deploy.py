@@ -90,5 +90,5 @@ def test_a_missing_or_diverged_fit_is_refused() -> None:
         deploy(tower, features(), fits(), splits(), method="croft", accept=0.9)
     with pytest.raises(DataError, match="has diverged"):
         deploy(tower, features(), fits(diverged=True), splits(), method="plain", accept=0.9)
-    with pytest.raises(DataError, match="no validation image"):
+    with pytest.raises(DataError, match="no validation images"):
         deploy(tower, features(), fits(), splits().assign(role="train"), method="plain", accept=0.9)

@@ -60,7 +60,7 @@ def test_flags_must_agree_away_from_the_threshold_only(exported) -> None:
     # Batches of 1 and 3 look at their first images only, so those may be counted again.
     assert (result["unknown_disagreements"] > 0) == (wrong > 0)
     assert wrong > 0
-    with pytest.raises(ParityError, match="unknown flags"):
+    with pytest.raises(ParityError, match="unknown flag"):
         check(result, 1e-5)
     # The same flags within the tolerance of the threshold do not count.
     loose = compare(moved, exported.path, batch, tolerance=10.0)
@@ -74,7 +74,7 @@ def test_nan_fails() -> None:
 
 
 def test_what_cannot_be_compared_is_an_error(exported) -> None:
-    with pytest.raises(ParityError, match="no image"):
+    with pytest.raises(ParityError, match="no images"):
         compare(exported.module, exported.path, images(0), tolerance=1e-4)
     with pytest.raises(ParityError, match="cannot run on a batch of 1"):
         compare(exported.module, exported.path, np.zeros((1, 16, 16, 3), np.uint8), tolerance=1e-4)

@@ -65,8 +65,8 @@ def test_corrupted_images_are_skipped_and_listed(clone):
     (folder / "parts.csv").write_text(f"path,part\n{images[7].relative_to(folder).as_posix()},test\n")
     done = clone.run("python", "-m", "stages.ingest")
     path = images[5].relative_to(folder).as_posix()
-    assert f"going on without 1 bad image: {path}: damaged image" in done.stderr
-    assert f"{len(images) - 1} images, 1 refused; " in done.stdout
+    assert f"continuing without 1 bad image: {path}: damaged image" in done.stderr
+    assert f"{len(images) - 1:,} images, 1 refused; " in done.stdout
     assert list(pd.read_parquet(clone.folder / "artifacts/refused.parquet")["path"]) == [path]
     manifest = pd.read_parquet(clone.folder / "artifacts/manifest.parquet")
     assert len(manifest) == len(images) - 1

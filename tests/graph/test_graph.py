@@ -40,7 +40,7 @@ def test_deps_cover_what_the_stage_imports(imports, name):
         for module in closure
         if not covered(module, deps)
         and module not in {"pipeline", "stages", "stages._run", "stages._paths"}
-        and module.removeprefix("pipeline.") not in TALK
+        and module.split(".")[1] not in TALK
         and not is_bare_package(module)
     }
     assert not missing, f"add to the deps of {name} in dvc.yaml: {sorted(missing)}"
@@ -108,12 +108,6 @@ def test_every_input_is_an_output_of_an_earlier_stage(name):
         earlier |= outputs(stage)
     inputs = {dep for dep in STAGES[name]["deps"] if dep.startswith("artifacts/")}
     assert inputs <= earlier
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_scripts_stay_thin(name):
-    lines = (ROOT / "stages" / f"{name}.py").read_text().splitlines()
-    assert 25 <= len(lines) <= 60
 
 
 def test_a_section_that_a_stage_did_not_name_is_absent():

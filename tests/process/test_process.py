@@ -183,10 +183,10 @@ def test_the_reaper_ends_what_a_killed_run_started_and_nothing_else(folder: Path
 
 
 def test_the_reaper_leaves_too_when_the_run_ends(folder: Path) -> None:
-    reapers = set(alive(ROOT / "pipeline" / "process.py"))
+    reapers = set(alive(ROOT / "pipeline" / "process" / "reaper.py"))
     run = launch(folder / "run.py", folder / "starter.py", "leave", folder / "sleeper.py")
     assert run.wait(PATIENCE) == 0
-    until(lambda: not alive(folder) and set(alive(ROOT / "pipeline" / "process.py")) <= reapers)
+    until(lambda: not alive(folder) and set(alive(ROOT / "pipeline" / "process" / "reaper.py")) <= reapers)
 
 
 @pytest.mark.parametrize("rest", ["", "; true"], ids=["the shell becomes the stage", "a shell in between"])

@@ -77,7 +77,7 @@ def test_sentences_name_the_numbers_and_what_differs() -> None:
     sentence = next(check.sentence for check in verdict.reasons if check.name == "accuracy")
     assert sentence == ("accuracy on held-out domains 0.7000, champion 0.8000: -0.1000, a drop of 0.0100 is allowed")
     other = ask(dataclasses.replace(BASE, targets=()), BASE).reasons[-1].sentence
-    assert other == "not comparable: held-out domains are none; the champion's are chalk, ink"
+    assert other == "not comparable: its held-out domains: none; the champion's: chalk, ink"
     changed = ask(dataclasses.replace(BASE, data="d2"), BASE).reasons
     assert "another version of the data" in next(check.sentence for check in changed if check.name == "comparable")
 
@@ -89,13 +89,13 @@ def test_auroc_is_compared_on_the_open_sets_of_both() -> None:
     verdict = ask(candidate, champion)
     assert failed(verdict) == ["auroc"]
     assert verdict.reasons[-1].sentence == (
-        "AUROC on the open sets of both, classes, dtd, 0.6400, champion 0.7000: -0.0600, a drop of 0.0200 is allowed"
+        "AUROC on the common open sets (classes, dtd) 0.6400, champion 0.7000: -0.0600, a drop of 0.0200 is allowed"
     )
     kept = dataclasses.replace(candidate, open_sets=(("classes", 0.59), ("dtd", 0.80)))
     assert ask(dataclasses.replace(kept, auroc=0.695), champion).passed
     alone = ask(dataclasses.replace(BASE, open_sets=(("noise", 0.97),)), champion)
     assert failed(alone) == ["auroc"]
-    assert alone.reasons[-1].sentence == "not comparable: open sets are noise; the champion's are classes, dtd"
+    assert alone.reasons[-1].sentence == "not comparable: its open sets: noise; the champion's: classes, dtd"
 
 
 def test_without_a_held_out_domain_the_sentences_say_so() -> None:

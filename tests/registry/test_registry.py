@@ -60,14 +60,14 @@ def test_the_life_of_three_versions(root: Path) -> None:
     assert verdict.reasons[-1].sentence == "first version: no champion to compare with"
     assert aliased(client, NAME, CHAMPION) == "1"
     assert json.loads(client.get_model_version(NAME, "1").tags["gate.verdict"])["passed"] is True
-    with pytest.raises(GateError, match="only champion there has been"):
+    with pytest.raises(GateError, match="no earlier champion"):
         rollback(NAME)
 
     # Again: nothing changes, and it says so.
     again = promote(NAME, limits=Limits())
     assert again.passed
     assert not again.promoted
-    assert "champion already" in again.reasons[0].sentence
+    assert "already the champion" in again.reasons[0].sentence
 
     # Version 2 is worse by 0.05: refused, the verdict stays with it, the champion stays.
     assert register(root, 0.75)[0] == "2"
@@ -93,7 +93,7 @@ def test_the_life_of_three_versions(root: Path) -> None:
     # Back twice: 3 to 2, 2 to 1, and then no further.
     assert rollback(NAME) == ("3", "2")
     assert rollback(NAME) == ("2", "1")
-    with pytest.raises(GateError, match="none to go back to"):
+    with pytest.raises(GateError, match="no earlier champion"):
         rollback(NAME)
 
     traced = lineage(NAME, CHAMPION)
@@ -132,7 +132,7 @@ def test_what_does_not_exist_is_named(root: Path) -> None:
     with pytest.raises(TrackingError, match="no registered model 'croft'"):
         promote(NAME, limits=Limits())
     register(root, 0.8)
-    with pytest.raises(TrackingError, match="no version or alias '7'; there is: challenger, 1"):
+    with pytest.raises(TrackingError, match="no version or alias '7'; known: challenger, 1"):
         promote(NAME, "7", limits=Limits())
     with pytest.raises(TrackingError, match="no version or alias 'champion'"):
         lineage(NAME)
@@ -146,7 +146,7 @@ def test_a_version_from_elsewhere_cannot_be_judged(root: Path) -> None:
     client = tracking.connect(root)
     client.create_registered_model(NAME)
     client.create_model_version(NAME, str(root / "export"))
-    with pytest.raises(GateError, match=r"version 1 carries no gate\.facts"):
+    with pytest.raises(GateError, match=r"version 1 has no tag gate\.facts"):
         promote(NAME, "1", limits=Limits())
 
 

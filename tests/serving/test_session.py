@@ -22,7 +22,7 @@ def test_cpu(graph: Path) -> None:
 
 @pytest.mark.skipif(_cuda_device(), reason="there is a CUDA device")
 def test_cuda_without_a_device_is_refused_and_auto_is_the_cpu(graph: Path) -> None:
-    with pytest.raises(DeviceError, match="cuda was asked for"):
+    with pytest.raises(DeviceError, match="cuda was requested"):
         make_session(graph, "cuda")
     assert make_session(graph, "auto").get_providers() == [CPU]
 

@@ -53,10 +53,10 @@ class Outcome:
     paths: list[str] = field(default_factory=list)
 
 
-def check(root: Path, docs: Path, called: dict[str, str] | None = None, **changes: Any) -> Outcome:
+def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **changes: Any) -> Outcome:
     """Ingest, gate and split, with the calls that the stages make."""
     data = Data(**{"root": str(root), "unknown": ("owl",), "max_pixels": 100_000, **changes})
-    called = called or {}
+    class_names = class_names or {}
     try:
         found = build_manifest(
             root, min_side=16, max_pixels=data.max_pixels, workers=2, skip=data.on_bad_image == "skip"
@@ -65,12 +65,12 @@ def check(root: Path, docs: Path, called: dict[str, str] | None = None, **change
         return Outcome(True, str(error))
     known = known_classes(found.manifest, data.unknown)
     tokenizer, context = load_tokenizer("croft-small")
-    tokens = name_tokens(tokenizer, context, [called.get(name, name) for name in known], PROMPTS)
+    tokens = name_tokens(tokenizer, context, [class_names.get(name, name) for name in known], PROMPTS)
     verdict, _ = check_manifest(
         found.manifest,
         found.refused,
         known=known,
-        called=called,
+        class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
         context=context,
         required=SHOTS + VALIDATION,
@@ -85,7 +85,7 @@ def check(root: Path, docs: Path, called: dict[str, str] | None = None, **change
     paths = found.manifest["path"].tolist()
     if not verdict["success"]:
         return Outcome(True, "\n".join(said), paths)
-    overlaps = overlapping_pools(found.manifest, known, data.synonyms, called)
+    overlaps = overlapping_pools(found.manifest, known, data.synonyms, class_names)
     splits = make_splits(
         without(found.manifest, overlaps),
         known=known,

@@ -136,7 +136,7 @@ def test_unusable_store_is_a_tracking_error(root: Path, monkeypatch: pytest.Monk
 def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_are_not(root: Path) -> None:
     mine = tracking.open_parent("mine")
     code = "from pipeline import tracking; import os; print(tracking.open_parent('dead'), flush=True); os._exit(9)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=root,

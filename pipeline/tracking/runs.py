@@ -1,8 +1,4 @@
-"""What was measured, and by which run: MLflow runs of stages under one parent run, through the client API only.
-
-Nothing here touches MLflow's fluent state (active run, current experiment), so that several runs may be open in one
-process and a run never ends up as the child of another by accident.
-"""
+"""Runs of stages: opened, logged in few requests, finished or failed, and named by an identity file."""
 
 from __future__ import annotations
 
@@ -13,115 +9,30 @@ import math
 import os
 import re
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
-from pipeline.errors import DataError, TrackingError
+from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
-from pipeline.origin import alive, git_state, host, process_tags
+from pipeline.origin import git_state, process_tags
 from pipeline.tables import read_json, write_json
+from pipeline.tracking.client import connect, experiment_id, reported, shown_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PARENT_VARIABLE = "CROFT_PARENT_RUN_ID"  # MLflow's own MLFLOW_RUN_ID would make a child write into its parent
-EXPERIMENT_VARIABLE = "CROFT_EXPERIMENT"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 LOCK_FILE = "requirements.lock"
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # The default of 7 retries with a backoff of 2 keeps a stage waiting for minutes when the server is down.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 _BATCH = 100  # parameters and tags per request; the server's limit
 _METRICS_BATCH = 1000
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
 _DIGEST_CHARACTERS = 36
-
-
-def tracking_uri(root: Path) -> str:
-    """Where runs go: `MLFLOW_TRACKING_URI`, or a SQLite file under `<root>/.croft` by absolute path."""
-    chosen = os.environ.get(URI_VARIABLE, "").strip()
-    if not chosen:
-        return f"sqlite:///{root.resolve().as_posix()}/.croft/mlflow.db"
-    relative = re.fullmatch(r"sqlite:///(?!/)(.+)", chosen)  # would mean another file in every working directory
-    return f"sqlite:///{root.resolve().as_posix()}/{relative[1]}" if relative else chosen
-
-
-def shown_uri(uri: str) -> str:
-    """The URI without user, password and query, fit for messages and files."""
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else uri
-
-
-def connect(root: Path) -> MlflowClient:
-    """A client for runs and the registry; nothing is sent yet.
-
-    Raises:
-        TrackingError: the URI is of no kind that MLflow knows, or the database cannot be opened.
-    """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)  # read by MLflow at import and at each request
-    uri = tracking_uri(root)
-    if uri.startswith("sqlite:////"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    # MLflow's own use of SQLAlchemy is deprecated there; a caller that turns warnings into errors cannot change it.
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning), reported(uri):
-        from mlflow.tracking import MlflowClient
-
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-@contextlib.contextmanager
-def reported(uri: str) -> Iterator[None]:
-    """Turn what MLflow and its transports raise into one line that names the server without credentials."""
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError, ConnectionError, TimeoutError, ImportError) as error:
-        reason = " ".join(str(error).split()).replace(uri, shown_uri(uri))
-        reason = re.sub(r"//[^/@\s]*@", "//", reason)[:300]
-        raise TrackingError(
-            f"{shown_uri(uri)}: tracking failed ({reason}); what was computed is kept: "
-            f"check the server or {URI_VARIABLE}, then run this again"
-        ) from None
-
-
-def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
-    """Name and id of the experiment, made when it is not there (and restored when it was deleted)."""
-    from mlflow.exceptions import MlflowException
-
-    name = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or "croft"
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        # A tracking server decides itself where artifacts go; a database cannot.
-        remote = client.tracking_uri.startswith(("http:", "https:", "databricks"))
-        location = None if remote else (root.resolve() / ".croft" / "mlartifacts").as_uri()
-        try:
-            return name, str(client.create_experiment(name, artifact_location=location))
-        except MlflowException:  # another process was first
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return name, str(found.experiment_id)
 
 
 class StageRun:
@@ -133,12 +44,12 @@ class StageRun:
     def log(
         self,
         *,
-        params: Mapping[str, object] = _NONE,
-        metrics: Mapping[str, float] = _NONE,
-        tags: Mapping[str, str] = _NONE,
+        params: Mapping[str, object] = EMPTY,
+        metrics: Mapping[str, float] = EMPTY,
+        tags: Mapping[str, str] = EMPTY,
         artifacts: Sequence[Path] = (),
         datasets: Sequence[tuple[str, str, str]] = (),
-        series: Mapping[str, Sequence[tuple[int, float]]] = _NONE,
+        series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
     ) -> None:
         """Log in as few requests as the server allows; arguments as `record_stage`."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -153,12 +64,12 @@ class StageRun:
             if value is not None and math.isfinite(value)
         ]
         labels = [RunTag(key, str(value)[:_TAG_CHARACTERS]) for key, value in tags.items()]
-        for part in _parts(flat, _BATCH):
-            self.client.log_batch(self.run_id, params=part)
-        for part in _parts(labels, _BATCH):
-            self.client.log_batch(self.run_id, tags=part)
-        for part in _parts(measured, _METRICS_BATCH):
-            self.client.log_batch(self.run_id, metrics=part)
+        for batch in _batches(flat, _BATCH):
+            self.client.log_batch(self.run_id, params=batch)
+        for batch in _batches(labels, _BATCH):
+            self.client.log_batch(self.run_id, tags=batch)
+        for batch in _batches(measured, _METRICS_BATCH):
+            self.client.log_batch(self.run_id, metrics=batch)
         inputs = [
             DatasetInput(
                 Dataset(name, digest[:_DIGEST_CHARACTERS], "local", json.dumps({"uri": source})),
@@ -182,10 +93,10 @@ def stage_run(
     started: float,
     params: Mapping[str, object],
     out: Path | None,
-    tags: Mapping[str, str] = _NONE,
+    tags: Mapping[str, str] = EMPTY,
     root: Path | None = None,
 ) -> Iterator[StageRun]:
-    """Open the run of a stage; when the block ends well, the run is FINISHED and `out` is written, otherwise FAILED.
+    """Open the run of a stage; if the block succeeds, the run is FINISHED and `out` is written, otherwise it is FAILED.
 
     Args:
         stage: the stage's name, also the run's.
@@ -247,12 +158,14 @@ def record_stage(
     metrics: Mapping[str, float],
     out: Path | None,
     artifacts: Sequence[Path] = (),
-    tags: Mapping[str, str] = _NONE,
+    tags: Mapping[str, str] = EMPTY,
     datasets: Sequence[tuple[str, str, str]] = (),
-    series: Mapping[str, Sequence[tuple[int, float]]] = _NONE,
+    series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
     root: Path | None = None,
 ) -> str:
     """Record a stage that has done its work as one finished run and write its identity file.
+
+    Ten arguments, by name: those of `stage_run` and of `StageRun.log`, for callers that do both at once.
 
     Args:
         stage, started, params, out, tags, root: as `stage_run`.
@@ -263,7 +176,7 @@ def record_stage(
     Returns:
         The run's id.
     Raises:
-        TrackingError: the server cannot be reached or refuses; the run, where it was made, is FAILED.
+        TrackingError: the server cannot be reached or refuses; the run, if it was created, is FAILED.
     """
     with stage_run(stage, started=started, params=params, out=out, tags=tags, root=root) as run:
         run.log(metrics=metrics, artifacts=artifacts, datasets=datasets, series=series)
@@ -304,58 +217,8 @@ def read_stage_run(path: Path) -> dict[str, str]:
     """
     identity = read_json(path)
     if not isinstance(identity, dict) or not identity.get("run_id"):
-        raise DataError(f"{path}: holds no run id; run `dvc repro -f {path.stem}`")
+        raise DataError(f"{path}: no run id in this file; run `dvc repro -f {path.stem}`")
     return identity
-
-
-def open_parent(name: str, tags: Mapping[str, str] = _NONE, *, root: Path | None = None) -> str:
-    """Open the run under which the stages of one pipeline run appear; pass its id on in `PARENT_VARIABLE`.
-
-    Raises:
-        TrackingError: the server cannot be reached or refuses.
-    """
-    root = (root or Path.cwd()).resolve()
-    client = connect(root)
-    commit, dirty = git_state(root)
-    labels = {"croft.parent": "true", "git_commit": commit, "git_dirty": dirty, **process_tags(), **tags}
-    with reported(client.tracking_uri):
-        _, number = experiment_id(client, root)
-        return str(client.create_run(number, run_name=name, tags=labels).info.run_id)
-
-
-def close_parent(
-    run_id: str, status: str = "FINISHED", tags: Mapping[str, str] = _NONE, *, root: Path | None = None
-) -> None:
-    """Tag and end a parent run as FINISHED, FAILED or KILLED.
-
-    Raises:
-        TrackingError: the server cannot be reached or does not know the run.
-    """
-    client = connect(root or Path.cwd())
-    with reported(client.tracking_uri):
-        StageRun(client, run_id).log(tags=tags)
-        client.set_terminated(run_id, status)
-
-
-def close_stale_parents(*, root: Path | None = None) -> list[str]:
-    """Mark as KILLED the open runs (parents and stages) of this host whose process is gone.
-
-    Returns:
-        The ids of the runs that were closed.
-    Raises:
-        TrackingError: the server cannot be reached or refuses.
-    """
-    root = (root or Path.cwd()).resolve()
-    client = connect(root)
-    closed = []
-    with reported(client.tracking_uri):
-        _, number = experiment_id(client, root)
-        mine = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{host()}'"
-        for run in client.search_runs([number], filter_string=mine, max_results=1000):
-            if not alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
-                client.set_terminated(run.info.run_id, "KILLED")
-                closed.append(str(run.info.run_id))
-    return closed
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -372,5 +235,5 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. /:]", "_", name)[:250]  # what MLflow allows in a name
 
 
-def _parts(items: Sequence[Any], size: int) -> Iterable[list[Any]]:
+def _batches(items: Sequence[Any], size: int) -> Iterable[list[Any]]:
     return (list(items[start : start + size]) for start in range(0, len(items), size))

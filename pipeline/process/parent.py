@@ -1,0 +1,116 @@
+"""A process that ends when its parent has died: a stage with its `dvc`, a helper with the process that it helps."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+import psutil
+
+from pipeline.process.group import running
+
+STAGE_VARIABLE = "DVC_STAGE"  # set by DVC for the command of a stage, and for nothing else
+_POLL_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """End this process when the `dvc` that runs it as a stage has died; call it before any slow import.
+
+    Does nothing when no DVC runs this process (a stage started by hand, under nohup, or as a container's first
+    process). Processes above DVC are not watched: `nohup dvc repro` may lose its shell.
+    """
+    chain = _up_to_dvc()
+    if not chain:
+        return
+    if sys.platform == "linux":
+        # The kernel's own signal also reaches a stage whose interpreter is busy in native code.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != chain[0].pid:  # it died before the signal was set
+        _end_self()
+    threading.Thread(target=_watch, args=(chain,), name="die-with-parent", daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has died, in whatever way.
+
+    Args:
+        parent: process id of the parent.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def watch() -> None:  # for kernels without that signal, and for a parent that died before it was set
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+def _up_to_dvc() -> list[psutil.Process]:
+    """The ancestors from this process's parent (perhaps a shell) to the DVC that runs the stage; [] without one."""
+    stage = os.environ.get(STAGE_VARIABLE)
+    chain: list[psutil.Process] = []
+    if stage is None:
+        return chain
+    below = psutil.Process()
+    above = below.parent()
+    while above is not None:
+        chain.append(above)
+        try:
+            try:
+                within = above.environ().get(STAGE_VARIABLE) == stage  # DVC sets it for its children, not for itself
+            except psutil.AccessDenied:  # init's, for example
+                within = False
+            if not within:
+                if _adopted(below.pid, above.pid):
+                    _end_self()
+                return chain
+            below, above = above, above.parent()
+        except psutil.NoSuchProcess:
+            _end_self()
+    return []
+
+
+def _adopted(child: int, parent: int) -> bool:
+    """Whether DVC died before this process could look, so that init (or another adopter) is the parent now.
+
+    DVC shares its session with what it starts, unless the child has opened a session of its own.
+    """
+    with contextlib.suppress(OSError):
+        return os.getsid(child) not in (child, os.getsid(parent))
+    return False
+
+
+def _watch(chain: list[psutil.Process]) -> None:
+    descriptors = []
+    try:
+        for process in chain:
+            descriptors.append(os.pidfd_open(process.pid))  # type: ignore[attr-defined,unused-ignore]
+    except ProcessLookupError:
+        _end_self()
+    except (AttributeError, OSError):  # not Linux, an old kernel, or a sandbox: poll
+        while all(running(process) for process in chain):
+            time.sleep(_POLL_SECONDS)
+        _end_self()
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    if all(running(process) for process in chain):
+        poll.poll()
+    _end_self()
+
+
+def _end_self() -> None:
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,103 @@
+"""The client of the tracking server: its address, the experiment, and errors that hold no credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT_VARIABLE = "CROFT_EXPERIMENT"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # The default of 7 retries with a backoff of 2 keeps a stage waiting for minutes when the server is down.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+def tracking_uri(root: Path) -> str:
+    """Where runs go: `MLFLOW_TRACKING_URI`, or a SQLite file under `<root>/.croft` by absolute path."""
+    chosen = os.environ.get(URI_VARIABLE, "").strip()
+    if not chosen:
+        return f"sqlite:///{root.resolve().as_posix()}/.croft/mlflow.db"
+    relative = re.fullmatch(r"sqlite:///(?!/)(.+)", chosen)  # relative: a different file in every working directory
+    return f"sqlite:///{root.resolve().as_posix()}/{relative[1]}" if relative else chosen
+
+
+def shown_uri(uri: str) -> str:
+    """The URI without user, password and query, safe to print and to store."""
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else uri
+
+
+def connect(root: Path) -> MlflowClient:
+    """A client for runs and the registry; nothing is sent yet.
+
+    Raises:
+        TrackingError: MLflow does not support the URI, or the database cannot be opened.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)  # read by MLflow at import and at each request
+    uri = tracking_uri(root)
+    if uri.startswith("sqlite:////"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    # MLflow calls deprecated parts of SQLAlchemy; a caller that turns warnings into errors cannot change that.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning), reported(uri):
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@contextlib.contextmanager
+def reported(uri: str) -> Iterator[None]:
+    """Turn what MLflow and its transports raise into one line that names the server without credentials."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, ConnectionError, TimeoutError, ImportError) as error:
+        reason = " ".join(str(error).split()).replace(uri, shown_uri(uri))
+        reason = re.sub(r"//[^/@\s]*@", "//", reason)[:300]
+        raise TrackingError(
+            f"{shown_uri(uri)}: tracking failed ({reason}); what was computed is kept; "
+            f"check the server or {URI_VARIABLE}, then run this again"
+        ) from None
+
+
+def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
+    """Name and id of the experiment; created where it is missing, restored where it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    name = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or "croft"
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # A tracking server chooses the place of artifacts; with a database we must.
+        remote = client.tracking_uri.startswith(("http:", "https:", "databricks"))
+        location = None if remote else (root.resolve() / ".croft" / "mlartifacts").as_uri()
+        try:
+            return name, str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:  # another process was first
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return name, str(experiment.experiment_id)

@@ -1,0 +1,60 @@
+"""The run above the stages of one pipeline run: opened, closed, and closed later where its process died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.origin import alive, git_state, host, process_tags
+from pipeline.tracking.client import connect, experiment_id, reported
+from pipeline.tracking.runs import EMPTY, StageRun
+
+
+def open_parent(name: str, tags: Mapping[str, str] = EMPTY, *, root: Path | None = None) -> str:
+    """Open the run under which the stages of one pipeline run appear; pass its id on in `PARENT_VARIABLE`.
+
+    Raises:
+        TrackingError: the server cannot be reached or refuses.
+    """
+    root = (root or Path.cwd()).resolve()
+    client = connect(root)
+    commit, dirty = git_state(root)
+    labels = {"croft.parent": "true", "git_commit": commit, "git_dirty": dirty, **process_tags(), **tags}
+    with reported(client.tracking_uri):
+        _, number = experiment_id(client, root)
+        return str(client.create_run(number, run_name=name, tags=labels).info.run_id)
+
+
+def close_parent(
+    run_id: str, status: str = "FINISHED", tags: Mapping[str, str] = EMPTY, *, root: Path | None = None
+) -> None:
+    """Tag and end a parent run as FINISHED, FAILED or KILLED.
+
+    Raises:
+        TrackingError: the server cannot be reached or does not know the run.
+    """
+    client = connect(root or Path.cwd())
+    with reported(client.tracking_uri):
+        StageRun(client, run_id).log(tags=tags)
+        client.set_terminated(run_id, status)
+
+
+def close_stale_parents(*, root: Path | None = None) -> list[str]:
+    """Mark as KILLED the open runs (parents and stages) of this host whose process is gone.
+
+    Returns:
+        The ids of the runs that were closed.
+    Raises:
+        TrackingError: the server cannot be reached or refuses.
+    """
+    root = (root or Path.cwd()).resolve()
+    client = connect(root)
+    closed = []
+    with reported(client.tracking_uri):
+        _, number = experiment_id(client, root)
+        open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{host()}'"
+        for run in client.search_runs([number], filter_string=open_here, max_results=1000):
+            if not alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
+                client.set_terminated(run.info.run_id, "KILLED")
+                closed.append(str(run.info.run_id))
+    return closed
