@@ -11,6 +11,15 @@ Fit = tuple[str, int]
 """Target and seed."""
 
 
+def known_classes(splits: pd.DataFrame) -> list[str]:
+    """The classes that some fit knows, sorted; the fit that is deployed knows all of them.
+
+    Args:
+        splits: SPLITS table.
+    """
+    return sorted(str(name) for name in splits.loc[splits["label"] >= 0, "class"].unique())
+
+
 def known_by_fit(splits: pd.DataFrame) -> dict[Fit, list[str]]:
     """The known classes of each fit, in the order of its labels.
 
@@ -19,7 +28,7 @@ def known_by_fit(splits: pd.DataFrame) -> dict[Fit, list[str]]:
     """
     known = splits.loc[splits["label"] >= 0, ["target", "seed", "label", "class"]].drop_duplicates()
     known = known.sort_values(["target", "seed", "label"])
-    found: dict[Fit, list[str]] = {}
+    classes: dict[Fit, list[str]] = {}
     for target, seed, name in zip(known["target"], known["seed"], known["class"], strict=True):
-        found.setdefault((str(target), int(seed)), []).append(str(name))
-    return found
+        classes.setdefault((str(target), int(seed)), []).append(str(name))
+    return classes
