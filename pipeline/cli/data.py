@@ -49,7 +49,7 @@ def list_data(*, remote: bool) -> None:
     """
     telemetry.disable()
     used = load_params().data.root
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.overview import overview
     from pipeline.versioning.resolve import data_sets
     from pipeline.versioning.show import print_overview, say
@@ -59,7 +59,7 @@ def list_data(*, remote: bool) -> None:
     if remote:
         if not cache.remote:
             raise PipelineError("no default remote; set one with `dvc remote add -d NAME URL`")
-        from pipeline.dvc_runner.command import unpushed
+        from pipeline.dvc_runner.tracked import unpushed
 
         lacking = unpushed(ROOT, [FOLDER / name for name in names])
     rows = [overview(ROOT, name, cache, used=used, lacks=lacking.get(FOLDER / name)) for name in names]
@@ -79,7 +79,7 @@ def show_data(text: str) -> None:
     """
     telemetry.disable()
     reference = parse_reference(text)
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.contents import count
     from pipeline.versioning.history import read_history
     from pipeline.versioning.resolve import resolve
@@ -106,7 +106,7 @@ def diff_data(old: str, new: str | None) -> None:
     """
     telemetry.disable()
     first = parse_reference(old)
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.difference import compare
     from pipeline.versioning.resolve import last_two, resolve
     from pipeline.versioning.show import headline, print_difference, say

@@ -34,10 +34,10 @@ def add_backbone(model: str, source: str, name: str) -> None:
         raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
     telemetry.disable()
     from pipeline.backbone.add import save_backbone
-    from pipeline.dvc_runner.command import add_input
+    from pipeline.dvc_runner.tracked import add_and_push
 
     saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
-    pushed = add_input(Path.cwd(), saved)
+    pushed = add_and_push(Path.cwd(), saved)
     notes = sorted(path.as_posix() for path in BACKBONES.iterdir() if path.name.startswith(f"{saved.name}."))
     print(f"{saved.as_posix()} is under DVC{' and pushed to its remote' if pushed else ''}. Commit:")
     print(f"  git add {' '.join([*notes, (BACKBONES / '.gitignore').as_posix()])}")

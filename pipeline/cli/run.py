@@ -21,7 +21,7 @@ from pipeline.tables import read_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.dvc_runner.command import StageResult
+    from pipeline.dvc_runner.reproduce import StageResult
     from pipeline.flows.server import LocalApi
 
 METRICS = Path("artifacts/evaluation/metrics.json")
@@ -61,7 +61,7 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
     console.print("Looking for what is out of date ...", highlight=False)
     api = begin_flow(root)
-    from pipeline.dvc_runner.command import survey_ahead
+    from pipeline.dvc_runner.survey import survey_ahead
 
     survey_ahead(root)
     from pipeline import tracking
@@ -92,8 +92,8 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
     from rich import box
     from rich.table import Table
 
-    from pipeline.dvc_runner.command import EXECUTED, RESTORED
     from pipeline.dvc_runner.graph import label
+    from pipeline.dvc_runner.reproduce import EXECUTED, RESTORED
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Stage")

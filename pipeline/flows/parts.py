@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import Flow, flow
 
-from pipeline.dvc_runner.command import StageResult
+from pipeline.dvc_runner.reproduce import StageResult
 from pipeline.flows.train import run_graph
 
 PARTS = {

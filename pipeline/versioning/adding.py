@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.dvc_runner import command
+from pipeline.dvc_runner import tracked
+from pipeline.dvc_runner.cache import open_cache
+from pipeline.dvc_runner.reproduce import reproduce
 from pipeline.errors import DataError, ParamsError, PipelineError, TrackingError
 from pipeline.origin import git_state
 from pipeline.params import Data
 from pipeline.sources import Entry, Source, open_source
 from pipeline.tables import PARTS_FILE
-from pipeline.versioning.cache import open_cache
 from pipeline.versioning.contents import Files, count, hash_folder, is_image, read_listing
 from pipeline.versioning.difference import Difference, compare
 from pipeline.versioning.given import merge_given, read_given, write_given
@@ -135,7 +136,7 @@ class Addition:
             )
         self.source = self._open(self.path)
         if read_pointer(self.root, self.name) and not folder.exists():
-            command.reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
+            reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
         self._state = look(self.root, self.name, self.cache, workers=self._data.workers)
         self.before = self.version = self._state.version
         self._targets()
@@ -241,7 +242,7 @@ class Addition:
             PipelineError: DVC refuses.
         """
         if self._placed or not self._state.clean:
-            command.add(self.root, FOLDER / self.name, terminal=self._terminal)
+            tracked.add(self.root, FOLDER / self.name, terminal=self._terminal)
         after = read_pointer(self.root, self.name)
         if after is None:
             raise PipelineError(f"dvc add: wrote no {FOLDER / self.name}.dvc")
@@ -276,7 +277,7 @@ class Addition:
         if not self.cache.remote:
             return
         try:
-            command.push(self.root, FOLDER / self.name, terminal=self._terminal)
+            tracked.push(self.root, FOLDER / self.name, terminal=self._terminal)
             self.pushed = True
         except PipelineError as error:
             self.troubles.append(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
-from pipeline.versioning.cache import Cache
 from pipeline.versioning.contents import Counts, count
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.resolve import resolve

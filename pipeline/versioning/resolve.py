@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
-from pipeline.versioning.cache import Cache
 from pipeline.versioning.contents import read_listing
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER, Reference
@@ -37,7 +37,13 @@ class Snapshot:
         Raises:
             DataError: the listing is not in the cache.
         """
-        return read_listing(cache.listing(self.pointer.md5, str(self)))
+        path = cache.object(self.pointer.md5)
+        if not path.is_file():
+            raise DataError(
+                f"{self}: its listing ({self.pointer.md5}) is not in DVC's cache; fetch the version from the remote "
+                f"with `croft data use {self}`"
+            )
+        return read_listing(path)
 
 
 def resolve(root: Path, reference: Reference) -> Snapshot:

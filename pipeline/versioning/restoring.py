@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.dvc_runner import command
+from pipeline.dvc_runner import tracked
+from pipeline.dvc_runner.cache import is_complete, is_edited, open_cache
 from pipeline.errors import PipelineError
-from pipeline.versioning.cache import is_complete, is_edited, open_cache
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.pointer import read_pointer, write_pointer
 from pipeline.versioning.resolve import Snapshot, resolve
@@ -31,10 +31,10 @@ def restore(root: Path, reference: Reference) -> Snapshot:
                 f"makes one, `dvc checkout --force {path}.dvc` discards them"
             )
         if present and (root / path).exists() and not is_complete(root, path):
-            command.add(root, path)  # into the cache, or what only the workspace has would be lost
+            tracked.add(root, path)  # into the cache, or what only the workspace has would be lost
         write_pointer(root, reference.name, found.pointer)
         try:
-            command.bring(root, path, fetch=bool(open_cache(root).remote))
+            tracked.bring(root, path, fetch=bool(open_cache(root).remote))
         except PipelineError:
             if present:
                 write_pointer(root, reference.name, present)

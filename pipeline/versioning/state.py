@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.versioning.cache import Cache, is_complete
+from pipeline.dvc_runner.cache import Cache, is_complete
 from pipeline.versioning.contents import Files, hash_folder, read_listing
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import clone
 from pipeline.errors import DataError, PipelineError
 from pipeline.versioning.names import FOLDER
 
@@ -107,17 +108,6 @@ class Placer:
             return
         target.write_bytes(content)
         self.used.add("copy")
-
-
-def clone(source: Path, target: Path) -> None:
-    """Make a file that shares the source's blocks until one of the two is written to.
-
-    Raises:
-        OSError: the file system cannot.
-    """
-    from dvc_objects.fs.system import reflink
-
-    reflink(str(source), str(target))  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def can_clone(source: Path, target: Path) -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pictures import commit, git, make_project, picture, write_pictures
 
+from pipeline.dvc_runner.cache import open_cache
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
 from pipeline.versioning.adding import Addition
-from pipeline.versioning.cache import open_cache
 from pipeline.versioning.contents import read_listing
 from pipeline.versioning.difference import Difference, compare
 from pipeline.versioning.history import read_history
@@ -220,7 +220,7 @@ def test_a_version_is_pushed_and_comes_back_from_the_remote(root: Path, source: 
     assert (again.is_new, again.pushed, again.troubles) == (False, True, [])
 
     subprocess.run(["rm", "-rf", root / ".dvc/cache"], check=True)
-    with pytest.raises(DataError, match=r"set@1: its listing .*`croft data use set@1` fetches"):
+    with pytest.raises(DataError, match=r"set@1: its listing .*fetch the version .*`croft data use set@1`"):
         resolve(root, parse_reference("set@1")).files(open_cache(root))
     restore(root, parse_reference("set@1"))
     assert held(root) == images(START)
