@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from pipeline.data.listing import is_hidden
+from pipeline.data.layout import is_hidden
 from pipeline.errors import DataError
 from pipeline.sources.paths import path_problem
 
