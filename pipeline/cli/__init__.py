@@ -126,26 +126,22 @@ def data_add(
     open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown ones.")] = "",
     benchmark: Annotated[str, typer.Option(help="The benchmark whose layout PATH has (docs/datasets.md).")] = "",
     kind: Annotated[str, typer.Option(help="The kind of source, where looking is not enough.")] = "auto",
-    images: Annotated[str, typer.Option(metavar="FOLDER", help="What a listing's paths are relative to.")] = "",
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="What a listing's paths are relative to.", show_default=False)
+    ] = None,
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where that is possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; data.on_bad_image by default.")] = "",
 ) -> None:
-    """Check images and make them a version of a data set; again for a folder that grew. A Prefect flow."""
-    from pipeline.cli.data import add_data
+    """Check images and make them a version of a data set; again for a folder that grew. A Prefect flow.\f
 
-    add_data(
-        path,
-        name,
-        domain=domain,
-        open_set=open_set,
-        benchmark=benchmark,
-        kind=kind,
-        images=images,
-        link=link,
-        prune=prune,
-        on_bad_image=on_bad_image,
-    )
+    A parameter each, since typer makes one option of each.
+    """
+    from pipeline.cli.data import add_data
+    from pipeline.sources import SourceOptions
+
+    options = SourceOptions(kind, domain, open_set, benchmark, images)
+    add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 
 
 @data.command("list")
