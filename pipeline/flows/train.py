@@ -19,7 +19,7 @@ from pipeline.process import guard
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def run_stage(root: str, stage: str, changes: str, needed: bool, extra: dict[str, str]) -> StageResult:
-    """Bring one stage up to date; without a `dvc` process when nothing that it depends on has changed."""
+    """Bring one stage up to date; no `dvc` process is started if nothing that it depends on has changed."""
     logger = get_run_logger()
     if not needed:
         logger.info("up to date")

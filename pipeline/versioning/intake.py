@@ -28,7 +28,7 @@ class Intake:
 
     Attributes:
         files: target to MD5 of every image that can be used.
-        new: targets whose bytes were not there before; they lie in the next state.
+        new: targets with other bytes than before; they lie in the next state.
         bad: one sentence for each image that cannot be used.
     """
 

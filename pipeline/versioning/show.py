@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ROWS = 40  # classes that a table shows; the rest are counted
 NAMED = 20  # files of each kind that a difference names
-LINE = "\n  "
 _COLUMNS = 8  # domains beside one another; with more, each domain has a row and classes are counted
+_BREAK = "\n  "
 _KINDS = ("added", "removed", "changed", "moved")
 
 
@@ -110,7 +110,7 @@ def print_names(title: str, names: Sequence[str], console: Console) -> None:
     if not names:
         return
     say(f"{title}:", console)
-    say(f"  {shorten(names, NAMED, separator=LINE)}", console)
+    say(f"  {shorten(names, NAMED, separator=_BREAK)}", console)
 
 
 def print_versions(versions: Sequence[Version], present: int | None, console: Console) -> None:

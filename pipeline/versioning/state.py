@@ -1,4 +1,4 @@
-"""What the workspace holds of a data set, and of which version that is."""
+"""What the workspace holds of a data set, and which version that is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class State:
 
 
 def look(root: Path, name: str, cache: Cache, *, workers: int) -> State:
-    """Compare workspace, .dvc file and versions; what DVC knows to be unchanged is not hashed again.
+    """Compare workspace, .dvc file and versions; files that DVC knows to be unchanged are not hashed again.
 
     Raises:
         DataError: the .dvc file or the list of versions is damaged, or a file cannot be read.

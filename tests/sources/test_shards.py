@@ -110,13 +110,13 @@ def test_a_hostile_member_refuses_the_shard_before_any_image(
 
 def test_sizes_and_counts_are_limited(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tars_module, "MAX_MEMBER", 2000)
-    with pytest.raises(DataError, match=r"member 'dog/big\.jpg': 3000 bytes, more than 2000"):
+    with pytest.raises(DataError, match=r"member 'dog/big\.jpg': 3,000 bytes, more than 2,000"):
         open_with(write([("dog/big.jpg", b"x" * 3000)]), name="pets")
     info = tarfile.TarInfo("dog/1.jpg")
     info.pax_headers = {"comment": "x" * 50_000}  # a header that claims much memory for itself
     with tarfile.open(tmp_path / "pax.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(info)
-    with pytest.raises(DataError, match=r"pax\.tar: damaged, or no tar: a header of"):
+    with pytest.raises(DataError, match=r"pax\.tar: damaged, or not a tar: a header of"):
         open_with(tmp_path / "pax.tar", name="pets")
     monkeypatch.setattr(tars_module, "MAX_MEMBERS", 1)
     with pytest.raises(DataError, match="more than 1 members"):
@@ -132,7 +132,7 @@ def test_damaged_files_are_refused(write: Write, tmp_path: Path) -> None:
         ("plain.tar.gz", whole),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match="damaged, or no tar"):
+        with pytest.raises(DataError, match="damaged, or not a tar"):
             list(open_with(tmp_path / name, name="pets"))
 
 

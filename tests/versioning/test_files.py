@@ -67,7 +67,7 @@ def test_versions_are_numbered_and_come_back_as_written(tmp_path: Path) -> None:
     assert versions[0].pointer == Pointer(MD5, 10, 4)
     assert (number_of(versions, MD5), number_of(versions, "x")) == (2, None)
     write_history(tmp_path, "n", versions[1:])  # as a merge of two branches may leave it
-    with pytest.raises(DataError, match=r"n\.versions\.yaml: the versions are not numbered"):
+    with pytest.raises(DataError, match=r"n\.versions\.yaml: expected versions numbered 1, 2"):
         read_history(tmp_path, "n")
     history_path(tmp_path, "n").write_text("versions: 3")
     with pytest.raises(DataError, match="not a list of versions"):
@@ -108,7 +108,7 @@ def test_space_is_summed_over_the_folders_of_one_disk(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     part = int(free * 0.6)
     check_space([(tmp_path / "a" / "b", part)])  # the folder need not be there yet
-    with pytest.raises(DataError, match="are needed"):
+    with pytest.raises(DataError, match="needed for workspace"):
         check_space([(tmp_path / "a", part), (tmp_path / "b", part)])
     assert [human(n) for n in (0, 999, 1000, 14_230_000, 2.5e12)] == ["0 B", "999 B", "1.0 kB", "14.2 MB", "2.5 TB"]
 

@@ -1,4 +1,4 @@
-"""A folder as people have it against the layouts of a benchmark: which one it is, and what differs from the paper."""
+"""A folder compared with the layouts of a benchmark: which layout it has, and how it differs from the paper."""
 
 from __future__ import annotations
 
