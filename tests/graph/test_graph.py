@@ -113,12 +113,6 @@ def test_every_input_is_an_output_of_an_earlier_stage(name):
     assert inputs <= earlier
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_scripts_stay_thin(name):
-    lines = (ROOT / "stages" / f"{name}.py").read_text().splitlines()
-    assert 25 <= len(lines) <= 60
-
-
 def test_a_section_that_a_stage_did_not_name_is_absent():
     from pipeline.params import load_params
     from stages._run import _only
