@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from pictures import commit, git, make_project, picture, write_pictures
+from rich.console import Console
 
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.errors import DataError, ParamsError, PipelineError
@@ -22,6 +24,7 @@ from pipeline.versioning.contents import read_listing
 from pipeline.versioning.difference import Difference, compare
 from pipeline.versioning.history import read_history
 from pipeline.versioning.names import parse_reference
+from pipeline.versioning.outcome import print_addition
 from pipeline.versioning.pointer import pointer_path, read_pointer
 from pipeline.versioning.resolve import last_two, resolve
 from pipeline.versioning.restoring import restore
@@ -108,6 +111,12 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     assert git(root, "diff", "HEAD~1", "--stat", "--", "data/set.dvc") == ""  # the .dvc file of the first commit
     back = add(root, source, prune=True)
     assert (back.is_new, back.before.number, back.version.number) == (False, 1, 3)
+    said = Console(file=io.StringIO(), width=110)
+    print_addition(back, said, used="data/set")
+    lines = said.file.getvalue().splitlines()
+    assert "Identical to version 3 of set; no new version was created" in lines
+    assert "Since version 1: 1 added, 1 removed, 1 changed, 1 moved" in lines
+    assert "Under DVC. Commit:" in lines
     assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
 
 
