@@ -43,15 +43,8 @@ def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune
     tracking.connect(Path.cwd())
     if api is not None:
         api.wait()
-    version_data(
-        path=str(path),
-        name=name,
-        root=str(Path.cwd()),
-        **dataclasses.asdict(options) | {"images": str(options.images or "")},
-        link=link,
-        prune=prune,
-        on_bad_image=on_bad_image,
-    )
+    values = dataclasses.asdict(options) | {"images": str(options.images or "")}
+    version_data(str(path), name, str(Path.cwd()), **values, link=link, prune=prune, on_bad_image=on_bad_image)
 
 
 def list_data(*, remote: bool) -> None:

@@ -33,15 +33,9 @@ def query(root: Path, *arguments: str) -> str:
         PipelineError: DVC refuses, for example because dvc.yaml is not valid.
     """
     done = subprocess.run(
-        [*_DVC, *arguments],
-        cwd=root,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+        [*_DVC, *arguments], cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
+        encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
     if done.returncode:
         message = error_line(done.stderr) or " ".join(lines(done.stderr)[:2])  # the rest shows the place in dvc.yaml
         raise PipelineError(f"dvc {arguments[0]}: {message or f'exit status {done.returncode}'}")
@@ -49,11 +43,7 @@ def query(root: Path, *arguments: str) -> str:
 
 
 def listen(
-    root: Path,
-    listener: Listener,
-    *arguments: str,
-    extra: Mapping[str, str] | None = None,
-    terminal: bool = False,
+    root: Path, listener: Listener, *arguments: str, extra: Mapping[str, str] | None = None, terminal: bool = False
 ) -> int:
     """Run a command of DVC to its end, as one process group that dies with this process.
 
