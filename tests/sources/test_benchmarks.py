@@ -62,7 +62,7 @@ def test_pacs_layouts(make: Make, paths: list[str]) -> None:
     source = open_with(make(paths), benchmark="pacs")
     assert sorted(entry.target for entry in source) == sorted(PACS)
     assert "PACS: photo: 7 of 1,670 published images" in source.warnings
-    assert any("labels from 1" in note for note in source.notes)
+    assert any("start at 1" in note for note in source.notes)
 
 
 def test_pacs_leaves_the_erroneous_image_aside(make: Make) -> None:
