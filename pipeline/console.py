@@ -32,5 +32,5 @@ def plain_table(*columns: str, words: int = 1, title: str | None = None) -> Tabl
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < words else "right")
+        table.add_column(column, justify="left" if position < words else "right", overflow="fold")
     return table

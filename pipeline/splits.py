@@ -11,6 +11,15 @@ Fit = tuple[str, int]
 """Target and seed."""
 
 
+def known_classes(splits: pd.DataFrame) -> list[str]:
+    """The classes that some fit knows, sorted; the fit that is deployed knows all of them.
+
+    Args:
+        splits: SPLITS table.
+    """
+    return sorted(str(name) for name in splits.loc[splits["label"] >= 0, "class"].unique())
+
+
 def known_by_fit(splits: pd.DataFrame) -> dict[Fit, list[str]]:
     """The known classes of each fit, in the order of its labels.
 

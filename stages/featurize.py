@@ -8,6 +8,7 @@ from pipeline.device import resolve_device
 from pipeline.features import write_features
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
+from pipeline.splits import known_classes
 from pipeline.tables import MANIFEST, SPLITS, TRAIN, read_table
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -17,11 +18,10 @@ from stages._run import Record, stage
 def main(params: Params) -> Record:
     from pipeline.backbone.featurize import featurize
     from pipeline.backbone.load import load_backbone
-    from pipeline.data.classes import known_classes
 
     manifest = read_table(paths.MANIFEST, MANIFEST)
     splits = read_table(paths.SPLITS, SPLITS)
-    classes = known_classes(manifest, params.data.unknown)
+    classes = known_classes(splits)
     backbone = load_backbone(
         params.backbone.model, Path(params.backbone.weights), resolve_device(params.compute.device),
         precision=params.featurize.precision,

@@ -127,8 +127,9 @@ def data_add(
     benchmark: Annotated[str, typer.Option(help="Benchmark whose layout PATH has (docs/datasets.md).")] = "",
     kind: Annotated[str, typer.Option(help="Kind of source, if it cannot be detected.")] = "auto",
     images: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Folder that the paths of a listing are relative to.")
-    ] = "",
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder that the paths of a listing are relative to.", show_default=False),
+    ] = None,
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
@@ -139,19 +140,10 @@ def data_add(
     Ten parameters: each is an argument or an option of the command.
     """
     from pipeline.cli.data import add_data
+    from pipeline.sources import SourceOptions
 
-    add_data(
-        path,
-        name,
-        domain=domain,
-        open_set=open_set,
-        benchmark=benchmark,
-        kind=kind,
-        images=images,
-        link=link,
-        prune=prune,
-        on_bad_image=on_bad_image,
-    )
+    options = SourceOptions(kind, domain, open_set, benchmark, images)
+    add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 
 
 @data.command("list")

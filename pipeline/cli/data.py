@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline import telemetry
 from pipeline.console import make_console
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
+from pipeline.phrases import counted
 from pipeline.versioning.names import FOLDER, check_name, parse_reference
+
+if TYPE_CHECKING:
+    from pipeline.sources import SourceOptions
 
 ROOT = Path()
 
 
-def add_data(path: Path, name: str, **options: Any) -> None:
+def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune: bool, on_bad_image: str) -> None:
     """Run the version-data flow in the working directory; it prints what it did.
 
     Args:
         path: of the source.
         name: of the data set.
-        options: as `pipeline.flows.version_data.version_data`.
+        options: how the source is to be read.
+        link, prune, on_bad_image: as `pipeline.versioning.adding.Addition`.
     Raises:
-        CroftError: nothing was added; or it was, and pushing or recording it failed.
+        CroftError: nothing was added; or the version was added, but pushing or recording it failed.
     """
     check_name(name)
     if not path.exists():
@@ -38,18 +43,19 @@ def add_data(path: Path, name: str, **options: Any) -> None:
     tracking.connect(Path.cwd())
     if api is not None:
         api.wait()
-    version_data(path=str(path), name=name, root=str(Path.cwd()), **options)
+    values = dataclasses.asdict(options) | {"images": str(options.images or "")}
+    version_data(str(path), name, str(Path.cwd()), **values, link=link, prune=prune, on_bad_image=on_bad_image)
 
 
 def list_data(*, remote: bool) -> None:
     """Print every data set: its version, what it holds, and where its files are.
 
     Raises:
-        PipelineError: this is no DVC project, or the remote was asked for and there is none or it does not answer.
+        PipelineError: this is not a DVC project; or `remote` and there is no default remote, or it cannot be reached.
     """
     telemetry.disable()
     used = load_params().data.root
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.overview import overview
     from pipeline.versioning.resolve import data_sets
     from pipeline.versioning.show import print_overview, say
@@ -58,44 +64,45 @@ def list_data(*, remote: bool) -> None:
     lacking: dict[Path, bool] = {}
     if remote:
         if not cache.remote:
-            raise PipelineError("no default remote; set one with `dvc remote add -d NAME URL`")
-        from pipeline.dvc_runner.command import unpushed
+            raise PipelineError("--remote: DVC has no default remote; set one with `dvc remote add -d NAME URL`")
+        from pipeline.dvc_runner.tracked import unpushed
 
         lacking = unpushed(ROOT, [FOLDER / name for name in names])
     rows = [overview(ROOT, name, cache, used=used, lacks=lacking.get(FOLDER / name)) for name in names]
     if rows:
         print_overview(rows, console)
     else:
-        say("No data set is under DVC yet: croft data add PATH --name NAME", console)
+        say("No data set is under DVC yet; add one with `croft data add PATH --name NAME`", console)
     if used not in [f"{FOLDER.as_posix()}/{name}" for name in names]:
         say(f"params.yaml uses {used}", console)
 
 
 def show_data(text: str) -> None:
-    """Print what a version holds, and the versions that there are.
+    """Print what a version holds, and all versions of its data set.
 
     Raises:
         DataError: there is no such version, or its listing is not in DVC's cache.
     """
     telemetry.disable()
     reference = parse_reference(text)
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.contents import count
     from pipeline.versioning.history import read_history
     from pipeline.versioning.resolve import resolve
     from pipeline.versioning.show import print_counts, print_version, print_versions, say
     from pipeline.versioning.workspace import human
 
-    console, found = make_console(), resolve(ROOT, reference)
+    console, snapshot = make_console(), resolve(ROOT, reference)
     versions = read_history(ROOT, reference.name)
-    counts = count(found.files(open_cache(ROOT)))
-    if found.number:
-        print_version(reference.name, versions[found.number - 1], counts, console)
+    counts = count(snapshot.files(open_cache(ROOT)))
+    if snapshot.number:
+        print_version(reference.name, versions[snapshot.number - 1], counts, console)
     else:
-        say(f"{found}: {counts.images:,} images, {human(found.pointer.bytes)}; no version of croft data add", console)
+        size = f"{counted(counts.images, 'image')}, {human(snapshot.pointer.bytes)}"
+        say(f"{snapshot}: {size}; not recorded as a version by `croft data add`", console)
         print_counts(counts, console)
     if versions:
-        print_versions(versions, found.number, console)
+        print_versions(versions, snapshot.number, console)
 
 
 def diff_data(old: str, new: str | None) -> None:
@@ -106,7 +113,7 @@ def diff_data(old: str, new: str | None) -> None:
     """
     telemetry.disable()
     first = parse_reference(old)
-    from pipeline.versioning.cache import open_cache
+    from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.difference import compare
     from pipeline.versioning.resolve import last_two, resolve
     from pipeline.versioning.show import headline, print_difference, say
@@ -128,7 +135,7 @@ def use_data(text: str) -> None:
     Raises:
         ParamsError: no version is named.
         DataError: there is no such version.
-        PipelineError: the workspace holds changes that no version has, or the files are nowhere.
+        PipelineError: the workspace holds changes that are in no version, or the files cannot be fetched.
     """
     telemetry.disable()
     reference = parse_reference(text)
@@ -137,9 +144,6 @@ def use_data(text: str) -> None:
     from pipeline.versioning.restoring import restore
     from pipeline.versioning.show import say
 
-    found = restore(ROOT.resolve(), reference)
-    files = f"{FOLDER.as_posix()}/{reference.name}.dvc"
-    say(
-        f"{FOLDER.as_posix()}/{reference.name} is {found} now; `git diff {files}` shows it, commit it to keep it",
-        make_console(),
-    )
+    snapshot = restore(ROOT.resolve(), reference)
+    folder = f"{FOLDER.as_posix()}/{reference.name}"
+    say(f"{folder} is now {snapshot}; commit {folder}.dvc to keep it", make_console())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pipeline import telemetry
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError
 from pipeline.params import Params, load_params
+from pipeline.versioning.names import check_plain
 
 BACKBONES = Path("data/backbones")
 
@@ -23,21 +23,20 @@ def print_params() -> None:
 
 
 def add_backbone(model: str, source: str, name: str) -> None:
-    """Save a model's weights as data/backbones/<name>.safetensors, under DVC, and say which knobs to set.
+    """Save a model's weights as data/backbones/<name>.safetensors, under DVC, and print which keys to set.
 
     Raises:
-        ParamsError: the name is no plain file name.
+        ParamsError: the name is not a plain name.
         CheckpointError: the model or tag is unknown, or the hub or file cannot be read.
-        PipelineError: DVC refused the file.
+        PipelineError: DVC refuses the file.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
+    check_plain(name, "--name")
     telemetry.disable()
     from pipeline.backbone.add import save_backbone
-    from pipeline.dvc_runner.command import add_input
+    from pipeline.dvc_runner.tracked import add_and_push
 
     saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
-    pushed = add_input(Path.cwd(), saved)
+    pushed = add_and_push(Path.cwd(), saved)
     notes = sorted(path.as_posix() for path in BACKBONES.iterdir() if path.name.startswith(f"{saved.name}."))
     print(f"{saved.as_posix()} is under DVC{' and pushed to its remote' if pushed else ''}. Commit:")
     print(f"  git add {' '.join([*notes, (BACKBONES / '.gitignore').as_posix()])}")
@@ -49,9 +48,9 @@ def check_inputs(params: Params) -> None:
     """Refuse a run that cannot work before anything is started.
 
     Raises:
-        DataError: an input is not there, and neither DVC nor a stage beside it can bring it; or the name of an image
-            is one that DVC cannot keep.
-        DeviceError: CUDA was asked for and there is none.
+        DataError: an input is missing, and neither DVC nor a stage beside it can make it; or an image has a name that
+            DVC cannot store.
+        DeviceError: compute.device is cuda and there is no GPU.
     """
     from pipeline.data.refused import check_names
 
@@ -60,8 +59,8 @@ def check_inputs(params: Params) -> None:
         tracked = path.with_name(f"{path.name}.dvc").is_file() or (path.parent / "dvc.yaml").is_file()
         if not path.exists() and not tracked:
             raise DataError(
-                f"params.yaml: {key}: {value} does not exist; correct the path, put the files there, "
-                "or `dvc pull` them where they are under DVC"
+                f"params.yaml: {key}: {value} does not exist; correct the path, put the files there, or fetch them "
+                "with `dvc pull`"
             )
     check_names(Path(params.data.root))
     if params.compute.device == "cuda":

@@ -1,4 +1,4 @@
-"""`croft run`: what was done to every stage, what came of it, and where to look further."""
+"""`croft run`: what was done to every stage, the results, and where to look further."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
 from pipeline.cli.inputs import check_inputs
-from pipeline.console import make_console
+from pipeline.console import make_console, plain_table
 from pipeline.errors import TrackingError
 from pipeline.methods.settings import load_checked
 from pipeline.params import Params
+from pipeline.phrases import counted
 from pipeline.process import guard
 from pipeline.tables import read_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.dvc_runner.command import StageResult
+    from pipeline.dvc_runner.reproduce import StageResult
     from pipeline.flows.server import LocalApi
 
 METRICS = Path("artifacts/evaluation/metrics.json")
@@ -32,7 +33,7 @@ REGISTRATION = Path("artifacts/registration.json")
 
 
 def run_pipeline(targets: Sequence[str]) -> None:
-    """Run the train flow in the working directory and print what a person wants to know.
+    """Run the train flow in the working directory and print stages, results and where to look further.
 
     Raises:
         CroftError: params.yaml is wrong, or a stage failed.
@@ -62,7 +63,7 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
     console.print("Looking for what is out of date ...", highlight=False)
     api = begin_flow(root)
-    from pipeline.dvc_runner.command import survey_ahead
+    from pipeline.dvc_runner.survey import survey_ahead
 
     survey_ahead(root)
     from pipeline import tracking
@@ -75,7 +76,7 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
 
 
 def begin_flow(root: Path) -> LocalApi | None:
-    """What comes before any flow that this process runs: nothing reports home, nothing outlives it, an API starts."""
+    """Prepare this process for a flow: no telemetry, no child that outlives it, and a Prefect API that starts."""
     telemetry.disable()
     guard()
     signal.signal(signal.SIGTERM, _leave)
@@ -90,16 +91,10 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 def print_stages(results: Sequence[StageResult], seconds: float, console: Console) -> None:
     """The table of stages, and how many were executed."""
-    from rich import box
-    from rich.table import Table
-
-    from pipeline.dvc_runner.command import EXECUTED, RESTORED
     from pipeline.dvc_runner.graph import label
+    from pipeline.dvc_runner.reproduce import EXECUTED, RESTORED
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Stage")
-    table.add_column("State")
-    table.add_column("Seconds", justify="right")
+    table = plain_table("Stage", "State", "Seconds", words=2)
     colours = {EXECUTED: "green", RESTORED: "cyan"}
     for result in results:
         colour = colours.get(result.state, "dim")
@@ -108,7 +103,7 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
     console.print(table)
     executed = sum(result.state == EXECUTED for result in results)
     restored = sum(result.state == RESTORED for result in results)
-    parts = [f"{executed} stage{'' if executed == 1 else 's'} executed"]
+    parts = [f"{counted(executed, 'stage')} executed"]
     if restored:
         parts.append(f"{restored} restored from DVC's cache")
     ending = ": everything is up to date" if not executed and not restored else ""
@@ -124,12 +119,12 @@ def _print_registration(registration: dict[str, Any], params: Params, console: C
     name, version = str(registration["model"]), str(registration["version"])
     try:
         if ensure_challenger(name, version):
-            console.print(f"{name} version {version} was made by an earlier run; it is the {CHALLENGER} again")
+            console.print(f"{name} version {version}, registered by an earlier run, is the {CHALLENGER} again")
         client, uri = open_registry(None)
         with reported(uri):
             champion = aliased(client, name, CHAMPION)
     except TrackingError as error:
-        # The outputs came from a cache or a remote, and the model is registered in somebody else's store.
+        # The outputs came from a cache or a remote, and the model is registered in another tracking store.
         console.print(f"[yellow]{REGISTRATION} names {name} version {version}:[/yellow] {error}", soft_wrap=True)
         console.print("To register the model here: dvc repro --force --single-item register")
         return

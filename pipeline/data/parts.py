@@ -12,14 +12,12 @@ from pipeline.data.listing import Listing
 from pipeline.errors import DataError
 from pipeline.tables import PARTS, PARTS_FILE
 
-_COLUMNS = ["path", "part"]
+COLUMNS = ("path", "part")
 _MAX_BYTES = 256 * 2**20  # a million lines of 256 bytes; anything larger is a mistake
 
 
 def read_parts(root: Path, listing: Listing) -> list[str]:
-    """Read parts.csv, if there is one.
-
-    The file is UTF-8 with the columns path (relative to root, POSIX separators) and part.
+    """The part of each image of a data root, where parts.csv gives it one.
 
     Args:
         root: of the data.
@@ -27,29 +25,45 @@ def read_parts(root: Path, listing: Listing) -> list[str]:
     Returns:
         One of PARTS for each of listing.paths; "" where the file does not name the image.
     Raises:
-        DataError: the file cannot be read, is too large, or is a link that leaves the root; or one of its lines, which
-            is named, holds no path of an image of the root, an unknown part, or a path that an earlier line holds.
+        DataError: as `part_rows`; or a line, which is named, holds no path of an image of the root, or a path that an
+            earlier line holds.
     """
-    parts = [""] * len(listing.paths)
+    file, parts = root / PARTS_FILE, [""] * len(listing.paths)
+    refused: set[str] | None = None
+    for line, path, part in part_rows(root):
+        position = bisect_left(listing.paths, path)
+        if position == len(parts) or listing.paths[position] != path:
+            refused = {path for path, _ in listing.refused} if refused is None else refused
+            if path in refused:
+                continue
+            raise DataError(f"{file}: line {line}: {path!r} is no image below {root}")
+        if parts[position]:
+            raise DataError(f"{file}: line {line}: {path!r} is listed in an earlier line too; remove one of the two")
+        parts[position] = part
+    return parts
+
+
+def part_rows(root: Path) -> Iterator[tuple[int, str, str]]:
+    """(line, path, part) of each row of parts.csv; nothing without the file.
+
+    The file is UTF-8 with the columns path (relative to root, POSIX separators) and part (one of PARTS).
+
+    Args:
+        root: of the data.
+    Raises:
+        DataError: the file cannot be read, is too large, or is a link that leaves the root; or one of its lines, which
+            is named, holds a path that leaves the root or an unknown part.
+    """
     file = root / PARTS_FILE
     if not os.path.lexists(file):
-        return parts
-    refused = {path for path, _ in listing.refused}
+        return
     for line, path, part in _lines(file, root):
         where = f"{file}: line {line}"
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise DataError(f"{where}: {path!r} leaves the folder; expected a path relative to {root}")
         if part not in PARTS:
             raise DataError(f"{where}: unknown part {part!r}; expected {', '.join(PARTS)}")
-        if path in refused:
-            continue
-        position = bisect_left(listing.paths, path)
-        if position == len(parts) or listing.paths[position] != path:
-            raise DataError(f"{where}: {path!r} is no image below {root}")
-        if parts[position]:
-            raise DataError(f"{where}: {path!r} stands in an earlier line too")
-        parts[position] = PARTS[PARTS.index(part)]  # one string for all, not one a line
-    return parts
+        yield line, path, PARTS[PARTS.index(part)]  # one string for all, not one a line
 
 
 def _lines(file: Path, root: Path) -> Iterator[tuple[int, str, str]]:
@@ -61,12 +75,12 @@ def _lines(file: Path, root: Path) -> Iterator[tuple[int, str, str]]:
             raise DataError(f"{file}: {file.stat().st_size} bytes, more than the {_MAX_BYTES} that are read")
         with file.open(encoding="utf-8-sig", newline="") as text:  # spreadsheets write a byte order mark
             rows = csv.reader(text, strict=True)
-            if (header := next(rows, [])) != _COLUMNS:
-                raise DataError(f"{file}: line 1: expected the columns {','.join(_COLUMNS)}, found {','.join(header)}")
+            if (header := next(rows, [])) != list(COLUMNS):
+                raise DataError(f"{file}: line 1: expected the columns {','.join(COLUMNS)}, found {','.join(header)}")
             for row in rows:
                 line = rows.line_num
-                if len(row) != len(_COLUMNS):
-                    raise DataError(f"{file}: line {line}: expected {len(_COLUMNS)} values, found {len(row)}")
+                if len(row) != len(COLUMNS):
+                    raise DataError(f"{file}: line {line}: expected {len(COLUMNS)} values, found {len(row)}")
                 yield line, row[0], row[1]
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 after line {line}; save it as UTF-8") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.data.classes import in_domains
-from pipeline.data.listing import is_utf8, printable
+from pipeline.data.layout import is_utf8, printable
 from pipeline.errors import DataError
 from pipeline.phrases import counted, shorten
 from pipeline.tables import OPEN_SETS

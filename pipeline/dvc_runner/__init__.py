@@ -1,1 +1,1 @@
-"""Running DVC: the only room that starts `dvc`."""
+"""DVC as this project uses it: the only room that starts `dvc` or imports it."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ParamsError, PipelineError
+from pipeline.phrases import suggest
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 
@@ -46,15 +46,13 @@ class Graph:
         """
         if target in self.needs:
             return target
-        found = [name for name in self.needs if label(name) == target]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ParamsError(f"stage {target!r} is ambiguous: {', '.join(found)}")
+        matches = [name for name in self.needs if label(name) == target]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ParamsError(f"stage {target!r} is ambiguous; expected one of {', '.join(matches)}")
         names = [label(name) for name in self.needs if not is_input(name)]
-        near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-        raise ParamsError(f"no stage {target!r}; {hint}")
+        raise ParamsError(f"no stage {target!r}; {suggest(target, names, label='stages')}")
 
 
 def label(address: str) -> str:
@@ -75,7 +73,7 @@ def parse_dot(text: str) -> Graph:
     """The graph that `dvc dag --dot` printed.
 
     Raises:
-        PipelineError: this is no such output.
+        PipelineError: the text is something else.
     """
     if not text.lstrip().startswith("strict digraph"):
         raise PipelineError(f"dvc dag: expected a graph, found {text.strip()[:80]!r}; check dvc.yaml with `dvc dag`")
@@ -92,10 +90,10 @@ def parse_dot(text: str) -> Graph:
 
 
 def parse_status(text: str) -> dict[str, str]:
-    """What `dvc status --json` found to be not up to date: address to the words that DVC uses, joined.
+    """The stages that `dvc status --json` lists as not up to date: address to DVC's words, joined by spaces.
 
     Raises:
-        PipelineError: this is no such output.
+        PipelineError: the text is something else.
     """
     try:
         content = json.loads(text)

@@ -49,17 +49,17 @@ def _live(content: dict[str, Any], written: float) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for mode, paths in content.items():
         if mode == "write":
-            left: dict[str, Any] = {path: info for path, info in paths.items() if _holds(int(info["pid"]), written)}
+            live: dict[str, Any] = {path: info for path, info in paths.items() if _holds(info, written)}
         else:
-            left = {path: [one for one in infos if _holds(int(one["pid"]), written)] for path, infos in paths.items()}
-            left = {path: infos for path, infos in left.items() if infos}
-        if left or not paths:
-            kept[mode] = left
+            live = {path: [info for info in infos if _holds(info, written)] for path, infos in paths.items()}
+            live = {path: infos for path, infos in live.items() if infos}
+        if live or not paths:
+            kept[mode] = live
     return kept
 
 
-def _holds(pid: int, written: float) -> bool:
+def _holds(info: dict[str, Any], written: float) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
+        process = psutil.Process(int(info["pid"]))
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + _REUSED_SECONDS)
     return False

@@ -1,4 +1,4 @@
-"""Flows for parts of the graph, to be deployed and scheduled on their own: the train flow's mechanism, fewer stages."""
+"""Flows for parts of the graph, to deploy and schedule separately; they run stages as the train flow does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import Flow, flow
 
-from pipeline.dvc_runner.command import StageResult
+from pipeline.dvc_runner.reproduce import StageResult
 from pipeline.flows.train import run_graph
 
 PARTS = {

@@ -1,4 +1,4 @@
-"""A Prefect API for the life of this process, started while other things are still being imported.
+"""A Prefect API for the life of this process, started while other libraries are still being imported.
 
 Prefect would start one itself, but only after this process has imported all of the server too: twice the time.
 """
@@ -36,24 +36,24 @@ _SERVER = {
 
 
 class LocalApi:
-    """A starting or running API server; `start_api` makes it."""
+    """An API server that is starting or running; made by `start_api`."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         self._process, self.url, self._log = process, url, log
 
     def wait(self, seconds: float = START_SECONDS) -> None:
-        """Return when it answers.
+        """Return when it responds.
 
         Raises:
-            PipelineError: it has ended, or does not answer in time.
+            PipelineError: it has ended, or does not respond in time.
         """
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=seconds):  # noqa: S310 (our own loopback URL)
                 return
         except (urllib.error.URLError, OSError) as error:
             ended = self._process.poll()
-            state = f"ended with exit status {ended}" if ended is not None else f"does not answer ({error})"
-            raise PipelineError(f"Prefect's local API {state}; its log is {self._log}") from None
+            state = f"ended with exit status {ended}" if ended is not None else f"does not respond ({error})"
+            raise PipelineError(f"Prefect's local API {state}; see its log, {self._log}") from None
 
     def stop(self) -> None:
         """End it."""
@@ -90,7 +90,7 @@ def start_api(root: Path) -> LocalApi | None:
             stdout=output,
             stderr=output,
             pass_fds=[listening.fileno()],
-            start_new_session=True,  # Ctrl-C is for the run, which still has to tell the server how it ended
+            start_new_session=True,  # Ctrl-C must reach the run only, which then reports its end to this server
         )
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
     os.environ[API_VARIABLE] = url

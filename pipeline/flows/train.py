@@ -10,24 +10,23 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from pipeline import telemetry, tracking
-from pipeline.dvc_runner import command
 from pipeline.dvc_runner.graph import is_input, label
+from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
+from pipeline.dvc_runner.survey import take_survey
 from pipeline.errors import DataError, PipelineError
 from pipeline.process import guard
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def run_stage(root: str, stage: str, changes: str, needed: bool, extra: dict[str, str]) -> command.StageResult:
-    """Bring one stage up to date; without a `dvc` process when nothing that it depends on has changed."""
+def run_stage(root: str, stage: str, changes: str, needed: bool, extra: dict[str, str]) -> StageResult:
+    """Bring one stage up to date; no `dvc` process is started if nothing that it depends on has changed."""
     logger = get_run_logger()
     if not needed:
         logger.info("up to date")
-        return command.StageResult(stage, command.UP_TO_DATE, 0.0)
+        return StageResult(stage, UP_TO_DATE, 0.0)
     logger.info("started")
     try:
-        result = command.reproduce(
-            Path(root), stage, changes=changes, extra=extra, write=_write, terminal=sys.stdout.isatty()
-        )
+        result = reproduce(Path(root), stage, changes=changes, extra=extra, write=_write, terminal=sys.stdout.isatty())
     except PipelineError as error:
         logger.error("%s", error)
         raise
@@ -40,7 +39,7 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> list[command.StageResult]:
+def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> list[StageResult]:
     """Run the targets and what they need, in order, as tasks of the current flow.
 
     The parent run's id travels to the stages, and the parent carries `stage.<name>.run_id` and `stage.<name>.state`.
@@ -50,24 +49,24 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     """
     telemetry.disable()
     guard()
-    found = command.take_survey(root)
-    order = found.graph.order(targets)
+    survey = take_survey(root)
+    order = survey.graph.order(targets)
     tracking.close_stale_parents(root=root)
     parent = tracking.open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
     extra = {tracking.PARENT_VARIABLE: parent}
-    results: list[command.StageResult] = []
+    results: list[StageResult] = []
     moved: set[str] = set()
     status = "KILLED"
     try:
         for stage in order:
-            changes = found.changed.get(stage, "")
+            changes = survey.changed.get(stage, "")
             if not changes and is_input(stage):
                 continue
-            needed = bool(changes) or not moved.isdisjoint(found.graph.needs[stage])
-            one = run_stage.with_options(name=label(stage), task_run_name=label(stage), retries=retries)
-            result = one(str(root), stage, changes, needed, extra)
+            needed = bool(changes) or not moved.isdisjoint(survey.graph.needs[stage])
+            task_of_stage = run_stage.with_options(name=label(stage), task_run_name=label(stage), retries=retries)
+            result = task_of_stage(str(root), stage, changes, needed, extra)
             results.append(result)
-            if result.state != command.UP_TO_DATE:
+            if result.state != UP_TO_DATE:
                 moved.add(stage)
         status = "FINISHED"
     except Exception:
@@ -78,7 +77,7 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     return results
 
 
-def _stage_tags(root: Path, results: Sequence[command.StageResult]) -> dict[str, str]:
+def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
     tags: dict[str, str] = {}
     for result in results:
         name = label(result.stage)
@@ -93,7 +92,7 @@ def _stage_tags(root: Path, results: Sequence[command.StageResult]) -> dict[str,
 
 
 @flow(name="train", persist_result=False)
-def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> list[command.StageResult]:
+def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> list[StageResult]:
     """Bring the targets (all stages by default) and everything that they need up to date.
 
     Args:

@@ -1,6 +1,7 @@
 """What users bring, as entries of the workspace's layout: folders, listings, split files, tar shards, benchmarks."""
 
 from pipeline.sources.entry import Entry, Source
-from pipeline.sources.open import KINDS, open_source
+from pipeline.sources.open import open_source
+from pipeline.sources.options import KINDS, SourceOptions
 
-__all__ = ["KINDS", "Entry", "Source", "open_source"]
+__all__ = ["KINDS", "Entry", "Source", "SourceOptions", "open_source"]

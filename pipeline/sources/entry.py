@@ -1,17 +1,17 @@
-"""One image of a source, and the source itself: where an image goes in the workspace and how its bytes are read."""
+"""One image of a source, and the source itself: where an image goes in the data set and how its bytes are read."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, folder_problem, name_problem, parse_place
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
-from pipeline.tables import DEPLOY, MEAN, OPEN_SETS, PARTS
+from pipeline.tables import PARTS
 
-_MAX_NAME = 255  # bytes of one path component, on every file system in use
+_PART_NAMES = {"validation": "val", "valid": "val", "crossval": "val", "training": "train", "testing": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Entry:
         if self.content is not None:
             return self.content
         if self.file is None:
-            raise DataError(f"{self.origin}: neither a file nor its bytes")
+            raise DataError(f"{self.origin}: has neither a file nor bytes")
         try:
             return self.file.read_bytes()
         except OSError as error:
@@ -56,9 +56,9 @@ class Source:
         path: what was opened.
         kind: one of KINDS.
         walk: makes the entries anew; a tar is read as a stream while it is walked.
-        notes: sentences for a person: what was understood, and what was left aside. Some are added while walking, so
-            print them afterwards.
-        warnings: the same, of what a person should look at.
+        notes: what was understood and what was skipped, a sentence each. Some are added while walking, so print them
+            afterwards.
+        warnings: what a person should check, a sentence each.
         class_names: how prompts call a class, where that is not its folder's name; for backbone.class_names.
     """
 
@@ -73,61 +73,48 @@ class Source:
         """The images.
 
         Raises:
-            DataError: a name cannot be one of the workspace's, two images want the same place, there is no image, or
-                what the kind of the source refuses.
+            DataError: a name is not valid in a data set, two images go to the same place, there is no image, or the
+                source is refused for what its kind requires.
         """
-        places: dict[str, str] = {}
+        origins: dict[str, str] = {}
         for entry in self.walk():
             check_target(entry)
-            if entry.target in places:
-                before = places[entry.target]
-                raise DataError(f"{entry.origin}: wants the same place as {before}, {entry.target}; rename one")
-            places[entry.target] = entry.origin
+            if entry.target in origins:
+                raise DataError(
+                    f"{entry.origin}: goes to {entry.target}, as {origins[entry.target]} does; rename one of the two"
+                )
+            origins[entry.target] = entry.origin
             yield entry
-        if not places:
-            raise DataError(f"{self.path}: holds no image ({', '.join(SUFFIXES)})")
+        if not origins:
+            raise DataError(f"{self.path}: no images found; expected files that end in {', '.join(SUFFIXES)}")
 
 
 def check_target(entry: Entry) -> None:
-    """Refuse a place that is outside the data root, hidden, or of the wrong depth; whatever kind of source named it.
+    """Refuse a place that ingest would refuse, whatever kind of source named it.
 
     Raises:
         DataError: naming the origin and what is wrong.
     """
-    parts = entry.target.split("/")
-    pooled = parts[0] == OPEN_SETS
-    if len(parts) != (4 if pooled else 3):
-        raise DataError(
-            f"{entry.origin}: {entry.target!r} is neither domain/class/image nor {OPEN_SETS}/pool/class/image"
-        )
-    for name in parts:
-        check_name(name, entry.origin)
-    if parts[0] in (DEPLOY, MEAN):
-        raise DataError(
-            f"{entry.origin}: a domain cannot be called {parts[0]!r}, which stands for all domains; rename it"
-        )
-    if not parts[-1].lower().endswith(SUFFIXES):
-        raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
-    if entry.part not in ("", *PARTS):
-        raise DataError(f"{entry.origin}: part {entry.part!r} is none of {', '.join(PARTS)}")
-
-
-def check_name(name: str, origin: str) -> None:
-    """Refuse what cannot be the name of a domain's, pool's or class's folder, or of a file.
-
-    Raises:
-        DataError: it is empty, hidden, `..`, too long, or holds a separator, a control character or no UTF-8.
-    """
-    problem = ""
-    if not name or name != name.strip():
-        problem = "is empty or begins or ends with a space"
-    elif name.startswith("."):
-        problem = "begins with a dot, which hides it"
-    elif "/" in name or "\\" in name:
-        problem = "holds a separator of paths"
-    elif not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-        problem = "holds a control character, or is not UTF-8"
-    elif len(name.encode()) > _MAX_NAME:
-        problem = f"is longer than {_MAX_NAME} bytes"
+    place = parse_place(entry.target)
+    if place is None:
+        raise DataError(f"{entry.origin}: {entry.target!r} is neither {DOMAINS_LAYOUT} nor {POOLS_LAYOUT}")
+    top = folder_problem("pool", place.pool) if place.pool else folder_problem("domain", place.domain)
+    problem = top or folder_problem("class", place.class_)
     if problem:
-        raise DataError(f"{origin}: the name {name!r} {problem}; rename it")
+        raise DataError(f"{entry.origin}: {problem}")
+    if problem := name_problem(place.file):
+        raise DataError(f"{entry.origin}: the name {place.file!r} {problem}; rename it")
+    if not place.file.lower().endswith(SUFFIXES):
+        raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
+    if problem := part_problem(entry.part):
+        raise DataError(f"{entry.origin}: {problem}")
+
+
+def plain_part(name: str) -> str:
+    """The part that a name of any case or of another tool means; the name itself where that is not known."""
+    return _PART_NAMES.get(name.lower(), name.lower())
+
+
+def part_problem(part: str) -> str:
+    """Why this is no part; "" for one of PARTS and for "" (free)."""
+    return "" if part in ("", *PARTS) else f"unknown part {part!r}; expected {', '.join(PARTS)}"

@@ -1,4 +1,4 @@
-"""Plain folders: domain/class/image (with open_sets/ beside), class/image, or images alone; told apart by depth."""
+"""Plain folders: domain/class/image (perhaps with open_sets/), class/image, or images alone; their depth decides."""
 
 from __future__ import annotations
 
@@ -6,100 +6,103 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.data.listing import is_hidden, list_images
+from pipeline.data.layout import is_hidden
+from pipeline.data.listing import list_images
 from pipeline.data.parts import read_parts
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
-from pipeline.sources.entry import Entry, Source, check_name
+from pipeline.phrases import shorten
+from pipeline.sources.entry import Entry, Source
+from pipeline.sources.options import SourceOptions
 from pipeline.tables import OPEN_SETS, PARTS_FILE
 
 _LAYOUTS = "expected domain/class/image or class/image"
-_NAMED = 3  # files left aside that a note names; the rest are counted
+_NAMED = 3  # skipped files that a note names
 
 
-def folder_source(path: Path, *, name: str, domain: str | None, open_set: str | None) -> Source:
+def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
     """A folder of images of any name.
 
     Args:
         path: the folder.
-        name: the domain's name, where the folder has no domains and `domain` is not given.
-        domain: as in `open_source`.
-        open_set: as in `open_source`; here domain/class/image becomes class/image, all domains together.
+        options: domain and open_set count here; as an open set, images without class folders form one class.
+        name: the domain's name, where neither the folder nor the options name one.
     Raises:
-        DataError: images at several depths, or at one that is no layout; a link that leaves the folder.
+        DataError: images lie at several depths, or at one that is no layout; a link leaves the folder.
         ParamsError: a domain is given and the folder has its own, or has none and there is no name for one.
     """
     root = path.resolve()
     depth = _depth(root)
-    kind, notes = "folder", []
-    if open_set:
-        check_name(open_set, "open set")
+    pool, notes = options.open_set, []
+    if pool:
+        if depth == 2:
+            raise DataError(
+                f"{path}: holds domain/class/image; an open set is class/image, so give one domain's folder"
+            )
         if depth == 0:
-            notes.append(f"{path}: images without class folders, the class {open_set!r} of the open set {open_set!r}")
-        prefix = [OPEN_SETS, open_set, *([open_set] if depth == 0 else [])]
+            notes.append(f"{path}: images without class folders, taken as the class {pool!r} of the open set {pool!r}")
+        prefix = [OPEN_SETS, pool, *([pool] if depth == 0 else [])]
     elif depth == 0:
-        raise DataError(f"{path}: images without class folders; {_LAYOUTS}, or give them as an open set")
+        raise DataError(f"{path}: images without class folders; {_LAYOUTS}, or add them as an open set (--open-set)")
     elif depth == 1:
-        chosen = domain or name
-        if not chosen:
-            raise ParamsError(f"{path}: holds class/image; give the domain's name")
-        check_name(chosen, "domain")
-        notes.append(f"{path}: class/image, the domain {chosen!r}")
-        prefix = [chosen]
+        domain = options.domain or name
+        if not domain:
+            raise ParamsError(f"{path}: holds class/image; name its domain with --domain")
+        notes.append(f"{path}: class/image, taken as the domain {domain!r}")
+        prefix = [domain]
     else:
-        if domain:
-            raise ParamsError(f"{path}: holds domain/class/image, so the domain {domain!r} cannot be given")
+        if options.domain:
+            raise ParamsError(f"--domain {options.domain}: {path} holds domain/class/image already; remove --domain")
         notes.append(f"{path}: domain/class/image")
         prefix = []
-    if depth == 2 and open_set:
-        raise DataError(f"{path}: folders within class folders; an open set is class/image: give one domain's folder")
     parts: dict[str, str] = {}
     if not prefix and (root / PARTS_FILE).exists():  # a data set of a workspace
         listing = list_images(root)
         parts = dict(zip(listing.paths, read_parts(root, listing), strict=True))
         notes.append(f"{path}: parts from {PARTS_FILE}")
-    source = Source(path=path, kind=kind, walk=lambda: _walk(source, root, depth, prefix, parts), notes=notes)
+    source = Source(path, "folder", walk=lambda: _walk(source, root, depth, prefix, parts), notes=notes)
     return source
 
 
 def _walk(source: Source, root: Path, depth: int, prefix: list[str], parts: Mapping[str, str]) -> Iterator[Entry]:
-    aside: list[str] = []
-    for relative, file in images(root, depth, aside):
+    skipped: list[str] = []
+    for relative, file in below(root, root, depth, "", skipped):
         target = "/".join([*prefix, relative])
         yield Entry(target, f"{source.path / relative}", file=file, part=parts.get(target, ""))
-    note_aside(source, [name for name in aside if not (parts and name == PARTS_FILE)])
+    note_skipped(source, [name for name in skipped if not (parts and name == PARTS_FILE)])
 
 
-def note_aside(source: Source, aside: list[str]) -> None:
+def note_skipped(source: Source, skipped: list[str]) -> None:
     """Say once which files are no images."""
-    if aside:
-        more = f", and {len(aside) - _NAMED} more" if len(aside) > _NAMED else ""
-        note = f"left aside, no images by their suffix: {', '.join(aside[:_NAMED])}{more}"
-        if note not in source.notes:
-            source.notes.append(note)
+    note = f"skipped, not images by their suffix: {shorten(skipped, _NAMED)}"
+    if skipped and note not in source.notes:
+        source.notes.append(note)
 
 
-def images(root: Path, depth: int, aside: list[str]) -> Iterator[tuple[str, Path]]:
-    """(path relative to the root, file) of each image exactly `depth` folders below a resolved root, sorted.
+def below(root: Path, folder: Path, depth: int, prefix: str, skipped: list[str]) -> Iterator[tuple[str, Path]]:
+    """The images exactly `depth` folders below a folder, sorted.
 
+    Args:
+        root: resolved; nothing outside it is read.
+        folder: in the root.
+        depth: number of folder levels between `folder` and its images.
+        prefix: comes before relative paths.
+        skipped: gets the relative paths of files that are no images.
+    Returns:
+        (relative path, file) of each image.
     Raises:
         DataError: a file or folder at another depth, a link that leaves the root, or a folder that cannot be listed.
     """
-    yield from below(root, root, depth, "", aside)
-
-
-def below(root: Path, folder: Path, depth: int, prefix: str, aside: list[str]) -> Iterator[tuple[str, Path]]:
-    """`images` of one folder of the root; `prefix` is what comes before their relative paths."""
     for entry in entries(folder):
         relative = f"{prefix}{entry.name}"
         path = inside(root, entry)
         if entry.is_dir():
             if depth == 0:
                 raise DataError(f"{folder / entry.name}: a folder among images; {_LAYOUTS}, all at one depth")
-            deeper = relative == OPEN_SETS and depth == 2  # the workspace's own layout: pools beside domains
-            yield from below(root, path, depth if deeper else depth - 1, f"{relative}/", aside)
+            deeper = relative == OPEN_SETS and depth == 2  # a data set's own layout: pools beside domains
+            yield from below(root, path, depth if deeper else depth - 1, f"{relative}/", skipped)
         elif not entry.name.lower().endswith(SUFFIXES):
-            aside.append(relative)
+            skipped.append(relative)
         elif depth > 0:
             raise DataError(f"{folder / entry.name}: an image beside folders; {_LAYOUTS}, all at one depth")
         else:
@@ -107,12 +110,12 @@ def below(root: Path, folder: Path, depth: int, prefix: str, aside: list[str]) -
 
 
 def _depth(root: Path) -> int:
-    """Folders above the deepest image that is found; the walk names a stray one above or below it."""
+    """How many folder levels lie above the deepest image, up to 2; the walk refuses images at other depths."""
     for level in (2, 1, 0):
         if _holds_image(root, level):
             return level
-    deeper = "; its images lie deeper" if any(entry.is_dir() for entry in entries(root)) else ""
-    raise DataError(f"{root}: holds no images where they are looked for{deeper}; {_LAYOUTS}")
+    deeper = " within two levels of folders" if any(entry.is_dir() for entry in entries(root)) else ""
+    raise DataError(f"{root}: no images found{deeper}; {_LAYOUTS}")
 
 
 def _holds_image(folder: Path, level: int) -> bool:
@@ -125,14 +128,14 @@ def _holds_image(folder: Path, level: int) -> bool:
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder holds, sorted, without what is hidden.
+    """The files and folders of a folder, sorted by name, but for hidden ones.
 
     Raises:
         DataError: it cannot be listed.
     """
     try:
-        with os.scandir(folder) as found:
-            return sorted((e for e in found if not is_hidden(e.name)), key=lambda e: e.name)
+        with os.scandir(folder) as listed:
+            return sorted((entry for entry in listed if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}") from None
 

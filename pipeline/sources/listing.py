@@ -1,15 +1,15 @@
-"""A CSV or Parquet listing: path, class, and where it has them domain, part and open_set."""
+"""A CSV or Parquet listing: path and class, perhaps domain, part and open_set."""
 
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.phrases import counted, suggest
 from pipeline.sources.entry import Source
-from pipeline.sources.paths import image_root
+from pipeline.sources.options import SourceOptions
 from pipeline.sources.rows import Row, rows_source
 
 COLUMNS = ("path", "class", "domain", "part", "open_set")
@@ -19,29 +19,28 @@ _MAX_ROWS = 10_000_000
 _MAX_FIELD = 10_000  # characters of one field; a path is shorter
 
 
-def listing_source(path: Path, *, name: str, domain: str | None, open_set: str | None, images: Path | None) -> Source:
-    """A table with one row an image; paths are relative to its folder.
+def listing_source(path: Path, options: SourceOptions, name: str) -> Source:
+    """A table with one row per image; paths are relative to its folder or to options.images.
 
     Args:
         path: .csv, .tsv or .parquet.
-        name, domain, open_set: as in `open_source`.
-        images: the folder that paths are relative to, where it is not the listing's own or beside it.
+        options: domain, open_set and images count here.
+        name: the domain of rows that have none, where the options name none.
     Raises:
         DataError: it is no such table or too large, a column is missing, a field is empty, or rows are refused as in
             `rows_source`; the row is named (a CSV's line, where line 1 is the header).
         ParamsError: no domain is known.
     """
     if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes; split the listing")
+        raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes; split the listing")
     reader = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
     header = next(reader)[1]
     columns = {title.strip().lower(): index for index, title in enumerate(header)}
     for needed in _NEEDED:
         if needed not in columns:
-            near = difflib.get_close_matches(needed, columns, n=1, cutoff=0.5)
-            hint = f"; rename {near[0]!r}?" if near else ""
             raise DataError(
-                f"{path}: no column {needed!r}; expected {', '.join(COLUMNS)} (the last three may be missing){hint}"
+                f"{path}: no column {needed!r}; expected {', '.join(COLUMNS)}, of which the last three are "
+                f"optional; {suggest(needed, columns, label='columns')}"
             )
     rows: list[Row] = []
     for where, fields in reader:
@@ -50,15 +49,12 @@ def listing_source(path: Path, *, name: str, domain: str | None, open_set: str |
             raise DataError(f"{path}: {where}: path or class is empty")
         rows.append(Row(where, values["path"], values["class"], values["domain"], values["part"], values["open_set"]))
         if len(rows) > _MAX_ROWS:
-            raise DataError(f"{path}: more than {_MAX_ROWS} rows; split the listing")
-    notes = [f"{path}: a listing of {len(rows)} images"]
+            raise DataError(f"{path}: more than {_MAX_ROWS:,} rows; split the listing")
+    notes = [f"{path}: a listing of {counted(len(rows), 'image')}"]
     unused = [title for title in columns if title not in COLUMNS]
     if unused:
-        notes.append(f"columns left aside: {', '.join(unused)}")
-    root = image_root(path, [row.path for row in rows], images)
-    return rows_source(
-        path, "listing", rows, root=root, name=name, domain=domain, open_set=open_set, notes=notes, warnings=[]
-    )
+        notes.append(f"columns not used: {', '.join(unused)}")
+    return rows_source(path, "listing", rows, options, name, notes)
 
 
 def _csv(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -73,7 +69,9 @@ def _csv(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield "line 1", header
             for fields in reader:
                 if fields and len(fields) != len(header):
-                    raise DataError(f"{path}: line {reader.line_num}: {len(fields)} fields, expected {len(header)}")
+                    raise DataError(
+                        f"{path}: line {reader.line_num}: expected {len(header)} fields, found {len(fields)}"
+                    )
                 if fields:
                     yield f"line {reader.line_num}", fields
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Files that a listing names: found below its folder, and never outside it."""
+"""Files that a listing names: looked up below its folder, and never outside it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
+from pipeline.phrases import shorten
 
-_NAMED = 5  # bad rows that one error names; the rest are counted
+_NAMED = 5  # bad rows that one error names
 _TRIED = 3  # first rows that a folder of images must hold
 
 
 class Below:
-    """Resolves relative paths below one folder; what leaves it, or is not there, is a problem that says so."""
+    """Resolves relative paths below one folder; a path that leaves it, or is no file, is reported as a problem."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -47,9 +48,9 @@ class Below:
 def path_problem(relative: str) -> str:
     """Why a path cannot be one below a folder; "" if it can."""
     if not relative or "\0" in relative:
-        return "no path"
+        return "not a path"
     if relative.startswith(("/", "~")) or "\\" in relative or relative[1:2] == ":":
-        return "an absolute path, or one that is not written with '/'; expected one relative to the listing's folder"
+        return "an absolute path, or one written without '/'; expected a path relative to the listing's folder"
     if ".." in relative and ".." in relative.split("/"):
         return "a path with '..', which leaves the listing's folder"
     return ""
@@ -66,18 +67,19 @@ def image_root(listing: Path, paths: Sequence[str], images: Path | None) -> Path
     """
     if images is not None:
         if not images.is_dir():
-            raise DataError(f"{images}: no such folder of images")
+            raise DataError(f"--images {images}: no such folder")
         return images
     here = listing.resolve().parent
     tried = [path for path in paths if not path_problem(path)][:_TRIED]
     for base in (here, here.parent):
         candidates = [base, *(folder for folder in _folders(base))]
-        found = [folder for folder in candidates if tried and all((folder / path).is_file() for path in tried)]
-        if len(found) == 1 or (found and found[0] == base):
-            return found[0]
-        if found:
+        matches = [folder for folder in candidates if tried and all((folder / path).is_file() for path in tried)]
+        if len(matches) == 1 or (matches and matches[0] == base):
+            return matches[0]
+        if matches:
             raise DataError(
-                f"{listing}: the first images lie in {found[0].name} and in {found[1].name}; give the folder of images"
+                f"{listing}: its first images are in both {matches[0].name} and {matches[1].name}; name the folder of "
+                "images with --images"
             )
     return here  # so that the first missing file is named
 
@@ -96,8 +98,7 @@ def refuse(listing: Path, problems: Sequence[str]) -> None:
         DataError: there is one.
     """
     if problems:
-        more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise DataError(f"{listing}: {'; '.join(problems[:_NAMED])}{more}")
+        raise DataError(f"{listing}: {shorten(problems, _NAMED, separator='; ')}")
 
 
 def file_names(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.data.layout import class_folder
 from pipeline.errors import DataError, ParamsError
-from pipeline.sources.entry import Entry, Source
-from pipeline.sources.paths import Below, file_names, refuse
-from pipeline.tables import OPEN_SETS, PARTS
+from pipeline.phrases import shorten
+from pipeline.sources.entry import Entry, Source, part_problem, plain_part
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.paths import Below, file_names, image_root, refuse
 
-_PARTS = {"validation": "val", "valid": "val", "crossval": "val", "training": "train", "testing": "test"}
+_NAMED = 10  # missing labels that a note names
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,68 +29,64 @@ class Row:
 
 
 def rows_source(
-    path: Path,
-    kind: str,
-    rows: Sequence[Row],
-    *,
-    root: Path,
-    name: str,
-    domain: str | None,
-    open_set: str | None,
-    notes: list[str],
-    warnings: list[str],
+    path: Path, kind: str, rows: Sequence[Row], options: SourceOptions, name: str, notes: list[str]
 ) -> Source:
-    """Every row is looked up before the first image is handed out.
+    """Every row is checked, and its file looked up, before the first image is handed out.
 
     Args:
-        path, kind, notes, warnings: of the source.
+        path: of the listing.
+        kind: of the source.
         rows: at least one.
-        root: the folder that paths are relative to, and may not leave.
-        name: the domain of rows that have none, where `domain` is not given.
-        domain: the domain of all rows.
-        open_set: the open set of all rows.
+        options: the domain or open set of all rows, and the folder that paths are relative to and may not leave.
+        name: the domain of rows that have none, where the options name none.
+        notes: of the source.
     Raises:
         DataError: rows whose path leaves the folder or is no file, or whose part is unknown; the first 5 are named.
         ParamsError: no domain is known.
     """
     if not rows:
-        raise DataError(f"{path}: lists no image")
-    own = sum(1 for row in rows if row.domain)
-    if domain and own:
-        raise ParamsError(f"{path}: names domains itself, so the domain {domain!r} cannot be given")
-    fallback = domain or name
-    if not fallback and not open_set and any(not row.domain and not row.pool for row in rows):
-        raise ParamsError(f"{path}: names no domain; give the domain's name")
-    below, problems, found = Below(root), [], []
+        raise DataError(f"{path}: lists no images")
+    if options.domain and any(row.domain for row in rows):
+        raise ParamsError(f"--domain {options.domain}: {path} names domains itself; remove --domain")
+    fallback = options.domain or name
+    if not fallback and not options.open_set and any(not row.domain and not row.pool for row in rows):
+        raise ParamsError(f"{path}: names no domain; name it with --domain")
+    files = Below(image_root(path, [row.path for row in rows], options.images))
+    problems: list[str] = []
+    images: list[tuple[str, Row, Path, str]] = []
     for row in rows:
-        file, problem = below.find(row.path)
-        part = _PARTS.get(row.part.lower(), row.part.lower())
-        if not problem and part not in ("", *PARTS):
-            problem = f"part {row.part!r} is none of {', '.join(PARTS)}"
+        file, problem = files.find(row.path)
+        part = plain_part(row.part)
+        problem = problem or part_problem(part)
         if file is None or problem:
             problems.append(f"{row.where}: {row.path!r}: {problem}")
             continue
-        pool = open_set or row.pool
-        folder = f"{OPEN_SETS}/{pool}/{row.name}" if pool else f"{row.domain or fallback}/{row.name}"
-        found.append((folder, row, file, "" if pool else part))
+        pool = options.open_set or row.pool
+        folder = class_folder(row.name, domain=row.domain or fallback, pool=pool)
+        images.append((folder, row, file, "" if pool else part))
     refuse(path, problems)
-    names = file_names((folder, row.path) for folder, row, _, _ in found)
-    numbers = sorted({row.name for row in rows if row.name.isdigit()}, key=int)
-    if len(numbers) == len({row.name for row in rows}):
-        warnings.append(
-            f"classes are numbers, {numbers[0]} to {numbers[-1]}, which tell a prompt nothing; set backbone.class_names"
-            + (" (they begin with 1, so they are no indices from 0)" if numbers[0] == "1" else "")
-        )
+    names = file_names((folder, row.path) for folder, row, _, _ in images)
 
     def walk() -> Iterator[Entry]:
-        for folder, row, file, part in found:
+        for folder, row, file, part in images:
             yield Entry(f"{folder}/{names[row.path]}", f"{path}: {row.where}: {row.path}", file=file, part=part)
 
-    return Source(path=path, kind=kind, walk=walk, notes=notes, warnings=warnings)
+    return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
+
+
+def _number_warnings(classes: set[str]) -> list[str]:
+    if not all(name.isdigit() for name in classes):
+        return []
+    numbers = sorted(classes, key=int)
+    start = " (they begin with 1, so they are no indices from 0)" if numbers[0] == "1" else ""
+    return [
+        f"classes are numbers, {numbers[0]} to {numbers[-1]}, which mean nothing in a prompt; set "
+        f"backbone.class_names{start}"
+    ]
 
 
 def check_labels(path: Path, pairs: Sequence[tuple[str, int, str]]) -> list[str]:
-    """Sentences about labels, which are not used: a class's name is what counts.
+    """Notes on labels, which are checked but not used: classes go by their names.
 
     Args:
         path: of the listing.
@@ -107,8 +105,8 @@ def check_labels(path: Path, pairs: Sequence[tuple[str, int, str]]) -> list[str]
             raise DataError(f"{path}: {name!r} has label {other[1]} in {other[0]} and {label} in {where}")
     first, last = min(by_label), max(by_label)
     missing = sorted(set(range(first, last + 1)) - set(by_label))
-    start = ", from 1 and not from 0" if first == 1 else ""
-    notes = [f"labels {first} to {last}{start}; classes go by their names, labels are not used"]
+    start = ", counted from 1 rather than 0" if first == 1 else ""
+    notes = [f"labels {first} to {last}{start}; not used, since classes go by their names"]
     if missing:
-        notes.append(f"labels that no image has: {', '.join(map(str, missing[:10]))}{', ...' if missing[10:] else ''}")
+        notes.append(f"labels without images: {shorten([str(label) for label in missing], _NAMED)}")
     return notes

@@ -13,24 +13,26 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.data.layout import class_folder
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
-from pipeline.sources.entry import Entry, Source
+from pipeline.phrases import counted
+from pipeline.sources.entry import Entry, Source, part_problem, plain_part
+from pipeline.sources.options import SourceOptions
 from pipeline.sources.tars import SHARDS, is_shard, members
-from pipeline.tables import OPEN_SETS, PARTS
+from pipeline.tables import OPEN_SETS
 
 _MAX_LABEL = 1024**2  # bytes of a .cls or .json
 _KEYS = ("class", "label")  # of a .json; the first that is there
 
 
-def shards_source(path: Path, *, name: str, domain: str | None, open_set: str | None) -> Source:
+def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
     """One tar, or a folder of them.
 
     Args:
         path: .tar, .tar.gz or .tgz, or a folder that holds such files.
-        name: the domain's name, where the shards have none and `domain` is not given.
-        domain: as in `open_source`.
-        open_set: as in `open_source`.
+        options: domain and open_set count here.
+        name: the domain's name, where neither the shards nor the options name one.
     Raises:
         DataError: a shard or member is refused as in `members`, an image has no class, a label file is no label, or
             folders are at several depths. The member is named.
@@ -38,26 +40,26 @@ def shards_source(path: Path, *, name: str, domain: str | None, open_set: str | 
     """
     shards = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if is_shard(entry))
     if not shards:
-        raise DataError(f"{path}: holds no shards ({', '.join(SHARDS)})")
+        raise DataError(f"{path}: no shards found; expected files that end in {', '.join(SHARDS)}")
     seen = _Seen()
     for shard in shards:
         for member, _, _ in members(shard):
             seen.add(member)
     if not seen.images:
-        raise DataError(f"{path}: the shards hold no image ({', '.join(SUFFIXES)})")
-    count = f"{len(shards)} shard{'s' if len(shards) > 1 else ''}, {seen.images} images"
-    fallback = domain or name
+        raise DataError(f"{path}: no images found in the shards; expected files that end in {', '.join(SUFFIXES)}")
+    count = f"{counted(len(shards), 'shard')}, {counted(seen.images, 'image')}"
+    fallback, pool = options.domain or name, options.open_set
     if seen.labels:
-        if not (fallback or open_set or seen.json):
-            raise ParamsError(f"{path}: names no domain; give the domain's name")
-        notes = [f"{path}: webdataset groups in {count}; a file is called by its shard and its key"]
-        return Source(path, "shards", lambda: _groups(shards, domain, fallback, open_set), notes=notes)
-    depth = _depth(path, seen, open_set)
-    if depth == 2 and domain:
-        raise ParamsError(f"{path}: holds domain/class/image, so the domain {domain!r} cannot be given")
-    if depth == 1 and not (fallback or open_set):
-        raise ParamsError(f"{path}: holds class/image; give the domain's name")
-    prefix = f"{OPEN_SETS}/{open_set}/" if open_set else "" if depth == 2 else f"{fallback}/"
+        if not (fallback or pool or seen.json):
+            raise ParamsError(f"{path}: names no domain; name it with --domain")
+        notes = [f"{path}: webdataset groups in {count}; files are named by shard and key"]
+        return Source(path, "shards", lambda: _groups(shards, options, fallback), notes=notes)
+    depth = _depth(path, seen, pool)
+    if depth == 2 and options.domain:
+        raise ParamsError(f"--domain {options.domain}: {path} holds domain/class/image already; remove --domain")
+    if depth == 1 and not (fallback or pool):
+        raise ParamsError(f"{path}: holds class/image; name its domain with --domain")
+    prefix = f"{OPEN_SETS}/{pool}/" if pool else "" if depth == 2 else f"{fallback}/"
     notes = [f"{path}: {'domain/class/image' if depth == 2 else 'class/image'} in {count}"]
     return Source(path, "shards", lambda: _plain(shards, depth, prefix), notes=notes)
 
@@ -105,7 +107,7 @@ def _plain(shards: Sequence[Path], depth: int, prefix: str) -> Iterator[Entry]:
                 yield Entry(prefix + "/".join(member.parts[-depth - 1 :]), f"{shard}: {member}", content=read())
 
 
-def _groups(shards: Sequence[Path], given: str | None, fallback: str, open_set: str | None) -> Iterator[Entry]:
+def _groups(shards: Sequence[Path], options: SourceOptions, fallback: str) -> Iterator[Entry]:
     for shard in shards:
         stem = shard.name[: next(len(shard.name) - len(s) for s in reversed(SHARDS) if shard.name.lower().endswith(s))]
         for key, files in _by_key(shard):
@@ -114,15 +116,16 @@ def _groups(shards: Sequence[Path], given: str | None, fallback: str, open_set: 
                 continue
             origin = f"{shard}: {images[0]}"
             if len(images) > 1:
-                raise DataError(f"{origin}: {len(images)} images of one key; expected one")
+                raise DataError(f"{origin}: expected one image per key, found {len(images)}")
             class_, domain, part = _label(origin, files)
-            if given and domain:
-                raise ParamsError(f"{origin}: its .json names a domain, so the domain {given!r} cannot be given")
-            folder = f"{OPEN_SETS}/{open_set}" if open_set else domain or fallback
-            if not folder:
-                raise DataError(f"{origin}: names no domain; give the domain's name")
+            if options.domain and domain:
+                raise ParamsError(f"--domain {options.domain}: {origin}: its .json names a domain; remove --domain")
+            pool = options.open_set
+            if not (pool or domain or fallback):
+                raise DataError(f"{origin}: names no domain; name it with --domain")
+            folder = class_folder(class_, domain=domain or fallback, pool=pool)
             file = f"{stem}-{PurePosixPath(key).name}{PurePosixPath(images[0]).suffix}"
-            yield Entry(f"{folder}/{class_}/{file}", origin, content=files[images[0]], part="" if open_set else part)
+            yield Entry(f"{folder}/{file}", origin, content=files[images[0]], part="" if pool else part)
 
 
 def _by_key(shard: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -130,13 +133,13 @@ def _by_key(shard: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     files: dict[str, bytes] = {}
     for member, size, read in members(shard):
         suffix = member.suffix.lower()
-        own = str(member.parent / member.name.split(".", 1)[0])
-        if own != key:
+        member_key = str(member.parent / member.name.split(".", 1)[0])
+        if member_key != key:
             if key is not None:
                 yield key, files
-            key, files = own, {}
+            key, files = member_key, {}
         if suffix in (".cls", ".json") and size > _MAX_LABEL:
-            raise DataError(f"{shard}: {member}: {size} bytes, more than {_MAX_LABEL}; this is no label")
+            raise DataError(f"{shard}: {member}: not a label file: {size:,} bytes, more than {_MAX_LABEL:,}")
         if suffix in (*SUFFIXES, ".cls", ".json"):
             files[str(member)] = read()
     if key is not None:
@@ -150,17 +153,17 @@ def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:
         if name.lower().endswith(".json"):
             facts = _json(origin, content)
             class_ = str(next((facts[k] for k in _KEYS if facts.get(k) is not None), ""))
-            domain, part = str(facts.get("domain") or ""), str(facts.get("part") or "")
+            domain, part = str(facts.get("domain") or ""), plain_part(str(facts.get("part") or ""))
     for name, content in files.items():
         if name.lower().endswith(".cls"):
             try:
                 class_ = content.decode("utf-8").strip()
             except UnicodeDecodeError:
-                raise DataError(f"{origin}: its .cls is no text") from None
+                raise DataError(f"{origin}: its .cls is not UTF-8 text") from None
     if not class_:
         raise DataError(f"{origin}: no class; expected a .cls, or a .json with 'class' or 'label', of the same key")
-    if part not in ("", *PARTS):
-        raise DataError(f"{origin}: part {part!r} is none of {', '.join(PARTS)}")
+    if problem := part_problem(part):
+        raise DataError(f"{origin}: {problem}")
     return class_, domain, part
 
 
@@ -168,7 +171,7 @@ def _json(origin: str, content: bytes) -> dict[str, Any]:
     try:
         facts = json.loads(content)
     except (ValueError, RecursionError):
-        raise DataError(f"{origin}: its .json is no JSON") from None
+        raise DataError(f"{origin}: its .json is not valid JSON") from None
     if not isinstance(facts, dict):
-        raise DataError(f"{origin}: its .json is no mapping")
+        raise DataError(f"{origin}: its .json is not a mapping")
     return facts

@@ -12,23 +12,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.sources.entry import Source
-from pipeline.sources.paths import image_root, path_problem
+from pipeline.phrases import counted
+from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.paths import path_problem
 from pipeline.sources.rows import Row, check_labels, rows_source
+from pipeline.tables import PARTS
 
-_LISTS = ("train", "val", "test")
 _MAX_BYTES = 512 * 1024**2  # ImageNet's is 130 MB
 
 
-def split_file_source(
-    path: Path, *, name: str, domain: str | None, open_set: str | None, images: Path | None
-) -> Source:
+def split_file_source(path: Path, options: SourceOptions, name: str) -> Source:
     """CoOp's and Dassl's JSON; paths are relative to the folder of images beside it.
 
     Args:
         path: a .json file.
-        name, domain, open_set: as in `open_source`.
-        images: the folder of images, where it is not found beside the file.
+        options, name: as in `listing_source`.
     Raises:
         DataError: it is no such file, an item is no [path, label, class name], labels and names disagree, or rows are
             refused as in `rows_source`; the list and position are named.
@@ -36,7 +35,7 @@ def split_file_source(
     """
     items = _read_json(path)
     rows, labels = [], []
-    for part in _LISTS:
+    for part in PARTS:
         for index, item in enumerate(items.get(part, [])):
             where = f"{part}[{index}]"
             if not _is_item(item):
@@ -44,39 +43,27 @@ def split_file_source(
             rows.append(Row(where, item[0], item[2].strip(), part=part))
             labels.append((where, int(item[1]), item[2].strip()))
     if not rows:
-        raise DataError(f"{path}: its lists {', '.join(_LISTS)} hold no image")
-    notes = [f"{path}: a split file of {len(rows)} images", *check_labels(path, labels)]
-    unused = sorted(set(items) - set(_LISTS))
+        raise DataError(f"{path}: its lists {', '.join(PARTS)} hold no images")
+    notes = [f"{path}: a split file of {counted(len(rows), 'image')}", *check_labels(path, labels)]
+    unused = sorted(set(items) - set(PARTS))
     if unused:
-        notes.append(f"lists left aside: {', '.join(unused)}")
-    return rows_source(
-        path,
-        "split-file",
-        rows,
-        root=image_root(path, [row.path for row in rows], images),
-        name=name,
-        domain=domain,
-        open_set=open_set,
-        notes=notes,
-        warnings=[],
-    )
+        notes.append(f"lists not used: {', '.join(unused)}")
+    return rows_source(path, "split-file", rows, options, name, notes)
 
 
-def label_file_source(
-    path: Path, *, name: str, domain: str | None, open_set: str | None, images: Path | None
-) -> Source:
+def label_file_source(path: Path, options: SourceOptions, name: str) -> Source:
     """Text files with `path label` a line; an image's folder is its class, the folder above that its domain.
 
     Args:
-        path: such as photo_train_kfold.txt; _train, _crossval, _val and _test in its name tell the part. The
-            _test_kfold files of PACS list a whole domain, so they tell none.
-        name, domain, open_set, images: as in `split_file_source`.
+        path: such as photo_train_kfold.txt; _train, _crossval, _val and _test in its name give the part. The
+            _test_kfold files of PACS list a whole domain, so they give none.
+        options, name: as in `listing_source`.
     Raises:
         DataError: a line is not `path label`, labels and folders disagree, or rows are refused as in `rows_source`.
         ParamsError: no domain is known.
     """
     if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes")
+        raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes")
     rows, labels = [], []
     part = _part_of(path.stem)
     try:
@@ -90,41 +77,28 @@ def label_file_source(
                         f"{path}: line {number}: expected `folder/image label`, found {line.strip()[:100]!r}"
                     )
                 parents = PurePosixPath(image).parent.parts
-                own = parents[-2] if len(parents) > 1 and not domain else ""
+                domain = parents[-2] if len(parents) > 1 and not options.domain else ""
                 where = f"line {number}"
-                rows.append(Row(where, image, parents[-1], own, part))
+                rows.append(Row(where, image, parents[-1], domain, part))
                 if not path_problem(image):
                     labels.append((where, int(label), parents[-1]))
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8") from None
     if not rows:
-        raise DataError(f"{path}: lists no image")
-    told = f", part {part}" if part else ""
+        raise DataError(f"{path}: lists no images")
     notes = [
-        f"{path}: {len(rows)} images with labels{told}; classes by folder",
+        f"{path}: {counted(len(rows), 'image')} with labels{f', part {part}' if part else ''}; classes by folder",
         *(check_labels(path, labels) if labels else []),
     ]
-    return rows_source(
-        path,
-        "label-file",
-        rows,
-        root=image_root(path, [row.path for row in rows], images),
-        name=name,
-        domain=domain,
-        open_set=open_set,
-        notes=notes,
-        warnings=[],
-    )
+    return rows_source(path, "label-file", rows, options, name, notes)
 
 
 def _part_of(stem: str) -> str:
     words = stem.lower().split("_")
     if words[-1] == "kfold" and "test" in words:
         return ""
-    return next((part for word, part in _WORDS.items() if word in words), "")
-
-
-_WORDS = {"train": "train", "crossval": "val", "val": "val", "test": "test"}
+    named = {plain_part(word) for word in words}
+    return next((part for part in PARTS if part in named), "")
 
 
 def _is_item(item: Any) -> bool:
@@ -141,14 +115,14 @@ def _is_item(item: Any) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES} bytes; this is no split file")
+        raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes; this is no split file")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON: {' '.join(str(error).split())[:200]}") from None
-    if not isinstance(content, dict) or not any(isinstance(content.get(part), list) for part in _LISTS):
-        raise DataError(f"{path}: expected a mapping with the lists {', '.join(_LISTS)}")
-    wrong = [part for part in _LISTS if part in content and not isinstance(content[part], list)]
+    if not isinstance(content, dict) or not any(isinstance(content.get(part), list) for part in PARTS):
+        raise DataError(f"{path}: expected a mapping with the lists {', '.join(PARTS)}")
+    wrong = [part for part in PARTS if part in content and not isinstance(content[part], list)]
     if wrong:
         raise DataError(f"{path}: {wrong[0]}: expected a list")
     return content

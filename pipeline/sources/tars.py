@@ -1,4 +1,4 @@
-"""Tar files that nobody vouches for, read as streams: every member is checked, and nothing is extracted to a place."""
+"""Tar files from untrusted sources, read as streams: every member is checked, and nothing is extracted to disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from pipeline.data.listing import is_hidden
+from pipeline.data.layout import is_hidden
 from pipeline.errors import DataError
 from pipeline.sources.paths import path_problem
 
@@ -31,7 +31,7 @@ def members(shard: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
     """(path, bytes, how to read it) of each file that is not hidden, in order; read it before the next one is taken.
 
     Raises:
-        DataError: it is no tar or damaged; or a member, which is named, has an absolute path or one with `..`, is a
+        DataError: it is not a tar, or damaged; or a member, which is named, has an absolute path or one with `..`, is a
             link or a device, or is too large; or there are too many.
     """
     stream = _open(shard)
@@ -42,14 +42,14 @@ def members(shard: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
                 tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps every header, gigabytes for millions
                 count += 1
                 if count > MAX_MEMBERS:
-                    raise DataError(f"{shard}: more than {MAX_MEMBERS} members")
+                    raise DataError(f"{shard}: more than {MAX_MEMBERS:,} members; split the shard")
                 if _checked(shard, member):
                     yield PurePosixPath(member.name), member.size, _reader(shard, tar, member)
             stream.seek(tar.offset)  # where tarfile stopped; it takes a cut header for the end
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError("it ends without the mark of its end, so a part is missing")
+                raise tarfile.ReadError("no end-of-archive mark, so a part is missing")
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise DataError(f"{shard}: damaged, or no tar: {' '.join(str(error).split())[:200]}") from None
+        raise DataError(f"{shard}: damaged, or not a tar: {' '.join(str(error).split())[:200]}") from None
     finally:
         stream.close()
 
@@ -63,9 +63,9 @@ def _checked(shard: Path, member: tarfile.TarInfo) -> bool:
     if member.isdir():
         return False
     if not member.isreg():
-        raise DataError(f"{where}: a link, a device or another special file; only files and folders are read")
+        raise DataError(f"{where}: a link, a device or another special file; expected files and folders only")
     if member.size > MAX_MEMBER:
-        raise DataError(f"{where}: {member.size} bytes, more than {MAX_MEMBER}")
+        raise DataError(f"{where}: {member.size:,} bytes, more than {MAX_MEMBER:,}")
     return not any(is_hidden(part) for part in PurePosixPath(name).parts)
 
 
@@ -88,7 +88,7 @@ class _Capped:
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > MAX_MEMBER + tarfile.BLOCKSIZE:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
         return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -1,49 +1,53 @@
-"""The steps by which a data set gets a new version; `version_data` makes each of them a Prefect task."""
+"""The steps by which a data set gets a new version; the version-data flow makes each of them a Prefect task."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.dvc_runner import command
+from pipeline.dvc_runner import tracked
+from pipeline.dvc_runner.cache import open_cache
+from pipeline.dvc_runner.reproduce import reproduce
 from pipeline.errors import DataError, ParamsError, PipelineError, TrackingError
 from pipeline.origin import git_state
 from pipeline.params import Data
-from pipeline.sources import Entry, Source, open_source
+from pipeline.phrases import counted, shorten
+from pipeline.sources import Entry, Source, SourceOptions, open_source
 from pipeline.tables import PARTS_FILE
-from pipeline.versioning.cache import open_cache
-from pipeline.versioning.contents import Files, count, hash_folder, is_image, read_listing
+from pipeline.versioning.contents import Files, count, hash_folder, image_place, read_listing
 from pipeline.versioning.difference import Difference, compare
-from pipeline.versioning.given import merge_given, read_given, write_given
 from pipeline.versioning.history import Version, number_of, read_history, write_history
-from pipeline.versioning.intake import Intake, first, take_in
+from pipeline.versioning.intake import Intake, take_in
 from pipeline.versioning.names import FOLDER, check_name
+from pipeline.versioning.parts import merge_parts, read_parts, write_parts
 from pipeline.versioning.pointer import Pointer, read_pointer
 from pipeline.versioning.recording import record_version
 from pipeline.versioning.renewal import missing, moved_away
 from pipeline.versioning.state import look
 from pipeline.versioning.workspace import Placer, Workspace, can_clone, check_space
 
+_NAMED = 20  # bad images that one error names
+
 
 class Addition:
     """One `croft data add`. Call its `steps` within `locked`.
 
-    Each step leaves what is under version control whole, so that a failure or a kill in any of them is answered by
-    doing all of them again.
+    Each step leaves what is under version control whole, so after a failure or a kill the whole addition can be
+    repeated.
 
     Attributes:
         name: of the data set.
         source: what the path was understood as.
-        before: the version that the workspace had; the latest where it had none of them.
+        before: the version that the workspace had; the latest where its state is no version.
         version: the version that it has now.
-        is_new: whether this addition made it.
-        difference: from one to the other; None where the listing of the first is not in the cache.
+        is_new: whether this addition made that version.
+        pushed: whether it is in the default remote.
+        difference: from `before` to `version`; None where the listing of `before` is not in the cache.
         files: of the data set now.
         kept: images that the source no longer has, and that the data set keeps.
         bad: images that were left out, each with its problem.
@@ -54,14 +58,10 @@ class Addition:
         self,
         path: Path,
         name: str,
+        options: SourceOptions | None = None,
         *,
         root: Path,
         data: Data,
-        kind: str = "auto",
-        domain: str = "",
-        open_set: str = "",
-        benchmark: str = "",
-        images: str = "",
         link: bool = False,
         prune: bool = False,
         on_bad_image: str = "",
@@ -69,30 +69,24 @@ class Addition:
         """Args:
             path: the source, absolute or relative to root.
             name: of the data set.
+            options: how the source is to be read; its folder of images is absolute or relative to root.
             root: the project.
             data: limits of images and number of threads; whether bad images stop everything.
-            kind, domain, open_set, benchmark, images: as `open_source`; "" for None.
             link: put clones or hard links of the source's files into the workspace first.
             prune: drop images that the source's domains and pools no longer have.
             on_bad_image: fail or skip; data.on_bad_image by default.
         Raises:
-            ParamsError: the name, or an argument, is not one that can be used.
+            ParamsError: the name or on_bad_image is not valid.
         """
         self.name, self.root = check_name(name), root.resolve()
         self.typed, self.path = str(path), self.root / path
-        self._data, self._prune, self._link = data, prune, link
-        self._open = functools.partial(
-            open_source,
-            kind=kind,
-            name=name,
-            domain=domain or None,
-            open_set=open_set or None,
-            benchmark=benchmark or None,
-            images=self.root / images if images else None,
-        )
-        self._skip = (on_bad_image or data.on_bad_image) == "skip"
+        options = options or SourceOptions()
+        if options.images:
+            options = dataclasses.replace(options, images=self.root / options.images)
+        self._options, self._data, self._prune, self._link = options, data, prune, link
         if on_bad_image not in ("", "fail", "skip"):
             raise ParamsError(f"--on-bad-image: expected fail or skip, found {on_bad_image!r}")
+        self._skip = (on_bad_image or data.on_bad_image) == "skip"
         self._workspace = Workspace(self.root, name)
         self._terminal = sys.stderr.isatty()
         self.started = time.time()
@@ -111,7 +105,7 @@ class Addition:
         return self._workspace.locked()
 
     def steps(self) -> list[Callable[[], None]]:
-        """What is to be done, in its order."""
+        """The steps in their order."""
         return [self.inspect, self.check, self.place, self.commit, self.push, self.record]
 
     # 1 -----------------------------------------------------------------------------------------------------------
@@ -119,23 +113,25 @@ class Addition:
         """Understand source and workspace, from names and sizes alone.
 
         Raises:
-            DataError: the source has no layout that is known, or does not fit on the disk.
-            ParamsError: arguments that contradict each other, or DVC links files out of the workspace.
-            PipelineError: DVC refuses, or the data set is under DVC and its files are nowhere.
+            DataError: the source has no known layout, or does not fit on the disk.
+            ParamsError: the options contradict the source, or DVC links files out of the workspace.
+            PipelineError: DVC refuses, or the data set is under DVC and its files are not available.
         """
         folder = self._workspace.folder
         self._in_place = self.path.resolve() == folder.resolve()
         if not self._in_place and _overlap(self.path.resolve(), folder.resolve()):
-            raise ParamsError(f"{self.typed}: lies within {FOLDER / self.name}, or around it; give that folder itself")
+            raise ParamsError(
+                f"{self.typed}: lies inside {FOLDER / self.name}, or contains it; add {FOLDER / self.name} itself"
+            )
         self.cache = open_cache(self.root)
         if self.cache.link == "symlink":
             raise ParamsError(
-                "DVC's cache.type is symlink: images would be links that leave the data set, which ingest refuses; "
+                "DVC's cache.type is symlink: images would be links that leave the data set, which ingest refuses; run "
                 "`dvc config cache.type reflink,hardlink,copy`"
             )
-        self.source = self._open(self.path)
+        self.source = open_source(self.path, self._options, name=self.name)
         if read_pointer(self.root, self.name) and not folder.exists():
-            command.reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
+            reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
         self._state = look(self.root, self.name, self.cache, workers=self._data.workers)
         self.before = self.version = self._state.version
         self._targets()
@@ -146,7 +142,7 @@ class Addition:
         folder = self._workspace.folder
         for entry in self.source:
             if self._in_place and entry.file != (folder / entry.target).resolve():
-                raise DataError(f"{entry.origin}: is no place for an image of a data set; expected {entry.target}")
+                raise DataError(f"{entry.origin}: not a data set's layout; move the image to {entry.target}")
             self._parts[entry.target] = entry.part
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
@@ -170,62 +166,51 @@ class Addition:
         self.placer = Placer(link=self._link, cache_link=self.cache.link)
         if not self._in_place:
             self._workspace.begin()
-        if self._in_place:
-            self._intake = self._take(self.source, len(self._parts), known=self._state.before or {})
-        else:
-            self._intake = self._take(self.source, len(self._parts), known=self._state.files, into=self._workspace.next)
-            loose = self._loose()
-            self._intake.bad += self._take(loose, len(loose), known={}).bad if loose else []
+        known = (self._state.before or {}) if self._in_place else self._state.files
+        into = None if self._in_place else self._workspace.next
+        self._intake = take_in(
+            self.source, len(self._parts), known=known, into=into, placer=self.placer, data=self._data
+        )
+        if not self._in_place and (loose := self._loose()):
+            checked = take_in(loose, len(loose), known={}, into=None, placer=self.placer, data=self._data)
+            self._intake.bad += checked.bad
         self.bad = self._intake.bad
         if self.bad and not self._skip:
-            images = "image" if len(self.bad) == 1 else "images"
             raise DataError(
-                f"{self.typed}: {len(self.bad)} bad {images}, nothing was added; repair or remove, or leave out with "
-                f"--on-bad-image skip: {first(self.bad)}"
+                f"{self.typed}: {counted(len(self.bad), 'bad image')}, nothing was added; repair or remove, or leave "
+                f"out with --on-bad-image skip: {shorten(self.bad, _NAMED, separator='; ')}"
             )
         if not self._intake.files:
-            raise DataError(f"{self.typed}: no image can be used: {first(self.bad)}")
-
-    def _take(self, entries: Iterable[Entry], total: int, *, known: Files, into: Path | None = None) -> Intake:
-        return take_in(
-            entries,
-            total,
-            known=known,
-            into=into,
-            placer=self.placer,
-            min_side=self._data.min_side,
-            max_pixels=self._data.max_pixels,
-            workers=self._data.workers,
-        )
+            raise DataError(f"{self.typed}: no usable images: {shorten(self.bad, _NAMED, separator='; ')}")
 
     def _loose(self) -> list[Entry]:
-        """Images that somebody put into the workspace, or edited there, since the last version."""
+        """Images that were put into the workspace, or edited there, since the last version."""
         before, folder = self._state.before or {}, self._workspace.folder
-        changed = [path for path, digest in self._state.files.items() if is_image(path) and before.get(path) != digest]
+        changed = [p for p, digest in self._state.files.items() if image_place(p) and before.get(p) != digest]
         return [Entry(p, str(FOLDER / self.name / p), file=folder / p) for p in changed if p not in self._parts]
 
     # 3 -----------------------------------------------------------------------------------------------------------
     def place(self) -> None:
-        """Make what was read, and what stays of the present state, the data set's folder."""
+        """Make the new images, and what stays of the present state, the data set's folder."""
         if self._in_place:
             return
         intake = self._intake
-        gone = self._gone(intake)
-        leaving = {*intake.new, *gone, PARTS_FILE}
-        survivors = [path for path in self._state.files if path not in leaving]
-        old = read_given(self._workspace.folder)
-        parts = merge_given(old, self._parts, [*survivors, *intake.new])
-        if not intake.new and not gone and parts == old:
+        dropped = self._dropped(intake)
+        replaced = {*intake.new, *dropped, PARTS_FILE}
+        unchanged = [path for path in self._state.files if path not in replaced]
+        old = read_parts(self._workspace.folder)
+        parts = merge_parts(old, self._parts, [*unchanged, *intake.new])
+        if not intake.new and not dropped and parts == old:
             return
-        for path in survivors:
+        for path in unchanged:
             self._workspace.keep(path)
         if parts:
-            write_given(parts, self._workspace.next)
+            write_parts(parts, self._workspace.next)
         self._workspace.swap()
         self._placed = True
 
-    def _gone(self, intake: Intake) -> set[str]:
-        """What leaves the data set: bytes that the source has elsewhere now and, to be pruned, what it has nowhere."""
+    def _dropped(self, intake: Intake) -> set[str]:
+        """Paths that leave the data set: of images that the source has elsewhere now; pruned, all that it lacks."""
         absent = missing(self._state.files, self._parts)
         if self._prune:
             return set(absent)
@@ -241,10 +226,10 @@ class Addition:
             PipelineError: DVC refuses.
         """
         if self._placed or not self._state.clean:
-            command.add(self.root, FOLDER / self.name, terminal=self._terminal)
+            tracked.add(self.root, FOLDER / self.name, terminal=self._terminal)
         after = read_pointer(self.root, self.name)
         if after is None:
-            raise PipelineError(f"dvc add: wrote no {FOLDER / self.name}.dvc")
+            raise PipelineError(f"dvc add: did not write {FOLDER / self.name}.dvc")
         listing = self.cache.object(after.md5)
         # a clone whose files were pulled one by one holds them without their listing
         self.files = read_listing(listing) if listing.is_file() else hash_folder(self._workspace.folder, workers=1)
@@ -272,20 +257,20 @@ class Addition:
 
     # 5, 6 --------------------------------------------------------------------------------------------------------
     def push(self) -> None:
-        """`dvc push` where a default remote is set; a failure is a trouble, since the version is safe here."""
+        """`dvc push` where a default remote is set; a failure only adds to `troubles`, since the version is safe."""
         if not self.cache.remote:
             return
         try:
-            command.push(self.root, FOLDER / self.name, terminal=self._terminal)
+            tracked.push(self.root, FOLDER / self.name, terminal=self._terminal)
             self.pushed = True
         except PipelineError as error:
             self.troubles.append(
-                f"{self.name} is under DVC here, but was not pushed to {self.cache.remote}: {error}; repeat it with "
+                f"{self.name} is under DVC here, but was not pushed to {self.cache.remote}: {error}; push it with "
                 f"`dvc push {FOLDER.as_posix()}/{self.name}.dvc`"
             )
 
     def record(self) -> None:
-        """One MLflow run with the version as its data set, named in the version's line; a failure is a trouble."""
+        """One MLflow run with the version as its data set, named in the version's line; failures as in `push`."""
         version = self.version
         if version is None or version.run_id:
             return
@@ -309,5 +294,5 @@ class Addition:
         write_history(self.root, self.name, versions)
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _overlap(first: Path, second: Path) -> bool:
+    return first.is_relative_to(second) or second.is_relative_to(first)

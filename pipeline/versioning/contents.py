@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pipeline.data.layout import Place, is_hidden, parse_place
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
 from pipeline.progress import track
-from pipeline.tables import OPEN_SETS
 
 Files = Mapping[str, str]
 """Path relative to the data set, POSIX separators, to the MD5 of the file's bytes, as DVC lists them."""
@@ -29,36 +29,28 @@ class Counts:
     @property
     def images(self) -> int:
         """All of them, pools included."""
-        return sum(sum(of_one.values()) for group in (self.domains, self.pools) for of_one in group.values())
+        return sum(classes.total() for group in (self.domains, self.pools) for classes in group.values())
 
     @property
     def classes(self) -> list[str]:
         """Of the domains, sorted."""
-        return sorted({name for of_domain in self.domains.values() for name in of_domain})
+        return sorted({name for classes in self.domains.values() for name in classes})
 
 
-def is_image(path: str) -> bool:
-    """Whether this is an image of the layout; hidden files and the table of given splits are not."""
-    parts = path.split("/")
-    depth = 4 if parts[0] == OPEN_SETS else 3
-    hidden = any(part.startswith(".") for part in parts)
-    return len(parts) == depth and not hidden and PurePosixPath(path).suffix.lower() in SUFFIXES
-
-
-def place(path: str) -> tuple[str, str]:
-    """(domain, or open_sets/pool; class) of an image."""
-    *above, class_, _ = path.split("/")
-    return "/".join(above), class_
+def image_place(path: str) -> Place | None:
+    """Where an image of the layout belongs; None for every other file, such as a hidden one or parts.csv."""
+    place = parse_place(path)
+    if place is None or any(map(is_hidden, place)) or PurePosixPath(place.file).suffix.lower() not in SUFFIXES:
+        return None
+    return place
 
 
 def count(paths: Iterable[str]) -> Counts:
     """Count the images among the paths."""
     counts = Counts()
-    for path in filter(is_image, paths):
-        where, class_ = place(path)
-        pool = where.removeprefix(f"{OPEN_SETS}/")
-        group, key = (counts.domains, where) if pool == where else (counts.pools, pool)
-        group.setdefault(key, Counter())[class_] += 1
+    for place in filter(None, map(image_place, paths)):
+        group, key = (counts.pools, place.pool) if place.pool else (counts.domains, place.domain)
+        group.setdefault(key, Counter())[place.class_] += 1
     return counts
 
 
@@ -66,7 +58,7 @@ def read_listing(path: Path) -> dict[str, str]:
     """Read a `.dir` object of DVC's cache: path to MD5, sorted by path.
 
     Raises:
-        DataError: it is missing or is no such object.
+        DataError: it is missing or damaged.
     """
     try:
         items = json.loads(path.read_bytes())
@@ -74,11 +66,11 @@ def read_listing(path: Path) -> dict[str, str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path}: not a listing of DVC's; remove it and `dvc fetch` it again") from None
+        raise DataError(f"{path}: not a DVC listing; remove it and run `dvc fetch`") from None
 
 
 def hash_folder(folder: Path, *, workers: int) -> dict[str, str]:
-    """MD5 of every file below a folder, sorted by path; for a workspace that DVC has no listing of.
+    """MD5 of every file below a folder, sorted by path; for a workspace without a DVC listing.
 
     Raises:
         DataError: a file cannot be read.
@@ -97,5 +89,5 @@ def hash_folder(folder: Path, *, workers: int) -> dict[str, str]:
 
 
 def md5(content: bytes = b"") -> hashlib._Hash:
-    """DVC's content hash: names files, protects nothing."""
+    """DVC's content hash; it identifies files and is not meant for security."""
     return hashlib.md5(content, usedforsecurity=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from pipeline.versioning.contents import Files, is_image, place
+from pipeline.versioning.contents import Files, image_place
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Difference:
     """Sorted paths.
 
     Attributes:
-        added, removed: in one of the two only, with bytes that the other has nowhere among its own.
+        added, removed: in one of the two only, and not moved.
         changed: in both, with other bytes.
         moved: (from, to) of files whose bytes left one path for another.
     """
@@ -31,23 +31,23 @@ class Difference:
         table: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         named = {"added": self.added, "removed": self.removed, "changed": self.changed}
         for kind, paths in {**named, "moved": [to for _, to in self.moved]}.items():
-            for path in filter(is_image, paths):
-                table[place(path)][kind] += 1
+            for place in filter(None, map(image_place, paths)):
+                table[place.group, place.class_][kind] += 1
         return {key: dict(table[key]) for key in sorted(table)}
 
 
 def compare(old: Files, new: Files) -> Difference:
     """The difference from `old` to `new`. Each file moves once; equal copies are paired in the order of their paths."""
-    gone = sorted(old.keys() - new.keys())
-    come = sorted(new.keys() - old.keys())
-    waiting: defaultdict[str, list[str]] = defaultdict(list)
-    for path in reversed(gone):
-        waiting[old[path]].append(path)
-    moved = [(waiting[new[path]].pop(), path) for path in come if waiting.get(new[path])]
-    left, reached = {source for source, _ in moved}, {target for _, target in moved}
+    only_old = sorted(old.keys() - new.keys())
+    only_new = sorted(new.keys() - old.keys())
+    sources: defaultdict[str, list[str]] = defaultdict(list)
+    for path in reversed(only_old):
+        sources[old[path]].append(path)
+    moved = [(sources[new[path]].pop(), path) for path in only_new if sources.get(new[path])]
+    moved_from, moved_to = {source for source, _ in moved}, {target for _, target in moved}
     return Difference(
-        added=tuple(path for path in come if path not in reached),
-        removed=tuple(path for path in gone if path not in left),
+        added=tuple(path for path in only_new if path not in moved_to),
+        removed=tuple(path for path in only_old if path not in moved_from),
         changed=tuple(sorted(path for path in old.keys() & new.keys() if old[path] != new[path])),
         moved=tuple(sorted(moved)),
     )

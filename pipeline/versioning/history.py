@@ -1,4 +1,4 @@
-"""data/<name>.versions.yaml: the versions of a data set, oldest first, so that `name@2` means something for ever."""
+"""data/<name>.versions.yaml: the versions of a data set, oldest first; a version keeps its number for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.tables import write_text
 from pipeline.versioning.names import FOLDER
 from pipeline.versioning.pointer import Pointer
 
-_HEAD = "# Written by `croft data add`, and to be committed with the .dvc file beside it.\n"
+_HEAD = "# Written by `croft data add`; commit it together with the .dvc file beside it.\n"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_history(root: Path, name: str) -> list[Version]:
     """The versions, oldest first; [] where there is no such file.
 
     Raises:
-        DataError: the file holds something else.
+        DataError: the file is not a list of versions.
     """
     import yaml
 
@@ -68,7 +68,7 @@ def read_history(root: Path, name: str) -> list[Version]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError):
         raise DataError(f"{path}: not a list of versions; restore it with `git checkout -- {path}`") from None
     if [version.number for version in versions] != list(range(1, len(versions) + 1)):
-        raise DataError(f"{path}: the versions are not numbered 1, 2, ...; repair what a merge has left there")
+        raise DataError(f"{path}: expected versions numbered 1, 2, ...; resolve what a git merge left in the file")
     return versions
 
 

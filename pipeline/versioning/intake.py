@@ -15,20 +15,20 @@ from pipeline.progress import Progress
 from pipeline.versioning.contents import Files, md5
 
 if TYPE_CHECKING:
+    from pipeline.params import Data
     from pipeline.sources import Entry
     from pipeline.versioning.workspace import Placer
 
 _CHUNK = 256  # images in flight: bounds the memory that the members of a tar take
-NAMED = 20  # bad images that one error names; the rest are counted
 
 
 @dataclass
 class Intake:
-    """What was found.
+    """The images of a source after reading them.
 
     Attributes:
         files: target to MD5 of every image that can be used.
-        new: targets whose bytes were not there before; they lie in the next state.
+        new: targets with other bytes than before; they lie in the next state.
         bad: one sentence for each image that cannot be used.
     """
 
@@ -38,15 +38,7 @@ class Intake:
 
 
 def take_in(
-    entries: Iterable[Entry],
-    total: int,
-    *,
-    known: Files,
-    into: Path | None,
-    placer: Placer,
-    min_side: int,
-    max_pixels: int,
-    workers: int,
+    entries: Iterable[Entry], total: int, *, known: Files, into: Path | None, placer: Placer, data: Data
 ) -> Intake:
     """Read, check and place the images of a source.
 
@@ -56,14 +48,13 @@ def take_in(
         known: path to MD5 of what the data set holds now; such an image is neither decoded nor placed again.
         into: folder of the next state; None where the images already are where they belong.
         placer: how an image gets there.
-        min_side: pixels; an image with a shorter side is bad.
-        max_pixels: width x height above which an image is bad.
-        workers: threads; decoding releases the interpreter lock.
+        data: min_side and max_pixels, beyond which an image is bad, and the number of threads; decoding releases the
+            interpreter lock.
     """
-    found = Intake()
+    intake = Intake()
     seen = frozenset(known.values())
 
-    def one(entry: Entry) -> tuple[str, str, str]:
+    def read(entry: Entry) -> tuple[str, str, str]:
         """(target, MD5, problem)."""
         try:
             content = entry.read()
@@ -71,39 +62,33 @@ def take_in(
             if known.get(entry.target) == digest:
                 return entry.target, digest, ""
             if digest not in seen:
-                check_image(content, entry.origin, min_side=min_side, max_pixels=max_pixels)
+                check_image(content, entry.origin, min_side=data.min_side, max_pixels=data.max_pixels)
             if into is not None:
                 placer.put(into / entry.target, content, entry.file)
         except DataError as error:
             return entry.target, "", str(error)
         return entry.target, digest, ""
 
-    with ThreadPoolExecutor(workers) as pool, Progress("check", total, "images") as progress:
+    with ThreadPoolExecutor(data.workers) as pool, Progress("check", total, "images") as progress:
         for chunk in _chunks(entries):
-            for target, digest, problem in pool.map(one, chunk):
+            for target, digest, problem in pool.map(read, chunk):
                 if problem:
-                    found.bad.append(problem)
+                    intake.bad.append(problem)
                 else:
-                    found.files[target] = digest
+                    intake.files[target] = digest
                     if known.get(target) != digest:
-                        found.new.add(target)
+                        intake.new.add(target)
                 progress.advance()
-    return found
+    return intake
 
 
 def check_image(content: bytes, name: str, *, min_side: int, max_pixels: int) -> None:
     """Refuse an image that `ingest` would refuse.
 
     Raises:
-        DataError: it is no image, is damaged, too large or too small.
+        DataError: it is not an image, is damaged, too large or too small.
     """
     check_side(open_rgb(content, max_pixels=max_pixels, name=name), min_side=min_side, name=name)
-
-
-def first(sentences: list[str], separator: str = "; ") -> str:
-    """The first few and how many more there are."""
-    more = f"{separator}and {len(sentences) - NAMED} more" if len(sentences) > NAMED else ""
-    return separator.join(sentences[:NAMED]) + more
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

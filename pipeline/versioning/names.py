@@ -1,4 +1,4 @@
-"""What a data set and a version of it may be called: `pacs`, `pacs@2`, `pacs@<git revision>`."""
+"""Names of data sets and of their versions: `pacs`, `pacs@2`, `pacs@<git revision>`."""
 
 from __future__ import annotations
 
@@ -34,24 +34,36 @@ def check_name(name: str, what: str = "--name") -> str:
     """The name, if a data set can have it.
 
     Raises:
-        ParamsError: it is no plain name, is taken by something else, or ends as a file beside a data set does.
+        ParamsError: it is not a plain name, is reserved, or ends as a file beside a data set does.
     """
-    if not re.fullmatch(_NAME, name) or len(name) > _MAX:
-        raise ParamsError(
-            f"{what}: expected a letter or digit, then letters, digits, '.', '_', '-' ({_MAX} at most), found {name!r}"
-        )
+    check_plain(name, what)
     if name.lower() in RESERVED:
-        raise ParamsError(f"{what}: {name!r} is a folder of {FOLDER}/ that holds other things; choose another name")
+        raise ParamsError(
+            f"{what}: {name!r} is reserved: {FOLDER}/{name.lower()} holds other files; choose another name"
+        )
     if name.endswith((".dvc", ".yaml")):
         raise ParamsError(f"{what}: {name!r} ends as a file beside a data set does; choose another name")
     return name
+
+
+def check_plain(name: str, what: str) -> None:
+    """Refuse what cannot be the name of a data set or a backbone: a part of file names, git paths and MLflow tags.
+
+    Raises:
+        ParamsError: it is empty, too long, or holds other characters; `what` is named.
+    """
+    if not re.fullmatch(_NAME, name) or len(name) > _MAX:
+        raise ParamsError(
+            f"{what}: invalid name {name!r}; expected a letter or digit, then letters, digits, '.', '_' or '-' "
+            f"({_MAX} characters at most)"
+        )
 
 
 def parse_reference(text: str) -> Reference:
     """Read `NAME`, `NAME@2` or `NAME@<git revision>`.
 
     Raises:
-        ParamsError: it is none of these.
+        ParamsError: the text is none of these.
     """
     name, at, version = text.partition("@")
     check_name(name, "data set")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
-from pipeline.versioning.cache import Cache
 from pipeline.versioning.contents import Counts, count
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.resolve import resolve
@@ -43,13 +43,13 @@ def overview(root: Path, name: str, cache: Cache, *, used: str, lacks: bool | No
         name: of a data set under DVC.
         cache: DVC's.
         used: data.root of params.yaml.
-        lacks: whether the remote lacks a part of it; None where nobody asked.
+        lacks: whether the remote lacks a part of it; None where that was not asked.
     Raises:
         DataError: its .dvc file or its list of versions is damaged.
     """
-    found = resolve(root, Reference(name))
+    snapshot = resolve(root, Reference(name))
     try:
-        counts = count(found.files(cache))
+        counts = count(snapshot.files(cache))
     except DataError:
         counts = None
     places = [
@@ -59,9 +59,9 @@ def overview(root: Path, name: str, cache: Cache, *, used: str, lacks: bool | No
     ]
     return Overview(
         name=name,
-        version=found.number,
-        md5=found.pointer.md5,
-        bytes=found.pointer.bytes,
+        version=snapshot.number,
+        md5=snapshot.pointer.md5,
+        bytes=snapshot.pointer.bytes,
         counts=counts,
         places=tuple(places),
         used=Path(used) == FOLDER / name,

@@ -1,4 +1,4 @@
-"""The .dvc file of a data set: the hash of its listing, which is all that git holds of it."""
+"""The .dvc file of a data set: the hash of its listing, the only trace of its files in git."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_pointer(root: Path, name: str) -> Pointer | None:
     """What the workspace's .dvc file says; None where the name is not under DVC.
 
     Raises:
-        DataError: it is no .dvc file of a folder.
+        DataError: it is not the .dvc file of a folder.
     """
     path = pointer_path(root, name)
     try:
@@ -51,7 +51,7 @@ def parse_pointer(text: str, source: str) -> Pointer:
     """Read a .dvc file's text.
 
     Raises:
-        DataError: it is no .dvc file of a folder; names `source`.
+        DataError: it is not the .dvc file of a folder; names `source`.
     """
     import yaml
 
@@ -60,10 +60,10 @@ def parse_pointer(text: str, source: str) -> Pointer:
         pointer = Pointer(str(out["md5"]), int(out["size"]), int(out["nfiles"]))
     except (yaml.YAMLError, ValueError, KeyError, TypeError):
         raise DataError(
-            f"{source}: not the .dvc file of one folder; put the folder under DVC with `croft data add`"
+            f"{source}: not the .dvc file of a folder; put the folder under DVC with `croft data add`"
         ) from None
     if not re.fullmatch(r"[0-9a-f]{32}\.dir", pointer.md5):
-        raise DataError(f"{source}: its md5 {pointer.md5!r} is no hash of a folder")
+        raise DataError(f"{source}: md5: expected 32 hex digits and '.dir', found {pointer.md5!r}")
     return pointer
 
 

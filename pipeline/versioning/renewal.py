@@ -1,11 +1,11 @@
-"""Which files of a data set a source speaks for, and which of them it no longer has."""
+"""Which files of a data set a source covers, and which of them it no longer has."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.tables import OPEN_SETS
-from pipeline.versioning.contents import Files, is_image
+from pipeline.data.layout import parse_place
+from pipeline.versioning.contents import Files, image_place
 from pipeline.versioning.difference import compare
 
 
@@ -16,16 +16,10 @@ def missing(known: Files, named: Collection[str]) -> list[str]:
         known: what the data set holds.
         named: places of all images of the source.
     """
-    scope = {_group(path) for path in named}
-    return [path for path in known if is_image(path) and _group(path) in scope and path not in named]
+    groups = {place.group for place in filter(None, map(parse_place, named))}
+    return [path for path in known if path not in named and (place := image_place(path)) and place.group in groups]
 
 
 def moved_away(known: Files, absent: Collection[str], new: Files) -> set[str]:
     """Those of the absent files whose bytes are new at another place: each new place stands for one of them."""
     return {source for source, _ in compare({path: known[path] for path in absent}, new).moved}
-
-
-def _group(path: str) -> str:
-    """The domain or open_sets/pool that a path lies in."""
-    parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == OPEN_SETS else parts[0]

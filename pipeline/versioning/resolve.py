@@ -6,8 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
-from pipeline.versioning.cache import Cache
+from pipeline.phrases import suggest
 from pipeline.versioning.contents import read_listing
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER, Reference
@@ -37,11 +38,17 @@ class Snapshot:
         Raises:
             DataError: the listing is not in the cache.
         """
-        return read_listing(cache.listing(self.pointer.md5, str(self)))
+        path = cache.object(self.pointer.md5)
+        if not path.is_file():
+            raise DataError(
+                f"{self}: its listing ({self.pointer.md5}) is not in DVC's cache; fetch the version from the remote "
+                f"with `croft data use {self}`"
+            )
+        return read_listing(path)
 
 
 def resolve(root: Path, reference: Reference) -> Snapshot:
-    """Find a version: by number, otherwise by git revision; the present one where none is named.
+    """Look up a version: by number, otherwise by git revision; the present one where none is named.
 
     Raises:
         DataError: there is no such data set or version.
@@ -50,7 +57,7 @@ def resolve(root: Path, reference: Reference) -> Snapshot:
     if not reference.version:
         pointer = read_pointer(root, name)
         if pointer is None:
-            raise DataError(f"{FOLDER / name}: no such data set under DVC{_others(root)}")
+            raise DataError(f"{FOLDER / name}: no such data set under DVC; {_advice(root, name)}")
         return Snapshot(name, number_of(versions, pointer.md5), pointer)
     for version in versions:
         if str(version.number) == reference.version:
@@ -68,14 +75,16 @@ def last_two(root: Path, name: str) -> tuple[Snapshot, Snapshot]:
     new = resolve(root, Reference(name))
     versions = read_history(root, name)
     if new.number is None or new.number < 2:
-        raise DataError(f"{FOLDER / name}: has no version before the present one; name two: croft data diff A B")
+        raise DataError(
+            f"{FOLDER / name}: its present state has no earlier version; name the two to compare: croft data diff A B"
+        )
     return Snapshot(name, new.number - 1, versions[new.number - 2].pointer), new
 
 
 def data_sets(root: Path) -> list[str]:
     """Names of the folders of images under DVC, sorted."""
-    found = [path.stem for path in sorted((root / FOLDER).glob("*.dvc")) if path.is_file()]
-    return [name for name in found if _is_folder(root, name)]
+    names = [path.stem for path in sorted((root / FOLDER).glob("*.dvc")) if path.is_file()]
+    return [name for name in names if _is_folder(root, name)]
 
 
 def _is_folder(root: Path, name: str) -> bool:
@@ -85,9 +94,9 @@ def _is_folder(root: Path, name: str) -> bool:
         return False
 
 
-def _others(root: Path) -> str:
+def _advice(root: Path, name: str) -> str:
     names = data_sets(root)
-    return f"; there are {', '.join(names)}" if names else "; add one with `croft data add PATH --name NAME`"
+    return suggest(name, names) if names else "add one with `croft data add PATH --name NAME`"
 
 
 def _at_revision(root: Path, reference: Reference, versions: list[Version]) -> Pointer:
@@ -96,5 +105,5 @@ def _at_revision(root: Path, reference: Reference, versions: list[Version]) -> P
     done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         numbers = f"1 to {len(versions)}" if versions else "none"
-        raise DataError(f"{reference}: neither a version ({numbers}) nor a git revision that holds {path}")
+        raise DataError(f"{reference}: neither a version number ({numbers}) nor a git revision that has {path}")
     return parse_pointer(done.stdout, f"{reference.version}:{path}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.dvc_runner import command
+from pipeline.dvc_runner import tracked
+from pipeline.dvc_runner.cache import is_complete, is_edited, open_cache
 from pipeline.errors import PipelineError
-from pipeline.versioning.cache import is_complete, is_edited, open_cache
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.pointer import read_pointer, write_pointer
 from pipeline.versioning.resolve import Snapshot, resolve
@@ -14,29 +14,29 @@ from pipeline.versioning.workspace import Workspace
 
 
 def restore(root: Path, reference: Reference) -> Snapshot:
-    """Write a version's .dvc file and bring its files from DVC's cache, or from the remote where the cache lacks them.
+    """Write a version's .dvc file and check its files out from DVC's cache, or fetch them from the remote.
 
-    The .dvc file is as it was when the files cannot be brought.
+    If the files cannot be fetched, the .dvc file is left as it was.
 
     Raises:
         DataError: there is no such version.
-        PipelineError: the workspace holds changes that no version has, or the files are nowhere.
+        PipelineError: the workspace holds changes that are in no version, or the files cannot be fetched.
     """
     path = FOLDER / reference.name
     with Workspace(root, reference.name).locked():
-        found, present = resolve(root, reference), read_pointer(root, reference.name)
+        snapshot, present = resolve(root, reference), read_pointer(root, reference.name)
         if present and (root / path).exists() and is_edited(root, path):
             raise PipelineError(
-                f"{path}: holds changes that no version has; `croft data add {path} --name {reference.name}` "
-                f"makes one, `dvc checkout --force {path}.dvc` discards them"
+                f"{path}: holds changes that are in no version; make them one with `croft data add {path} --name "
+                f"{reference.name}`, or discard them with `dvc checkout --force {path}.dvc`"
             )
         if present and (root / path).exists() and not is_complete(root, path):
-            command.add(root, path)  # into the cache, or what only the workspace has would be lost
-        write_pointer(root, reference.name, found.pointer)
+            tracked.add(root, path)  # into the cache, or what only the workspace has would be lost
+        write_pointer(root, reference.name, snapshot.pointer)
         try:
-            command.bring(root, path, fetch=bool(open_cache(root).remote))
+            tracked.bring(root, path, fetch=bool(open_cache(root).remote))
         except PipelineError:
             if present:
                 write_pointer(root, reference.name, present)
             raise
-    return found
+    return snapshot

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.console import plain_table
+from pipeline.phrases import counted, shorten
 from pipeline.versioning.contents import Counts
 from pipeline.versioning.difference import Difference
 from pipeline.versioning.history import Version
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 ROWS = 40  # classes that a table shows; the rest are counted
 NAMED = 20  # files of each kind that a difference names
 _COLUMNS = 8  # domains beside one another; with more, each domain has a row and classes are counted
+_BREAK = "\n  "
 _KINDS = ("added", "removed", "changed", "moved")
 
 
@@ -39,7 +42,7 @@ def print_counts(counts: Counts, console: Console) -> None:
 def _crossed(counts: Counts) -> Table:
     from rich.markup import escape
 
-    table = _table("Class", *counts.domains, "all")
+    table = plain_table("Class", *map(escape, counts.domains), "all")
     classes = counts.classes
     columns: list[Mapping[str, int]] = [*counts.domains.values()]
     columns.append(sum(counts.domains.values(), Counter()))
@@ -57,7 +60,7 @@ def _crossed(counts: Counts) -> Table:
 def _summed(title: str, groups: Mapping[str, Mapping[str, int]]) -> Table:
     from rich.markup import escape
 
-    table = _table(title, "Classes", "Images", "Fewest", "Most")
+    table = plain_table(title, "Classes", "Images", "Fewest", "Most")
     for name in sorted(groups):
         sizes = groups[name].values()
         table.add_row(escape(name), *(f"{n:,}" for n in (len(sizes), sum(sizes), min(sizes), max(sizes))))
@@ -66,12 +69,11 @@ def _summed(title: str, groups: Mapping[str, Mapping[str, int]]) -> Table:
 
 def print_version(name: str, version: Version, counts: Counts, console: Console) -> None:
     """One line of what a version is, and its tables."""
-    classes = len(counts.classes)
-    parts = [_many(version.images, "image"), human(version.bytes)]
+    parts = [counted(version.images, "image"), human(version.bytes)]
     if counts.domains:
-        parts += [_many(len(counts.domains), "domain"), f"{classes:,} class{'' if classes == 1 else 'es'}"]
+        parts += [counted(len(counts.domains), "domain"), counted(len(counts.classes), "class")]
     if counts.pools:
-        parts.append(_many(len(counts.pools), "open set"))
+        parts.append(counted(len(counts.pools), "open set"))
     say(f"{name} version {version.number}: {', '.join(parts)}", console)
     say(f"  DVC {version.md5}, {version.date}, from {version.source}", console)
     print_counts(counts, console)
@@ -81,11 +83,11 @@ def print_difference(difference: Difference, console: Console) -> None:
     """How many files changed where, and the first names of each kind."""
     from rich.markup import escape
 
-    table = _table("Domain", "Class", *(kind.capitalize() for kind in _KINDS), words=2)
+    table = plain_table("Domain", "Class", *(kind.capitalize() for kind in _KINDS), words=2)
     rows = difference.by_class()
-    for (where, class_), numbers in list(rows.items())[:ROWS]:
+    for (group, class_), numbers in list(rows.items())[:ROWS]:
         table.add_row(
-            escape(where), escape(class_), *(f"{numbers[kind]:,}" if kind in numbers else "" for kind in _KINDS)
+            escape(group), escape(class_), *(f"{numbers[kind]:,}" if kind in numbers else "" for kind in _KINDS)
         )
     if len(rows) > ROWS:
         rest = list(rows.values())[ROWS:]
@@ -93,14 +95,14 @@ def print_difference(difference: Difference, console: Console) -> None:
     if rows:
         console.print(table)
     for kind in _KINDS:
-        found = [" -> ".join(item) if isinstance(item, tuple) else item for item in getattr(difference, kind)]
-        print_names(kind, found, console)
+        paths = [" -> ".join(item) if isinstance(item, tuple) else item for item in getattr(difference, kind)]
+        print_names(kind, paths, console)
 
 
 def headline(difference: Difference) -> str:
     """`12 added, 1 moved`."""
     numbers = [f"{len(getattr(difference, kind)):,} {kind}" for kind in _KINDS if getattr(difference, kind)]
-    return ", ".join(numbers) or "no file differs"
+    return ", ".join(numbers) or "no differences"
 
 
 def print_names(title: str, names: Sequence[str], console: Console) -> None:
@@ -108,17 +110,14 @@ def print_names(title: str, names: Sequence[str], console: Console) -> None:
     if not names:
         return
     say(f"{title}:", console)
-    for name in names[:NAMED]:
-        say(f"  {name}", console)
-    if len(names) > NAMED:
-        say(f"  and {len(names) - NAMED:,} more", console)
+    say(f"  {shorten(names, NAMED, separator=_BREAK)}", console)
 
 
 def print_versions(versions: Sequence[Version], present: int | None, console: Console) -> None:
     """The history, newest first; the present version carries a star."""
     from rich.markup import escape
 
-    table = _table("Version", "Date", "DVC", "From", "Images", "Size", words=4)
+    table = plain_table("Version", "Date", "DVC", "From", "Images", "Size", words=4)
     for version in list(reversed(versions))[:ROWS]:
         star = " *" if version.number == present else ""
         size = (f"{version.images:,}", human(version.bytes))
@@ -128,29 +127,15 @@ def print_versions(versions: Sequence[Version], present: int | None, console: Co
 
 def print_overview(rows: Sequence[Overview], console: Console) -> None:
     """All data sets; the one that params.yaml uses carries a star."""
-    table = _table("Name", "DVC", "Files in", "Version", "Images", "Classes", "Domains", "Open sets", "Size", words=3)
+    table = plain_table(
+        "Name", "DVC", "Files in", "Version", "Images", "Classes", "Domains", "Open sets", "Size", words=3
+    )
     for row in rows:
         number, counts = "–" if row.version is None else str(row.version), row.counts
         sizes = (counts.images, len(counts.classes), len(counts.domains), len(counts.pools)) if counts else ()
-        held = [f"{size:,}" for size in sizes] or ["?"] * 4
+        numbers = [f"{size:,}" for size in sizes] or ["?"] * 4
         words = (f"{row.name}{' *' if row.used else ''}", row.md5[:12], ", ".join(row.places) or "remote only")
-        table.add_row(*words, number, *held, human(row.bytes))
+        table.add_row(*words, number, *numbers, human(row.bytes))
     console.print(table)
     if any(row.used for row in rows):
         say("* data.root of params.yaml", console)
-
-
-def _table(*columns: str, words: int = 1) -> Table:
-    """Columns of words on the left, numbers on the right of their cells."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(escape(column), justify="left" if place < words else "right", overflow="fold")
-    return table
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

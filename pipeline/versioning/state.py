@@ -1,11 +1,11 @@
-"""What the workspace holds of a data set, and of which version that is."""
+"""What the workspace holds of a data set, and which version that is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.versioning.cache import Cache, is_complete
+from pipeline.dvc_runner.cache import Cache, is_complete
 from pipeline.versioning.contents import Files, hash_folder, read_listing
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER
@@ -28,7 +28,7 @@ class State:
 
 
 def look(root: Path, name: str, cache: Cache, *, workers: int) -> State:
-    """Compare workspace, .dvc file and versions; what DVC knows to be unchanged is not hashed again.
+    """Compare workspace, .dvc file and versions; files that DVC knows to be unchanged are not hashed again.
 
     Raises:
         DataError: the .dvc file or the list of versions is damaged, or a file cannot be read.

@@ -1,4 +1,4 @@
-"""A data set's folder is replaced as a whole: a kill leaves the old state or the new one, never a mixture."""
+"""A data set's folder is replaced as a whole: a kill leaves the old state or the new one, never a mix of both."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.dvc_runner.cache import clone
 from pipeline.errors import DataError, PipelineError
 from pipeline.versioning.names import FOLDER
 
@@ -42,7 +43,7 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it, however a process ends
             except OSError:
                 raise PipelineError(
-                    f"{self.folder}: another `croft data` command is working on it; wait for it"
+                    f"{self.folder}: another `croft data` command is using it; wait until it has ended"
                 ) from None
             self.repair()
             try:
@@ -54,8 +55,8 @@ class Workspace:
         """Undo what a kill left: a half-built next state goes, a folder that was moved aside comes back."""
         if self._old.exists() and not self.folder.exists():
             self._old.rename(self.folder)
-        for left in (self._old, self.next):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (self._old, self.next):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def begin(self) -> None:
         """Make the empty folder of the next state."""
@@ -109,17 +110,6 @@ class Placer:
         self.used.add("copy")
 
 
-def clone(source: Path, target: Path) -> None:
-    """Make a file that shares the source's blocks until one of the two is written to.
-
-    Raises:
-        OSError: the file system cannot.
-    """
-    from dvc_objects.fs.system import reflink
-
-    reflink(str(source), str(target))  # type: ignore[no-untyped-call,unused-ignore]
-
-
 def can_clone(source: Path, target: Path) -> bool:
     """Whether files can be cloned from one folder into another."""
     try:
@@ -154,8 +144,8 @@ def check_space(needs: list[tuple[Path, int]]) -> None:
         free = shutil.disk_usage(folder).free
         if size > free:
             raise DataError(
-                f"{folder}: {human(size)} are needed (workspace, DVC's cache), {human(free)} are free; free some, or "
-                "move the cache (`dvc cache dir`) to another disk"
+                f"{folder}: {human(size)} needed for workspace and DVC's cache, {human(free)} free; free some space, "
+                "or move the cache to another disk with `dvc cache dir`"
             )
 
 

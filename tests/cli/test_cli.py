@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.cli.models import print_facts, print_verdict
 from pipeline.cli.run import print_stages
-from pipeline.dvc_runner.command import StageResult
+from pipeline.dvc_runner.reproduce import StageResult
 from pipeline.registry.gate import Check, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -70,7 +70,7 @@ def test_adding_is_a_flow_that_versions_records_and_reports(
     show_data("mine@1")
     assert "dog         1        1     2" in capsys.readouterr().out
     diff_data("mine@1", "mine@HEAD")
-    assert capsys.readouterr().out == "mine@1 -> mine@1: no file differs\n"
+    assert capsys.readouterr().out == "mine@1 -> mine@1: no differences\n"
 
 
 @pytest.mark.slow
@@ -102,10 +102,22 @@ def test_what_stops_an_addition_is_one_line_and_what_was_added_stays(tmp_path: P
     ("arguments", "message"),
     [
         (("add", "nowhere", "--name", "x"), "error: nowhere: no such file or folder\n"),
-        (("add", ".", "--name", "../x"), "error: --name: expected a letter or digit"),
-        (("add", ".", "--name", "builtin"), "error: --name: 'builtin' is a folder of data/"),
+        (("add", ".", "--name", "../x"), "error: --name: invalid name '../x'; expected a letter or digit"),
+        (("add", ".", "--name", "builtin"), "error: --name: 'builtin' is reserved: data/builtin holds other files"),
         (("show", "x"), "error: data/x: no such data set under DVC; add one with `croft data add PATH --name NAME`\n"),
-        (("diff", "x@1", "x@2"), "error: x@1: neither a version (none) nor a git revision that holds data/x.dvc\n"),
+        (
+            ("diff", "x@1", "x@2"),
+            "error: x@1: neither a version number (none) nor a git revision that has ",
+        ),
+        (("add", ".", "--name", "x", "--domain", "mean"), "error: --domain: a domain cannot be called 'mean'"),
+        (
+            ("add", ".", "--name", "x", "--open-set", "train"),
+            "error: --open-set: a pool cannot be called 'train'",
+        ),
+        (
+            ("add", ".", "--name", "x", "--benchmark", "pasc"),
+            "error: --benchmark: unknown benchmark 'pasc'; did ",
+        ),
         (("use", "x"), "error: x: expected NAME@<version number> or NAME@<git revision>\n"),
     ],
 )
@@ -124,4 +136,4 @@ def test_an_empty_project_says_how_to_begin(
 ) -> None:
     monkeypatch.chdir(make_project(tmp_path / "project"))
     list_data(remote=False)
-    assert "No data set is under DVC yet: croft data add PATH --name NAME" in capsys.readouterr().out
+    assert "No data set is under DVC yet; add one with `croft data add PATH --name NAME`" in capsys.readouterr().out

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gated_set import again, any_of, check, copy, picture, write_set
+from opening import open_with
 from PIL import Image
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
-from pipeline.sources import open_source
 
 
 @pytest.fixture
@@ -293,15 +293,15 @@ LISTINGS: dict[str, tuple[str, str, str]] = {
 def test_path_that_leaves_a_listing_is_named(listed: Callable[[str, str], Path], kind: str) -> None:
     name, text, message = LISTINGS[kind]
     with pytest.raises(DataError, match=message):
-        list(open_source(listed(name, text), name="mine", domain="ink"))
+        list(open_with(listed(name, text), name="mine", domain="ink"))
 
 
 def test_labels_from_one_are_told_and_not_shifted(root: Path, listed: Callable[[str, str], Path]) -> None:
     cat, dog = any_of(root, CAT).name, any_of(root, DOG).name
     items = {"train": [[f"cat/{cat}", 1, "cat"], [f"dog/{dog}", 2, "dog"]], "val": [], "test": []}
-    source = open_source(listed("ink/split.json", json.dumps(items)), name="mine")
-    assert any("from 1 and not from 0" in note for note in source.notes)
+    source = open_with(listed("ink/split.json", json.dumps(items)), name="mine")
+    assert any("counted from 1 rather than 0" in note for note in source.notes)
     assert [entry.target.split("/")[-2] for entry in source] == ["cat", "dog"]
     items["train"][1][1] = 1
     with pytest.raises(DataError, match=r"label 1 is 'cat' .*and 'dog'"):
-        list(open_source(listed("ink/split.json", json.dumps(items)), name="mine"))
+        list(open_with(listed("ink/split.json", json.dumps(items)), name="mine"))

@@ -75,7 +75,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing root": (shutil.rmtree, r"no such folder of images; .*dvc repro.*dvc pull.*data\.root"),
     "no domains": (
         lambda r: [shutil.rmtree(r / d) for d in "ab"],
-        r"holds no folders of domains; expected domain/class/image",
+        r"no folders of domains found; expected domain/class/image",
     ),
     "no classes": (lambda r: (r / "c").mkdir(), r"images/c: a domain without class folders"),
     "empty class": (lambda r: (r / "b/fox").mkdir(), r"images/b/fox: a class folder without images"),

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.data.classes import known_classes as known_in_data
 from pipeline.data.leakage import check_splits
 from pipeline.data.listing import list_images
 from pipeline.data.protocols import class_set, make_splits
 from pipeline.errors import DataError, ParamsError
-from pipeline.splits import known_by_fit
+from pipeline.splits import known_by_fit, known_classes
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 
 Rows = Callable[..., pd.DataFrame]
@@ -63,6 +64,35 @@ def test_setup_one_by_hand(rows: Rows) -> None:
         assert dict(zip(fit["class"], fit["label"], strict=True)) == {
             name: names.index(name) if name in names else -1 for name in CLASSES
         }
+
+
+@pytest.mark.parametrize(
+    ("unknown", "changed"),
+    [
+        ([], {"targets": ["base"]}),
+        ([], {"sources": ["base"]}),
+        ([], {"sources": ["base"], "unknown_share": 0.6}),
+        ([], {"sources": ["base", "sketch"], "targets": ["hard"], "shots": 2, "validation": 1, "seeds": [7]}),
+        (["bee", "dog"], {"sources": ["base"], "unknown_share": 0.3}),
+        (["elk"], {"sources": ["base"], "parts": {"base": "train", "sketch": "test"}, "validation": 0}),
+        (["ant"], {"domains": ["base"], "unknown_share": 0.5}),
+    ],
+    ids=["held out", "one source", "Setup I", "two sources", "unknown twice", "given parts", "one domain"],
+)
+def test_the_classes_of_the_features_are_those_that_the_splits_know(
+    rows: Rows, unknown: list[str], changed: dict[str, object]
+) -> None:
+    """featurize asks the splits: every class of the domains but the unknown ones, sorted, whatever the protocol."""
+    settings = dict(changed)
+    parts, domains = settings.pop("parts", {}), settings.pop("domains", ["base", "sketch", "hard"])
+    groups = [(domain, name, number) for domain, name, number in GROUPS if domain in domains]
+    if "sources" not in settings:  # then each domain is a source of some fit, and needs all classes
+        groups = [(domain, name, 12) for domain in domains for name in CLASSES]
+    manifest = rows(groups)
+    manifest["part"] = manifest["domain"].map(lambda domain: parts.get(domain, ""))
+    known = known_in_data(manifest, unknown)
+    assert known == sorted(set(CLASSES) - set(unknown))
+    assert known_classes(split(manifest, known=known, **settings)) == known
 
 
 def test_with_fixed_sources_every_target_learns_from_the_same_images(rows: Rows) -> None:

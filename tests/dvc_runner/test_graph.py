@@ -57,7 +57,7 @@ def test_targets_are_found_by_name_and_a_wrong_one_is_named_with_its_nearest() -
     assert graph.find("data/extra.dvc") == "data/extra.dvc"
     with pytest.raises(ParamsError, match="no stage 'trian'; did you mean 'train'"):
         graph.order(["trian"])
-    with pytest.raises(ParamsError, match=r"ambiguous: x/dvc\.yaml:a, y/dvc\.yaml:a"):
+    with pytest.raises(ParamsError, match=r"ambiguous; expected one of x/dvc\.yaml:a, y/dvc\.yaml:a"):
         Graph({"x/dvc.yaml:a": (), "y/dvc.yaml:a": ()}).find("a")
 
 

@@ -55,6 +55,13 @@ def test_deps_name_nothing_that_the_stage_does_not_import(imports, name):
     assert not unused, f"{name} in dvc.yaml depends on code that it does not import: {unused}"
 
 
+def test_deps_cover_what_draws_the_digits(imports):
+    stage = yaml.safe_load((ROOT / "data/builtin/dvc.yaml").read_text())["stages"]["digits"]
+    closure = imports.find_upstream_modules("pipeline.builtin.digits.__main__")
+    needed = {m for m in closure if m.removeprefix("pipeline.") not in TALK and not is_bare_package(m)}
+    assert {m for m in needed if not covered(m, set(stage["deps"]))} == set()
+
+
 def is_bare_package(module: str) -> bool:
     """A package whose __init__.py holds no code: only its docstring."""
     init = ROOT / Path(*module.split(".")) / "__init__.py"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.sources import open_source
 from pipeline.sources.benchmarks import benchmark, names
 
 Make = Callable[..., Path]
@@ -59,55 +59,55 @@ def test_the_page_of_data_sets_is_that_of_the_catalogue() -> None:
     ids=["plain", "kfold", "homework", "dassl", "human"],
 )
 def test_pacs_layouts(make: Make, paths: list[str]) -> None:
-    source = open_source(make(paths), benchmark="pacs")
+    source = open_with(make(paths), benchmark="pacs")
     assert sorted(entry.target for entry in source) == sorted(PACS)
-    assert "PACS: photo: 7 images, 1670 are published" in source.warnings
-    assert any("labels from 1" in note for note in source.notes)
+    assert "PACS: photo: 7 of 1,670 published images" in source.warnings
+    assert any("start at 1" in note for note in source.notes)
 
 
 def test_pacs_leaves_the_erroneous_image_aside(make: Make) -> None:
-    source = open_source(make([*PACS, "sketch/dog/n02103406_4068-1.png"]), benchmark="pacs")
+    source = open_with(make([*PACS, "sketch/dog/n02103406_4068-1.png"]), benchmark="pacs")
     assert sorted(entry.target for entry in source) == sorted(PACS)
     assert any("n02103406_4068-1.png" in note for note in source.notes)
-    assert "PACS: sketch: 8 images, 3929 are published" in source.warnings  # it belongs to what is published
+    assert "PACS: sketch: 8 of 3,929 published images" in source.warnings  # it belongs to what is published
 
 
 def test_a_missing_domain_and_class_are_named(make: Make) -> None:
     paths = [path for path in PACS if not path.startswith("cartoon") and path != "photo/horse/1.jpg"]
-    warnings = open_source(make(paths), benchmark="pacs").warnings
+    warnings = open_with(make(paths), benchmark="pacs").warnings
     assert "PACS: no domain cartoon" in warnings
     assert "PACS: photo: no images of horse" in warnings
 
 
 def test_a_class_that_is_none_of_the_benchmark_s_is_refused(make: Make) -> None:
-    with pytest.raises(DataError, match=r"photo/cat: a class folder that PACS does not have; its classes are dog"):
-        open_source(make([*PACS, "photo/cat/1.jpg"]), benchmark="pacs")
+    with pytest.raises(DataError, match=r"photo/cat: not a class of PACS, whose classes are dog"):
+        open_with(make([*PACS, "photo/cat/1.jpg"]), benchmark="pacs")
 
 
 def test_another_layout_says_where_to_get_it_and_what_is_expected(make: Make, tmp_path: Path) -> None:
     expected = r"get PACS from https://.*expected \{art_painting,cartoon,photo,sketch\}/dog/\*\.jpg"
     with pytest.raises(DataError, match=expected):
-        open_source(make(["dog/1.jpg", "cat/2.jpg"]), benchmark="pacs")
+        open_with(make(["dog/1.jpg", "cat/2.jpg"]), benchmark="pacs")
     with pytest.raises(DataError, match=f"no such folder; {expected}"):
-        open_source(tmp_path / "absent", benchmark="pacs")
-    with pytest.raises(ParamsError, match=r"'pasc' is not known; did you mean 'pacs'\?"):
-        open_source(tmp_path, benchmark="pasc")
+        open_with(tmp_path / "absent", benchmark="pacs")
+    with pytest.raises(ParamsError, match=r"unknown benchmark 'pasc'; did you mean 'pacs'\?"):
+        open_with(tmp_path, benchmark="pasc")
     with pytest.raises(ParamsError, match="layouts of its own"):
-        open_source(tmp_path, benchmark="pacs", domain="photo")
+        open_with(tmp_path, benchmark="pacs", domain="photo")
 
 
 def test_vlcs_as_domainbed_has_it(make: Make) -> None:
     paths = [f"VLCS/{d}/{c}/1.jpg" for d in ("Caltech101", "LabelMe", "SUN09", "VOC2007") for c in VLCS]
-    source = open_source(make(paths), benchmark="vlcs")
+    source = open_with(make(paths), benchmark="vlcs")
     assert sorted(e.target for e in source) == sorted(path.removeprefix("VLCS/") for path in paths)
-    assert source.warnings == ["VLCS: 20 images, 10729 are published"]
+    assert source.warnings == ["VLCS: 20 of 10,729 published images"]
 
 
 def test_vlcs_with_its_split_keeps_the_parts(make: Make) -> None:
     """Dassl's VLCS/CALTECH/{train,crossval,test}/<class>, here with human and numbers as some copies have them."""
     parts = ("train", "crossval", "test")
     paths = [f"{d}/{p}/{c}/1.jpg" for d in ("CALTECH", "SUN") for p in parts for c in [*VLCS[:4], "human"]]
-    entries = list(open_source(make([*paths, "PASCAL/train/0/1.jpg"]), benchmark="vlcs"))
+    entries = list(open_with(make([*paths, "PASCAL/train/0/1.jpg"]), benchmark="vlcs"))
     assert {(e.target, e.part) for e in entries if "/person/" in e.target and e.target.startswith("SUN09")} == {
         ("SUN09/person/train-1.jpg", "train"),
         ("SUN09/person/crossval-1.jpg", "val"),
@@ -118,7 +118,7 @@ def test_vlcs_with_its_split_keeps_the_parts(make: Make) -> None:
 
 def test_vlcs_reads_full_alone_where_it_is_there(make: Make) -> None:
     paths = [f"{d}/{p}/0/{p}.jpg" for d in ("CALTECH", "SUN", "PASCAL", "LABELME") for p in ("full", "train", "test")]
-    entries = list(open_source(make(paths), benchmark="vlcs"))
+    entries = list(open_with(make(paths), benchmark="vlcs"))
     assert sorted(e.target for e in entries) == [
         f"{d}/bird/full.jpg" for d in ("Caltech101", "LabelMe", "SUN09", "VOC2007")
     ]
@@ -127,7 +127,7 @@ def test_vlcs_reads_full_alone_where_it_is_there(make: Make) -> None:
 
 def test_office_home_official_and_dassl(make: Make) -> None:
     official = ["Art/Alarm_Clock/1.jpg", "Clipart/TV/1.jpg", "Product/ToothBrush/1.jpg", "Real World/Bed/1.jpg"]
-    source = open_source(make(under("OfficeHomeDataset_10072016", official)), benchmark="office-home")
+    source = open_with(make(under("OfficeHomeDataset_10072016", official)), benchmark="office-home")
     assert [e.target for e in source] == [
         "art/Alarm_Clock/1.jpg",
         "clipart/TV/1.jpg",
@@ -136,7 +136,7 @@ def test_office_home_official_and_dassl(make: Make) -> None:
     ]
     assert source.class_names == {"Alarm_Clock": "alarm clock", "Bed": "bed", "ToothBrush": "toothbrush"}
     split = make(["office_home_dg/art/train/Alarm_Clock/1.jpg", "office_home_dg/art/val/Alarm_Clock/2.jpg"], "dassl")
-    assert {(e.target, e.part) for e in open_source(split, benchmark="office-home")} == {
+    assert {(e.target, e.part) for e in open_with(split, benchmark="office-home")} == {
         ("art/Alarm_Clock/train-1.jpg", "train"),
         ("art/Alarm_Clock/val-2.jpg", "val"),
     }
@@ -144,10 +144,10 @@ def test_office_home_official_and_dassl(make: Make) -> None:
 
 def test_domainnet(make: Make) -> None:
     root = make(["clipart/The_Eiffel_Tower/1.jpg", "quickdraw/t-shirt/1.png", "splits/clipart_train.txt"])
-    source = open_source(root, benchmark="domainnet")
+    source = open_with(root, benchmark="domainnet")
     assert {e.target for e in source} == {"clipart/The_Eiffel_Tower/1.jpg", "quickdraw/t-shirt/1.png"}
     assert source.class_names == {"The_Eiffel_Tower": "The Eiffel Tower"}
-    assert any("folders left aside: splits" in note for note in source.notes)
+    assert any("folders skipped: splits" in note for note in source.notes)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_domainnet(make: Make) -> None:
     ],
 )
 def test_pools(make: Make, name: str, paths: list[str], targets: list[str]) -> None:
-    assert [e.target for e in open_source(make(paths), benchmark=name)] == targets
+    assert [e.target for e in open_with(make(paths), benchmark=name)] == targets
 
 
 def test_imagenet_with_its_variants_maps_wnids_and_indices_to_one_set_of_classes(make: Make) -> None:
@@ -183,7 +183,7 @@ def test_imagenet_with_its_variants_maps_wnids_and_indices_to_one_set_of_classes
             "imagenet-adversarial/imagenet-a/README.txt",
         ]
     )
-    source = open_source(root, benchmark="imagenet")
+    source = open_with(root, benchmark="imagenet")
     assert {(e.target, e.part) for e in source} == {
         ("imagenet/tench/n01440764_18.JPEG", "train"),
         ("imagenet/tench/ILSVRC2012_val_00000293.JPEG", "test"),
@@ -193,7 +193,7 @@ def test_imagenet_with_its_variants_maps_wnids_and_indices_to_one_set_of_classes
         ("imagenet-a/stingray/a.jpg", "test"),
     }
     assert source.class_names == {"baluster or handrail": "baluster / handrail"}
-    assert any(note.startswith("ImageNet-R is not beside it; get ImageNet-R from") for note in source.notes)
+    assert any(note.startswith("ImageNet-R is not in this folder; get ImageNet-R from") for note in source.notes)
 
 
 def test_imagenet_s_class_names_can_be_told_apart() -> None:
@@ -207,8 +207,8 @@ def test_imagenet_s_class_names_can_be_told_apart() -> None:
 
 
 def test_imagenet_s_unsorted_validation_images_are_explained(make: Make) -> None:
-    with pytest.raises(DataError, match=r"val holds images without class folders, .* sort them into folders of wnids"):
-        open_source(make(["val/ILSVRC2012_val_00000001.JPEG"]), benchmark="imagenet")
+    with pytest.raises(DataError, match=r"val holds images without class folders, .* sort them into folders by wnid"):
+        open_with(make(["val/ILSVRC2012_val_00000001.JPEG"]), benchmark="imagenet")
 
 
 def test_a_link_out_of_the_benchmark_is_refused(make: Make, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_link_out_of_the_benchmark_is_refused(make: Make, tmp_path: Path) -> N
     (tmp_path / "elsewhere/1.jpg").write_bytes(b"x")
     (root / "photo/dog/2.jpg").symlink_to(tmp_path / "elsewhere/1.jpg")
     with pytest.raises(DataError, match=r"photo/dog/2\.jpg: a link that leaves given"):
-        open_source(root, benchmark="pacs")
+        open_with(root, benchmark="pacs")
 
 
 @pytest.mark.skipif("CROFT_REAL_DATA" not in os.environ, reason="CROFT_REAL_DATA names no folder of real images")
@@ -226,7 +226,7 @@ def test_a_link_out_of_the_benchmark_is_refused(make: Make, tmp_path: Path) -> N
     [("pacs-mini", "pacs", 672, 7), ("dtd-mini", "dtd", 80, 10), ("caltech101-mini", "caltech101", 256, 32)],
 )
 def test_real_samples_are_recognised(folder: str, name: str, images: int, classes: int) -> None:
-    source = open_source(Path(os.environ["CROFT_REAL_DATA"]) / folder, benchmark=name)
+    source = open_with(Path(os.environ["CROFT_REAL_DATA"]) / folder, benchmark=name)
     targets = [entry.target for entry in source]
     assert len(targets) == images
     assert len({target.split("/")[-2] for target in targets}) == classes

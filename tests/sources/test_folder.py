@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.sources import open_source
 
 Make = Callable[..., Path]
 
@@ -17,53 +17,53 @@ def test_domains_and_classes_keep_their_names(make: Make) -> None:
     images = ["photo/dog/1.JPG", "photo/cat/2.png", "sketch/dog/1.jpg"]
     hidden = ["photo/.hidden/3.jpg", "photo/dog/Thumbs.db", "__MACOSX/photo/dog/1.jpg"]
     root = make([*images, *hidden, "photo/dog/notes.txt"])
-    source = open_source(root)
+    source = open_with(root)
     entries = list(source)
     assert [entry.target for entry in entries] == ["photo/cat/2.png", "photo/dog/1.JPG", "sketch/dog/1.jpg"]
     assert all(entry.file is not None and entry.read() == entry.target.encode() for entry in entries)
-    assert [note for note in source.notes if "left aside" in note] == [
-        "left aside, no images by their suffix: photo/dog/notes.txt"
+    assert [note for note in source.notes if "skipped" in note] == [
+        "skipped, not images by their suffix: photo/dog/notes.txt"
     ]
     assert [entry.target for entry in source] == [entry.target for entry in entries]  # walked anew
 
 
 def test_the_workspace_s_own_layout_keeps_its_pools(make: Make) -> None:
     root = make(["photo/dog/1.jpg", "open_sets/dtd/dotted/1.jpg"])
-    assert [entry.target for entry in open_source(root)] == ["open_sets/dtd/dotted/1.jpg", "photo/dog/1.jpg"]
+    assert [entry.target for entry in open_with(root)] == ["open_sets/dtd/dotted/1.jpg", "photo/dog/1.jpg"]
 
 
 def test_a_data_set_of_a_workspace_keeps_its_parts(make: Make) -> None:
     root = make(["photo/dog/1.jpg", "photo/dog/2.jpg", "photo/cat/1.jpg"])
     (root / "parts.csv").write_text("path,part\nphoto/dog/2.jpg,test\nphoto/cat/1.jpg,train\n")
-    source = open_source(root)
+    source = open_with(root)
     parts = {entry.target: entry.part for entry in source}
     assert parts == {"photo/dog/1.jpg": "", "photo/dog/2.jpg": "test", "photo/cat/1.jpg": "train"}
-    assert not any("left aside" in note for note in source.notes)
+    assert not any("skipped" in note for note in source.notes)
     (root / "parts.csv").write_text("path,part\nphoto/dog/9.jpg,test\n")
     with pytest.raises(DataError, match=r"line 2: 'photo/dog/9\.jpg' is no image"):
-        open_source(root)
+        open_with(root)
 
 
 def test_classes_alone_become_one_domain(make: Make) -> None:
     root = make(["dog/1.jpg", "cat/2.jpg"])
-    assert [entry.target for entry in open_source(root, name="pets")] == ["pets/cat/2.jpg", "pets/dog/1.jpg"]
-    assert {entry.target for entry in open_source(root, name="pets", domain="x")} == {"x/cat/2.jpg", "x/dog/1.jpg"}
-    with pytest.raises(ParamsError, match="give the domain's name"):
-        open_source(root)
+    assert [entry.target for entry in open_with(root, name="pets")] == ["pets/cat/2.jpg", "pets/dog/1.jpg"]
+    assert {entry.target for entry in open_with(root, name="pets", domain="x")} == {"x/cat/2.jpg", "x/dog/1.jpg"}
+    with pytest.raises(ParamsError, match="name its domain with --domain"):
+        open_with(root)
 
 
 def test_an_open_set_takes_classes_or_images_alone(make: Make) -> None:
     root = make(["dotted/1.jpg", "woven/2.jpg"])
-    assert [e.target for e in open_source(root, open_set="dtd")] == [
+    assert [e.target for e in open_with(root, open_set="dtd")] == [
         "open_sets/dtd/dotted/1.jpg",
         "open_sets/dtd/woven/2.jpg",
     ]
     flat = make(["1.jpg"], "flat")
-    assert [e.target for e in open_source(flat, open_set="places")] == ["open_sets/places/places/1.jpg"]
+    assert [e.target for e in open_with(flat, open_set="places")] == ["open_sets/places/places/1.jpg"]
     with pytest.raises(DataError, match="images without class folders"):
-        open_source(flat, name="flat")
-    with pytest.raises(ParamsError, match="lies in no domain"):
-        open_source(root, open_set="dtd", domain="photo")
+        open_with(flat, name="flat")
+    with pytest.raises(ParamsError, match="images of an open set have no domain"):
+        open_with(root, open_set="dtd", domain="photo")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_an_open_set_takes_classes_or_images_alone(make: Make) -> None:
     [
         (["photo/dog/1.jpg", "photo/2.jpg"], "photo/2.jpg: an image beside folders"),
         (["photo/dog/1.jpg", "sketch/dog/more/2.jpg"], "sketch/dog/more: a folder among images"),
-        (["a/b/c/d/1.jpg"], "its images lie deeper"),
-        (["notes.txt"], "holds no images"),
+        (["a/b/c/d/1.jpg"], "no images found within two levels of folders"),
+        (["notes.txt"], "no images found; expected domain/class/image"),
         (["photo/dog/1.jpg", "mean/dog/1.jpg"], "a domain cannot be called 'mean'"),
         (["photo/dog/1.jpg", "photo/ cat/1.jpg"], "begins or ends with a space"),
         (["photo/dog/1.jpg", "photo/c\nat/1.jpg"], "control character"),
@@ -80,7 +80,7 @@ def test_an_open_set_takes_classes_or_images_alone(make: Make) -> None:
 )
 def test_what_is_no_layout_is_named(make: Make, paths: list[str], named: str) -> None:
     with pytest.raises(DataError) as error:
-        list(open_source(make(paths), name="pets"))
+        list(open_with(make(paths), name="pets"))
     assert named in str(error.value)
 
 
@@ -89,16 +89,16 @@ def test_links_may_not_leave_the_folder(make: Make, tmp_path: Path) -> None:
     outside = tmp_path / "outside.jpg"
     outside.write_bytes(b"x")
     (root / "photo/dog/2.jpg").symlink_to(root / "photo/dog/1.jpg")
-    assert [entry.file for entry in open_source(root)] == [root / "photo/dog/1.jpg"] * 2
+    assert [entry.file for entry in open_with(root)] == [root / "photo/dog/1.jpg"] * 2
     (root / "photo/dog/3.jpg").symlink_to(outside)
     with pytest.raises(DataError, match=r"photo/dog/3\.jpg: a link that leaves given"):
-        list(open_source(root))
+        list(open_with(root))
     (root / "photo/dog/3.jpg").unlink()
     (root / "photo/cat").symlink_to(tmp_path)
     with pytest.raises(DataError, match="photo/cat: a link that leaves given"):
-        list(open_source(root))
+        list(open_with(root))
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
-        open_source(tmp_path / "absent")
+        open_with(tmp_path / "absent")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.sources import open_source
 
 Make = Callable[..., Path]
 FILES = ["raw/1.jpg", "raw/2.jpg", "more/1.jpg", "odd/3.png"]
@@ -29,18 +29,18 @@ def listing(folder: Path, text: str, name: str = "list.csv") -> Path:
 def test_rows_become_places(folder: Path) -> None:
     text = "path,class,domain,part,open_set,who\nraw/1.jpg,dog,photo,train,,me\nraw/2.jpg,cat,photo,Validation,,\n"
     path = listing(folder, text + "odd/3.png,dotted,,,dtd,\n")
-    source = open_source(path)
+    source = open_with(path)
     assert [(e.target, e.part, e.read()) for e in source] == [
         ("photo/dog/1.jpg", "train", b"raw/1.jpg"),
         ("photo/cat/2.jpg", "val", b"raw/2.jpg"),
         ("open_sets/dtd/dotted/3.png", "", b"odd/3.png"),
     ]
-    assert "columns left aside: who" in source.notes
+    assert "columns not used: who" in source.notes
 
 
 def test_files_of_one_name_in_one_class_keep_their_folders(folder: Path) -> None:
     path = listing(folder, "path;class\nraw/1.jpg;dog\nmore/1.jpg;dog\nraw/2.jpg;dog\n")
-    assert [e.target for e in open_source(path, name="pets")] == [
+    assert [e.target for e in open_with(path, name="pets")] == [
         "pets/dog/raw--1.jpg",
         "pets/dog/more--1.jpg",
         "pets/dog/2.jpg",
@@ -50,13 +50,13 @@ def test_files_of_one_name_in_one_class_keep_their_folders(folder: Path) -> None
 def test_parquet_says_the_same(folder: Path) -> None:
     frame = pd.DataFrame({"path": ["raw/1.jpg", "raw/2.jpg"], "class": ["dog", "cat"], "extra": [1.5, 2.5]})
     frame.to_parquet(folder / "list.parquet")
-    assert [e.target for e in open_source(folder / "list.parquet", domain="photo")] == [
+    assert [e.target for e in open_with(folder / "list.parquet", domain="photo")] == [
         "photo/dog/1.jpg",
         "photo/cat/2.jpg",
     ]
     (folder / "broken.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(DataError, match=r"broken\.parquet: not a readable Parquet table"):
-        open_source(folder / "broken.parquet", domain="photo")
+        open_with(folder / "broken.parquet", domain="photo")
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_parquet_says_the_same(folder: Path) -> None:
         ("raw/../../outside.jpg,dog", r"line 3: .*a path with '\.\.'"),
         ("/etc/passwd,dog", "line 3: '/etc/passwd': an absolute path"),
         ("C:/x.jpg,dog", "line 3: 'C:/x.jpg': an absolute path"),
-        ("raw\\1.jpg,dog", "line 3: .*not written with '/'"),
+        ("raw\\1.jpg,dog", "line 3: .*one written without '/'"),
         ("raw/link.jpg,dog", r"line 3: 'raw/link\.jpg': a link that leaves given"),
         ("away/outside.jpg,dog", r"line 3: 'away/outside\.jpg': a link that leaves given"),
         ("raw/9.jpg,dog", r"line 3: 'raw/9\.jpg': no such file"),
         ("raw,dog", "line 3: 'raw': no such file"),
         ("raw/2.jpg,", "line 3: path or class is empty"),
-        ("raw/2.jpg,dog,photo", "line 3: 3 fields, expected 2"),
-        ("raw/1.jpg,dog", r"line 3: raw/1\.jpg: wants the same place as .*line 2: raw/1\.jpg"),
+        ("raw/2.jpg,dog,photo", "line 3: expected 2 fields, found 3"),
+        ("raw/1.jpg,dog", r"line 3: raw/1\.jpg: goes to pets/dog/1\.jpg, as .*line 2: raw/1\.jpg does"),
         ("raw/2.jpg,../dog", "'pets/../dog/2.jpg' is neither"),
         ("raw/2.jpg,..", "line 3: raw/2.jpg: the name '..' begins with a dot"),
-        ("raw/2.jpg,a\\b", "the name .* holds a separator"),
+        ("raw/2.jpg,a\\b", "the name .* holds a path separator"),
         ("list.csv,dog", r"list\.csv: not an image file"),
     ],
 )
@@ -86,45 +86,48 @@ def test_a_bad_row_is_refused_by_name_and_line(folder: Path, tmp_path: Path, row
     (folder / "away").symlink_to(tmp_path)
     path = listing(folder, f"path,class\nraw/1.jpg,dog\n{row}\n")
     with pytest.raises(DataError, match=named):
-        list(open_source(path, name="pets"))
+        list(open_with(path, name="pets"))
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ("file,class\n", "no column 'path'"),
-        ("path,classes\n", r"no column 'class'; .*rename 'classes'\?"),
-        ("path,class\n", "lists no image"),
-        ("path,class,part\nraw/1.jpg,dog,holdout\n", "line 2: 'raw/1.jpg': part 'holdout' is none of train, val, test"),
+        ("path,classes\n", r"no column 'class'; .*did you mean 'classes'\?"),
+        ("path,class\n", "lists no images"),
+        (
+            "path,class,part\nraw/1.jpg,dog,holdout\n",
+            "'raw/1.jpg': unknown part 'holdout'; expected train, val, test",
+        ),
         (f"path,class\n{'x' * 20_000},dog\n", "not valid CSV: field larger"),
     ],
 )
 def test_a_bad_table_is_refused(folder: Path, text: str, named: str) -> None:
     with pytest.raises(DataError, match=named):
-        list(open_source(listing(folder, text), name="pets"))
+        list(open_with(listing(folder, text), name="pets"))
 
 
 def test_many_bad_rows_are_counted(folder: Path) -> None:
     rows = "".join(f"raw/absent{i}.jpg,dog\n" for i in range(8))
     with pytest.raises(DataError, match=r"absent0.*absent4\.jpg': no such file; and 3 more$"):
-        open_source(listing(folder, "path,class\n" + rows), name="pets")
+        open_with(listing(folder, "path,class\n" + rows), name="pets")
 
 
 def test_what_contradicts_is_refused(folder: Path) -> None:
     path = listing(folder, "path,class,domain\nraw/1.jpg,dog,photo\n")
     with pytest.raises(ParamsError, match="names domains itself"):
-        open_source(path, domain="sketch")
+        open_with(path, domain="sketch")
     with pytest.raises(ParamsError, match="names no domain"):
-        open_source(listing(folder, "path,class\nraw/1.jpg,dog\n"))
+        open_with(listing(folder, "path,class\nraw/1.jpg,dog\n"))
     (folder / "latin.csv").write_bytes("path,class\nraw/1.jpg,ca\xf1on\n".encode("latin-1"))
     with pytest.raises(DataError, match="not UTF-8"):
-        open_source(folder / "latin.csv", name="pets")
-    with pytest.raises(DataError, match="no kind of source that is known"):
-        open_source(folder / "raw/1.jpg")
+        open_with(folder / "latin.csv", name="pets")
+    with pytest.raises(DataError, match="unknown kind of source; expected a folder"):
+        open_with(folder / "raw/1.jpg")
 
 
 def test_classes_that_are_numbers_are_pointed_at(folder: Path) -> None:
     path = listing(folder, "path,class\nraw/1.jpg,1\nraw/2.jpg,2\n")
-    (warning,) = open_source(path, name="pets").warnings
+    (warning,) = open_with(path, name="pets").warnings
     assert "classes are numbers, 1 to 2" in warning
     assert "begin with 1" in warning

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pictures import commit, git, make_project, picture, write_pictures
+from rich.console import Console
 
+from pipeline.dvc_runner.cache import open_cache
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
+from pipeline.sources import SourceOptions
 from pipeline.versioning.adding import Addition
-from pipeline.versioning.cache import open_cache
 from pipeline.versioning.contents import read_listing
 from pipeline.versioning.difference import Difference, compare
 from pipeline.versioning.history import read_history
 from pipeline.versioning.names import parse_reference
+from pipeline.versioning.outcome import print_addition
 from pipeline.versioning.pointer import pointer_path, read_pointer
 from pipeline.versioning.resolve import last_two, resolve
 from pipeline.versioning.restoring import restore
@@ -39,9 +44,10 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-def add(root: Path, path: Path, name: str = "set", **options: object) -> Addition:
+def add(root: Path, path: Path, name: str = "set", *, domain: str = "", open_set: str = "", **more: Any) -> Addition:
     """All steps but the MLflow run, whose import takes longer than everything here."""
-    addition = Addition(path, name, root=root, data=load_params(ROOT / "params.yaml").data, **options)  # type: ignore[arg-type]
+    options = SourceOptions(domain=domain, open_set=open_set)
+    addition = Addition(path, name, options, root=root, data=load_params(ROOT / "params.yaml").data, **more)
     with addition.locked():
         for step in addition.steps()[:-1]:
             step()
@@ -96,7 +102,7 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     second_files = resolve(root, parse_reference("set@2")).files(cache)
     assert compare(by_number.files(cache), second_files) == changes
     assert [str(one) for one in last_two(root, "set")] == ["set@2", "set@3"]
-    with pytest.raises(DataError, match=r"set@9: neither a version \(1 to 3\) nor a git revision"):
+    with pytest.raises(DataError, match=r"set@9: neither a version number \(1 to 3\) nor a git revision"):
         resolve(root, parse_reference("set@9"))
 
     # And back in the workspace, from where the same source leads to the version that it was.
@@ -105,6 +111,12 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     assert git(root, "diff", "HEAD~1", "--stat", "--", "data/set.dvc") == ""  # the .dvc file of the first commit
     back = add(root, source, prune=True)
     assert (back.is_new, back.before.number, back.version.number) == (False, 1, 3)
+    said = Console(file=io.StringIO(), width=110)
+    print_addition(back, said, used="data/set")
+    lines = said.file.getvalue().splitlines()
+    assert "Identical to version 3 of set; no new version was created" in lines
+    assert "Since version 1: 1 added, 1 removed, 1 changed, 1 moved" in lines
+    assert "Under DVC. Commit:" in lines
     assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
 
 
@@ -152,7 +164,7 @@ def test_a_folder_of_the_workspace_is_taken_as_it_is(root: Path) -> None:
     with pytest.raises(DataError, match=r"1 bad image, nothing was added.*data/set/photo/dog/9\.png"):
         add(root, Path("data/set"))
     for path in ("data/set/photo", "data"):
-        with pytest.raises(ParamsError, match="lies within data/set, or around it"):
+        with pytest.raises(ParamsError, match="lies inside data/set, or contains it"):
             add(root, Path(path), domain="x")
 
 
@@ -193,7 +205,7 @@ def test_symlinks_out_of_the_workspace_are_refused(root: Path, source: Path) -> 
 def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_read(root: Path, source: Path) -> None:
     with (source / "photo/dog/huge.png").open("wb") as file:
         file.truncate(10 * 10**12)  # a hole of 10 TB takes no space
-    with pytest.raises(DataError, match=r"TB are needed"):
+    with pytest.raises(DataError, match=r"TB needed"):
         add(root, source)
 
 
@@ -220,14 +232,14 @@ def test_a_version_is_pushed_and_comes_back_from_the_remote(root: Path, source: 
     assert (again.is_new, again.pushed, again.troubles) == (False, True, [])
 
     subprocess.run(["rm", "-rf", root / ".dvc/cache"], check=True)
-    with pytest.raises(DataError, match=r"set@1: its listing .*`croft data use set@1` fetches"):
+    with pytest.raises(DataError, match=r"set@1: its listing .*fetch the version .*`croft data use set@1`"):
         resolve(root, parse_reference("set@1")).files(open_cache(root))
     restore(root, parse_reference("set@1"))
     assert held(root) == images(START)
     restore(root, parse_reference("set@2"))
     assert held(root) == images(START | {"photo/dog/3.png": 6})
     (root / "data/set/photo/dog/1.png").write_bytes(picture(77))
-    with pytest.raises(PipelineError, match="holds changes that no version has"):
+    with pytest.raises(PipelineError, match="holds changes that are in no version"):
         restore(root, parse_reference("set@1"))
 
 
@@ -249,7 +261,7 @@ def test_a_kill_in_the_middle_leaves_the_old_version_and_needs_no_help(root: Pat
         assert run.poll() is None
         assert time.monotonic() < end
         time.sleep(0.001)
-    with pytest.raises(PipelineError, match="another `croft data` command"):
+    with pytest.raises(PipelineError, match="another `croft data` command is using it"):
         add(root, source)
     run.send_signal(signal.SIGKILL)
     assert run.wait(30) == -signal.SIGKILL

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.versioning.contents import count, is_image
-from pipeline.versioning.given import merge_given, read_given, write_given
+from pipeline.versioning.contents import count, image_place
 from pipeline.versioning.history import Version, history_path, number_of, read_history, write_history
 from pipeline.versioning.names import Reference, check_name, parse_reference
+from pipeline.versioning.parts import merge_parts, read_parts, write_parts
 from pipeline.versioning.pointer import Pointer, pointer_path, read_pointer, write_pointer
 from pipeline.versioning.workspace import Workspace, check_space, human
 
@@ -67,7 +67,7 @@ def test_versions_are_numbered_and_come_back_as_written(tmp_path: Path) -> None:
     assert versions[0].pointer == Pointer(MD5, 10, 4)
     assert (number_of(versions, MD5), number_of(versions, "x")) == (2, None)
     write_history(tmp_path, "n", versions[1:])  # as a merge of two branches may leave it
-    with pytest.raises(DataError, match=r"n\.versions\.yaml: the versions are not numbered"):
+    with pytest.raises(DataError, match=r"n\.versions\.yaml: expected versions numbered 1, 2"):
         read_history(tmp_path, "n")
     history_path(tmp_path, "n").write_text("versions: 3")
     with pytest.raises(DataError, match="not a list of versions"):
@@ -80,22 +80,26 @@ def test_counts_take_images_of_the_layout_only() -> None:
     assert counts.domains == {"p": {"dog": 2}, "s": {"cat": 1}}
     assert counts.pools == {"t": {"x": 1}}
     assert (counts.images, counts.classes) == (4, ["cat", "dog"])
-    assert not is_image("open_sets/dog/1.png")
+    assert image_place("open_sets/dog/1.png") is None
+    assert image_place("p/__MACOSX/1.png") is None  # ingest passes it over
 
 
 def test_given_splits_are_joined_and_what_left_is_dropped(tmp_path: Path) -> None:
-    assert read_given(tmp_path) == {}
+    assert read_parts(tmp_path) == {}
     old = {"p/a/1.png": "train", "p/a/2.png": "test", "p/a/3.png": "val"}
     new = {"p/a/2.png": "", "p/a/3.png": "test", "q/b/1, 2.png": "train"}
-    merged = merge_given(old, new, ["q/b/1, 2.png", "p/a/1.png", "p/a/2.png", "p/a/3.png"])
+    merged = merge_parts(old, new, ["q/b/1, 2.png", "p/a/1.png", "p/a/2.png", "p/a/3.png"])
     assert merged == {"p/a/1.png": "train", "p/a/3.png": "test", "q/b/1, 2.png": "train"}
-    assert merge_given(old, {}, ["p/a/1.png"]) == {"p/a/1.png": "train"}
-    write_given(merged, tmp_path)
-    assert read_given(tmp_path) == merged
+    assert merge_parts(old, {}, ["p/a/1.png"]) == {"p/a/1.png": "train"}
+    write_parts(merged, tmp_path)
+    assert read_parts(tmp_path) == merged
     assert (tmp_path / "parts.csv").read_text().splitlines()[:2] == ["path,part", "p/a/1.png,train"]
     (tmp_path / "parts.csv").write_text("image,split\nx,train\n")
-    with pytest.raises(DataError, match=r"parts\.csv"):
-        read_given(tmp_path)
+    with pytest.raises(DataError, match=r"parts\.csv: line 1: expected the columns path,part, found image,split"):
+        read_parts(tmp_path)
+    (tmp_path / "parts.csv").write_text("path,part\np/a/1.png,holdout\n")  # ingest would refuse it
+    with pytest.raises(DataError, match=r"parts\.csv: line 2: unknown part 'holdout'; expected train, val, test"):
+        read_parts(tmp_path)
 
 
 def test_space_is_summed_over_the_folders_of_one_disk(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_space_is_summed_over_the_folders_of_one_disk(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     part = int(free * 0.6)
     check_space([(tmp_path / "a" / "b", part)])  # the folder need not be there yet
-    with pytest.raises(DataError, match="are needed"):
+    with pytest.raises(DataError, match="needed for workspace"):
         check_space([(tmp_path / "a", part), (tmp_path / "b", part)])
     assert [human(n) for n in (0, 999, 1000, 14_230_000, 2.5e12)] == ["0 B", "999 B", "1.0 kB", "14.2 MB", "2.5 TB"]
 

@@ -26,7 +26,7 @@ def encode_folder(model: Any, folder: Path) -> tuple[Tensor, list[str], list[str
     Returns:
         (N, D) float32 unit image features on the CPU, N domains, N class names.
     Raises:
-        DataError: the folder holds no image in that layout.
+        DataError: no images in that layout.
     """
     from open_clip.transform import PreprocessCfg, image_transform_v2
     from PIL import Image

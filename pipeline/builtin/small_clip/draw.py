@@ -69,21 +69,21 @@ def paint(fields: Tensor, hollow_share: float, generator: torch.Generator) -> Pi
         The pictures and which of them are hollow or light on dark.
     """
     batch, _, size, _ = fields.shape
-    one = (batch, 1, 1, 1)
-    edge = _uniform(0.32, 0.58, one, generator)
-    rough = fields + 0.05 * torch.rand(one, generator=generator) * texture(batch, size, generator)
-    body = torch.sigmoid((rough - edge) / _uniform(0.03, 0.12, one, generator))
-    contour = torch.exp(-(((rough - edge) / _uniform(0.08, 0.16, one, generator)) ** 2))
-    hollow = torch.rand(one, generator=generator) < hollow_share
+    per_image = (batch, 1, 1, 1)
+    edge = _uniform(0.32, 0.58, per_image, generator)
+    rough = fields + 0.05 * torch.rand(per_image, generator=generator) * texture(batch, size, generator)
+    body = torch.sigmoid((rough - edge) / _uniform(0.03, 0.12, per_image, generator))
+    contour = torch.exp(-(((rough - edge) / _uniform(0.08, 0.16, per_image, generator)) ** 2))
+    hollow = torch.rand(per_image, generator=generator) < hollow_share
     alpha = torch.where(hollow, contour, body)
-    wear = 1 - 0.5 * torch.rand(one, generator=generator) * texture(batch, size, generator).clamp(0, 2)
+    wear = 1 - 0.5 * torch.rand(per_image, generator=generator) * texture(batch, size, generator).clamp(0, 2)
     alpha = (alpha * wear.clamp(0.1, 1.0)).clamp(0, 1)
 
-    light = torch.rand(one, generator=generator) < 0.5
+    light = torch.rand(per_image, generator=generator) < 0.5
     dark_tone = _uniform(0.0, 0.35, (batch, 3, 1, 1), generator)
     light_tone = _uniform(0.6, 1.0, (batch, 3, 1, 1), generator)
     ground, stroke = torch.where(light, dark_tone, light_tone), torch.where(light, light_tone, dark_tone)
-    ground = ground + 0.07 * torch.rand(one, generator=generator) * texture(batch, size, generator)
+    ground = ground + 0.07 * torch.rand(per_image, generator=generator) * texture(batch, size, generator)
     images = ground + (stroke - ground) * alpha
-    images = images + 0.04 * torch.rand(one, generator=generator) * torch.randn(images.shape, generator=generator)
+    images = images + 0.04 * torch.rand(per_image, generator=generator) * torch.randn(images.shape, generator=generator)
     return Pictures(images.clamp(0, 1), hollow.flatten(), light.flatten())

@@ -69,7 +69,9 @@ def stock(handwritten: float, letters: float) -> Glyphs:
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     written, digits = handwriting()
     characters = "".join(str(digit) for digit in range(10)) + _LETTERS
-    printed = torch.stack([_font_glyph(folder / f"{name}.ttf", one) for name in _FONTS for one in characters])
+    printed = torch.stack(
+        [_font_glyph(folder / f"{name}.ttf", character) for name in _FONTS for character in characters]
+    )
     printed_ids = torch.arange(len(characters)).repeat(len(_FONTS))
     is_digit = printed_ids < 10
     printed_digits = 1.0 - handwritten - letters

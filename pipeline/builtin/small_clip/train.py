@@ -119,7 +119,7 @@ def fit(recipe: Recipe, device: str) -> tuple[Any, dict[str, float]]:
                 group["lr"] = learning_rate(step, recipe.steps, recipe.peak_lr, recipe.warmup_steps)
             rows = torch.multinomial(glyphs.weights, recipe.batch, replacement=True, generator=generator)
             pictures = paint(warp(glyphs.fields[rows], generator), recipe.hollow_share, generator)
-            words = [glyphs.words[one] for one in glyphs.word_ids[rows].tolist()]
+            words = [glyphs.words[word] for word in glyphs.word_ids[rows].tolist()]
             captions, caption_of = caption(words, pictures.hollow, pictures.light, generator)
             caption_of = caption_of.to(device)
             image = F.normalize(model.encode_image(((pictures.images - centre) / spread).to(device)), dim=-1)

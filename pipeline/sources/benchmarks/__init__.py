@@ -1,4 +1,4 @@
-"""The benchmarks that are known, a YAML file each: layouts, counts, names, traps, and where each fact is from."""
+"""The known benchmarks, a YAML file each: layouts, counts, names, traps, and the source of each fact."""
 
 from pipeline.sources.benchmarks.catalogue import Benchmark, benchmark, names
 from pipeline.sources.benchmarks.recognise import benchmark_source

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.errors import ParamsError
+from pipeline.phrases import suggest
 
 _HERE = Path(__file__).parent
 
@@ -26,7 +27,7 @@ class _Facts(BaseModel):
 
 
 class Layout(_Facts):
-    """Where class folders lie below the folder that a person gives.
+    """Where class folders lie below the folder that is added.
 
     `path` is made of {domain}, {part} and {class}; it begins at one of `at`. `names` says what class folders are
     called where it is not the catalogue's names: wnids or indices of ImageNet.
@@ -44,9 +45,9 @@ class Layout(_Facts):
     def _path(self) -> Layout:
         steps = self.path.split("/") if self.path else []
         if not set(steps) <= {"{domain}", "{part}", "{class}"} or steps[-1:] not in ([], ["{class}"]):
-            raise ValueError(f"path: {self.path!r} is not made of {{domain}}, {{part}} and {{class}} at the end")
+            raise ValueError(f"path: expected {{domain}} and {{part}}, then {{class}} at the end, found {self.path!r}")
         if ("{part}" in steps) != bool(self.parts) or ("{domain}" in steps and self.domain):
-            raise ValueError(f"path: {self.path!r} does not go with parts or domain")
+            raise ValueError(f"path: {self.path!r} contradicts parts or domain")
         return self
 
     @property
@@ -78,17 +79,17 @@ class Benchmark(_Facts):
     images: Annotated[int, Field(ge=0)] = 0  # of the whole, where domains have no numbers
     prompts: dict[str, str] = {}  # class to how prompts call it, where it is not its name with spaces
     lower: bool = False  # prompts call classes in lower case
-    ignored: dict[str, str] = {}  # class folder to why it is not read
-    left_aside: dict[str, str] = {}  # image to why it is not read
-    companions: Texts = ()  # benchmarks that may lie beside this one
+    ignored: dict[str, str] = {}  # class folder to why it is skipped
+    left_aside: dict[str, str] = {}  # image to why it is skipped
+    companions: Texts = ()  # benchmarks that are read too if they lie in the same folder
 
     @model_validator(mode="after")
     def _joint(self) -> Benchmark:
         if bool(self.domains) != (self.role == "domains"):
-            raise ValueError("domains: a benchmark of domains names them, an open set has none")
+            raise ValueError("domains: required with the role domains, not allowed with the role open_set")
         unknown = set(self.prompts) - set(self.classes) if self.classes else set()
         if unknown:
-            raise ValueError(f"prompts: {sorted(unknown)[0]!r} is no class")
+            raise ValueError(f"prompts: {sorted(unknown)[0]!r} is not a class")
         return self
 
     @property
@@ -119,14 +120,10 @@ def benchmark(name: str) -> Benchmark:
     """The facts of one benchmark.
 
     Raises:
-        ParamsError: it is not known.
+        ParamsError: there is no such benchmark.
     """
-    import difflib
-
     import yaml
 
     if name not in names():
-        near = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}"
-        raise ParamsError(f"benchmark: {name!r} is not known; {hint}")
+        raise ParamsError(f"--benchmark: unknown benchmark {name!r}; {suggest(name.lower(), names())}")
     return Benchmark.model_validate(yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8")))

@@ -31,24 +31,24 @@ def page() -> str:
 def _section(name: str, facts: Benchmark) -> str:
     lines = ["", f"### {facts.title}", "", f"`{name}`. {facts.paper}.", "", "Get it from:", ""]
     lines += [f"* {place}" for place in facts.get]
-    lines += ["", "Layouts, below the folder that is given:", ""]
+    lines += ["", "Layouts, below the folder that is added:", ""]
     lines += [f"* {_layout(layout)}" for layout in facts.layouts]
     if facts.domains:
         lines += ["", "| domain | also called | images |", "|---|---|---|"]
         for domain, known in facts.domains.items():
             lines.append(f"| {domain} | {', '.join(known.folders)} | {f'{known.images:,}' if known.images else '?'} |")
-    renamed = {**{alias: name for name, aliases in facts.classes.items() for alias in aliases}}
+    renamed = {alias: name for name, aliases in facts.classes.items() for alias in aliases}
     if renamed:
-        lines += ["", f"Class folders that are renamed: {', '.join(f'{a} to {b}' for a, b in renamed.items())}."]
+        lines += ["", f"Renamed class folders: {', '.join(f'{a} to {b}' for a, b in renamed.items())}."]
     if facts.prompts:
-        lines += ["", f"In prompts: {', '.join(f'{a} is {b}' for a, b in facts.prompts.items())}."]
-    aside = {**facts.ignored, **facts.left_aside}
-    if aside:
-        lines += ["", f"Not read: {'; '.join(f'`{a}` ({why})' for a, why in aside.items())}."]
+        lines += ["", f"Names in prompts: {', '.join(f'{b} for {a}' for a, b in facts.prompts.items())}."]
+    skipped = {**facts.ignored, **facts.left_aside}
+    if skipped:
+        lines += ["", f"Skipped: {'; '.join(f'`{a}` ({why})' for a, why in skipped.items())}."]
     if facts.companions:
-        lines += ["", f"Taken along where they lie beside it: {', '.join(facts.companions)}."]
+        lines += ["", f"Read too if they lie in the same folder: {', '.join(facts.companions)}."]
     lines += ["", "Known traps:", "", *(f"* {trap}" for trap in facts.traps)]
-    lines += ["", "From:", "", *(f"* {cite}" for cite in facts.cites), ""]
+    lines += ["", "Sources:", "", *(f"* {cite}" for cite in facts.cites), ""]
     return "\n".join(lines)
 
 
@@ -58,7 +58,7 @@ def _layout(layout: Layout) -> str:
     path = path.replace("{domain}", "domain").replace("{part}", "part")
     at = ", ".join(f"`{at}/`" for at in layout.at if at != ".")
     begins = f", or below {at}" if "." in layout.at and at else f" below {at}" if at else ""
-    told = ", ".join(f"{folder} is {part or 'free'}" for folder, part in layout.parts.items())
-    parts = f"; part: {told}" if told else ""
+    folders = ", ".join(f"{folder} is {part or 'free'}" for folder, part in layout.parts.items())
+    parts = f"; part: {folders}" if folders else ""
     part = f"; part: {layout.part}" if layout.part else ""
     return f"`{path}`{begins}{parts}{part} ({layout.cite})"

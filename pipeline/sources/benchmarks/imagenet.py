@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 _DISTINCT = {"n04008634": "projectile", "n04355933": "sunglass"}
-"""CLIP calls these as two other classes (missile, sunglasses), whose prompts they would share; WordNet's names."""
+"""WordNet's names, where CLIP repeats those of other classes (missile, sunglasses), so that their prompts differ."""
 
 
 @functools.cache
 def prompt_names() -> Mapping[str, str]:
-    """wnid to the name of CLIP's prompts, all different, in the order of labels."""
+    """wnid to the name in CLIP's prompts, all different, in the order of labels."""
     import timm.data
     from open_clip import IMAGENET_CLASSNAMES
 
@@ -25,13 +25,13 @@ def prompt_names() -> Mapping[str, str]:
 
 
 def folder_name(prompt_name: str) -> str:
-    """What the class's folder is called in the workspace: the name itself, which no path separator may be in."""
+    """The name of the class's folder in a data set: the prompt name without path separators."""
     return prompt_name.replace(" / ", " or ")
 
 
 @functools.cache
 def folders(kind: str) -> Mapping[str, str]:
-    """What a class folder of the source is called to the workspace's: `wnid` or `index` (0 to 999)."""
+    """Class folder of the source, a `wnid` or an `index` (0 to 999), to the class folder of the data set."""
     table = prompt_names()
     keys = list(table) if kind == "wnid" else [str(index) for index in range(len(table))]
     return {key: folder_name(name) for key, name in zip(keys, table.values(), strict=True)}

@@ -1,17 +1,18 @@
-"""A folder as people have it against the layouts of a benchmark: which one it is, and what differs from the paper."""
+"""A folder compared with the layouts of a benchmark: which layout it has, and how it differs from the paper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pipeline.data.layout import class_folder
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
+from pipeline.phrases import counted, shorten
 from pipeline.sources.benchmarks.catalogue import Benchmark, Layout, benchmark
 from pipeline.sources.entry import Entry, Source
-from pipeline.sources.folder import below, entries, inside, note_aside
-from pipeline.tables import OPEN_SETS
+from pipeline.sources.folder import below, entries, inside, note_skipped
 
 _NAMED = 5  # classes or folders that a message names
 
@@ -29,26 +30,27 @@ class _Leaf:
 
 
 @dataclass
-class _Found:
+class _Match:
+    facts: Benchmark
     layout: Layout
     at: str
     leaves: list[_Leaf] = field(default_factory=list)
-    aside: list[str] = field(default_factory=list)  # folders that are neither domain, part nor class
+    skipped: list[str] = field(default_factory=list)  # folders that are neither domain, part nor class
 
 
-def benchmark_source(path: Path, name: str, *, open_set: str | None = None) -> Source:
+def benchmark_source(path: Path, name: str, *, open_set: str = "") -> Source:
     """A benchmark's folder, whichever of its layouts it has.
 
     Args:
         path: the folder that was downloaded or unpacked, or one above it that a layout begins at.
         name: of the benchmark.
-        open_set: what the pool of an open set is to be called; the benchmark's name by default.
+        open_set: the name of the pool of an open set; the benchmark's name by default.
     Returns:
-        A source whose notes name the layout, the counts and the known traps, and whose warnings name what differs
-        from the published counts (many people have subsets).
+        A source whose notes give the layout and the known traps, and whose warnings give what differs from the
+        published counts (many people have subsets).
     Raises:
-        DataError: nothing is there, or no layout fits: with where to get it and the layouts expected; a class folder
-            is none of the benchmark's; a link leaves the folder.
+        DataError: there is no such folder, or no layout fits (the error says where to get the benchmark and which
+            layouts are expected); a class folder is not one of the benchmark's; a link leaves the folder.
         ParamsError: the benchmark is not known.
     """
     facts = benchmark(name)
@@ -56,37 +58,34 @@ def benchmark_source(path: Path, name: str, *, open_set: str | None = None) -> S
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; {how_to_get(name)}")
     root = path.resolve()
-    found = _find(root, facts, pool, beside=False)
-    notes: list[str] = []
-    warnings: list[str] = []
-    if found is None:
-        _flat_imagenet(path, root, facts)
-        raise DataError(f"{path}: no layout of {facts.title} that is known; {how_to_get(name)}")
-    groups = [(facts, found)]
+    match = _find(root, facts, pool, companion=False)
+    if match is None:
+        _refuse_flat_imagenet(path, root, facts)
+        raise DataError(f"{path}: no known layout of {facts.title}; {how_to_get(name)}")
+    matches, notes, warnings = [match], list[str](), list[str]()
     for other in facts.companions:
-        companion = benchmark(other)
-        beside = _find(root, companion, pool, beside=True)
-        if beside is None:
-            notes.append(f"{companion.title} is not beside it; {how_to_get(other)}")
+        companion = _find(root, benchmark(other), pool, companion=True)
+        if companion is None:
+            notes.append(f"{benchmark(other).title} is not in this folder; {how_to_get(other)}")
         else:
-            groups.append((companion, beside))
-    skipped: list[str] = []
-    for group, one in groups:
-        notes.append(f"{group.title}: {one.layout.path or 'images alone'} below {one.at} ({one.layout.cite})")
-        _count(root, group, one, warnings)
-        skipped += [f"{image} ({why})" for image, why in group.left_aside.items()]
-        if one.aside:
-            notes.append(f"folders left aside: {', '.join(one.aside[:_NAMED])}{', ...' if one.aside[_NAMED:] else ''}")
-        notes += [f"known trap: {trap}" for trap in group.traps]
-    if skipped:
-        notes.append(f"left aside where it is there: {', '.join(skipped)}")
-    aside = {image for group, _ in groups for image in group.left_aside}
-    leaves = sorted((leaf for _, one in groups for leaf in one.leaves), key=lambda leaf: (leaf.prefix, leaf.shown))
+            matches.append(companion)
+    ignored: dict[str, str] = {}
+    for match in matches:
+        title, layout = match.facts.title, match.layout
+        notes.append(f"{title}: {layout.path or 'images alone'} below {match.at} ({layout.cite})")
+        _count(root, match, warnings)
+        ignored |= match.facts.left_aside
+        if match.skipped:
+            notes.append(f"folders skipped: {shorten(match.skipped, _NAMED)}")
+        notes += [f"known trap: {trap}" for trap in match.facts.traps]
+    if ignored:
+        notes.append(f"skipped if present: {', '.join(f'{image} ({why})' for image, why in ignored.items())}")
+    leaves = sorted((leaf for match in matches for leaf in match.leaves), key=lambda leaf: (leaf.prefix, leaf.shown))
     classes = {leaf.prefix.split("/")[-1] for leaf in leaves} if not pool else set()
     source = Source(
         path,
         "benchmark",
-        lambda: _walk(source, root, leaves, aside),
+        lambda: _walk(source, root, leaves, ignored.keys()),
         notes=notes,
         warnings=warnings,
         class_names=_class_names(facts, classes),
@@ -95,7 +94,7 @@ def benchmark_source(path: Path, name: str, *, open_set: str | None = None) -> S
 
 
 def how_to_get(name: str) -> str:
-    """Where a benchmark is to be had and the layouts that are expected, for an error: nothing is ever downloaded."""
+    """Where to get a benchmark and which layouts are expected, for an error: nothing is ever downloaded."""
     facts = benchmark(name)
     layouts = []
     for layout in facts.layouts:
@@ -117,53 +116,51 @@ def _example(step: str, facts: Benchmark, layout: Layout) -> str:
     return {"wnid": "n01440764", "index": "0 .. 999"}.get(layout.names, next(iter(facts.classes), "<class>"))
 
 
-def _find(root: Path, facts: Benchmark, pool: str, *, beside: bool) -> _Found | None:
+def _find(root: Path, facts: Benchmark, pool: str, *, companion: bool) -> _Match | None:
     """The first layout, in the catalogue's order, that has folders of images; of its beginnings the one with most."""
     for layout in facts.layouts:
-        best: _Found | None = None
+        best: _Match | None = None
         for at in layout.at:
-            if beside and at in (".", "images"):
+            if companion and at in (".", "images"):
                 continue  # what lies there is the benchmark that was asked for
             start = root / at
             if not start.is_dir() or not start.resolve().is_relative_to(root):
                 continue
-            one = _Found(layout, at)
-            _descend(root, start, layout.steps, facts, one, {}, pool)
-            if one.leaves and (best is None or len(one.leaves) > len(best.leaves)):
-                best = one
+            match = _Match(facts, layout, at)
+            _descend(root, start, layout.steps, match, {}, pool)
+            if match.leaves and (best is None or len(match.leaves) > len(best.leaves)):
+                best = match
         if best is not None:
             return best
     return None
 
 
-def _descend(
-    root: Path, folder: Path, steps: tuple[str, ...], facts: Benchmark, found: _Found, place: dict[str, str], pool: str
-) -> None:
+def _descend(root: Path, folder: Path, steps: tuple[str, ...], match: _Match, place: dict[str, str], pool: str) -> None:
     if not steps:
         if _has_image(folder):
-            found.leaves.append(_leaf(root, folder, found.layout, place, pool))
+            match.leaves.append(_leaf(root, folder, match.layout, place, pool))
         return
-    names = _known(steps[0], facts, found.layout)
+    facts, names = match.facts, _known(steps[0], match.facts, match.layout)
     for entry in entries(folder):
         if not entry.is_dir():
             continue
         name = entry.name if names is None else names.get(entry.name.casefold())
         if steps[0] == "{class}" and entry.name in facts.ignored:
-            found.aside.append(f"{entry.name} ({facts.ignored[entry.name]})")
+            match.skipped.append(f"{entry.name} ({facts.ignored[entry.name]})")
         elif name is None:
             if steps[0] == "{class}" and _has_image(Path(entry.path)):
                 raise DataError(
-                    f"{entry.path}: a class folder that {facts.title} does not have; its classes are "
-                    f"{_some(list(names or []))}; add it as a plain folder, or rename it"
+                    f"{entry.path}: not a class of {facts.title}, whose classes are "
+                    f"{shorten(list(names or []), _NAMED)}; rename the folder, or add it as a plain folder"
                 )
-            found.aside.append(entry.name)
+            match.skipped.append(entry.name)
         else:
             here = {**place, steps[0]: name, f"{steps[0]} folder": entry.name}
-            _descend(root, inside(root, entry), steps[1:], facts, found, here, pool)
+            _descend(root, inside(root, entry), steps[1:], match, here, pool)
 
 
 def _known(step: str, facts: Benchmark, layout: Layout) -> Mapping[str, str] | None:
-    """Folder name in lower case to what it stands for; None where any name will do."""
+    """Folder name in lower case to what it stands for; None where any name is accepted."""
     if step == "{domain}":
         return {alias.casefold(): name for name, d in facts.domains.items() for alias in (name, *d.folders)}
     if step == "{part}":
@@ -184,7 +181,7 @@ def _leaf(root: Path, folder: Path, layout: Layout, place: Mapping[str, str], po
     return _Leaf(
         folder=folder,
         shown=folder.relative_to(root).as_posix(),
-        prefix=f"{OPEN_SETS}/{pool}/{class_}" if pool else f"{domain}/{class_}",
+        prefix=class_folder(class_, domain=domain, pool=pool),
         label=f"{domain}/{class_}",
         part="" if pool else part,
         tag=f"{place['{part} folder']}-" if len(layout.parts) > 1 and not layout.names else "",
@@ -195,21 +192,22 @@ def _has_image(folder: Path) -> bool:
     return any(PurePosixPath(entry.name).suffix.lower() in SUFFIXES for entry in entries(folder) if not entry.is_dir())
 
 
-def _walk(source: Source, root: Path, leaves: list[_Leaf], aside: set[str]) -> Iterator[Entry]:
-    strange: list[str] = []
+def _walk(source: Source, root: Path, leaves: list[_Leaf], ignored: Collection[str]) -> Iterator[Entry]:
+    skipped: list[str] = []
     for leaf in leaves:
-        for relative, file in below(root, leaf.folder, 0, "", strange):
+        for relative, file in below(root, leaf.folder, 0, "", skipped):
             target = f"{leaf.prefix}/{leaf.tag}{relative}"
-            if target not in aside:
+            if target not in ignored:
                 yield Entry(target, f"{source.path / leaf.shown / relative}", file=file, part=leaf.part)
-    note_aside(source, strange)
+    note_skipped(source, skipped)
 
 
-def _count(root: Path, facts: Benchmark, found: _Found, warnings: list[str]) -> None:
+def _count(root: Path, match: _Match, warnings: list[str]) -> None:
     """Compare with the catalogue; a difference is a warning, because many people have subsets."""
+    facts = match.facts
     images: dict[str, int] = {}
     classes: dict[str, set[str]] = {}
-    for leaf in found.leaves:
+    for leaf in match.leaves:
         domain, class_ = leaf.label.split("/")
         images[domain] = images.get(domain, 0) + sum(1 for _ in below(root, leaf.folder, 0, "", []))
         classes.setdefault(domain, set()).add(class_)
@@ -217,19 +215,19 @@ def _count(root: Path, facts: Benchmark, found: _Found, warnings: list[str]) -> 
         if name not in images:
             warnings.append(f"{facts.title}: no domain {name}")
         elif expected.images and images[name] != expected.images:
-            warnings.append(f"{facts.title}: {name}: {images[name]} images, {expected.images} are published")
+            warnings.append(f"{facts.title}: {name}: {images[name]:,} of {counted(expected.images, 'published image')}")
     total = sum(images.values())
     if facts.images and total != facts.images:
-        warnings.append(f"{facts.title}: {total} images, {facts.images} are published")
-    if not facts.expected_classes or not found.layout.steps:
+        warnings.append(f"{facts.title}: {total:,} of {counted(facts.images, 'published image')}")
+    if not facts.expected_classes or not match.layout.steps:
         return
     for name, present in classes.items():
         where = f"{facts.title}{f': {name}' if name else ''}"
         missing = [class_ for class_ in facts.classes if class_ not in present]
         if missing:
-            warnings.append(f"{where}: no images of {_some(missing)}")
+            warnings.append(f"{where}: no images of {shorten(missing, _NAMED)}")
         elif len(present) != facts.expected_classes:
-            warnings.append(f"{where}: {len(present)} classes, {facts.expected_classes} are published")
+            warnings.append(f"{where}: {len(present)} of {facts.expected_classes} published classes")
 
 
 def _class_names(facts: Benchmark, classes: set[str]) -> dict[str, str]:
@@ -242,15 +240,11 @@ def _class_names(facts: Benchmark, classes: set[str]) -> dict[str, str]:
     return {name: called[name] for name in sorted(classes) if called.get(name, name) != name}
 
 
-def _flat_imagenet(path: Path, root: Path, facts: Benchmark) -> None:
+def _refuse_flat_imagenet(path: Path, root: Path, facts: Benchmark) -> None:
     for layout in facts.layouts:
         for folder in (root / at / part for at in layout.at for part in layout.parts if layout.names == "wnid"):
             if folder.is_dir() and _has_image(folder):
                 raise DataError(
                     f"{path}: {folder.relative_to(root)} holds images without class folders, as ILSVRC2012_img_val.tar "
-                    "unpacks them; sort them into folders of wnids first (the script valprep.sh does that)"
+                    "unpacks them; sort them into folders by wnid first (the script valprep.sh does that)"
                 )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -1,4 +1,4 @@
-"""DVC's settings that decide where a data set's bytes are, and how workspace and cache share them."""
+"""Where DVC keeps the bytes of files, how workspace and cache share them, and whether the two agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -31,23 +31,9 @@ class Cache:
         """Where the cache keeps an object; it need not be there."""
         return self.folder / md5[:2] / md5[2:]
 
-    def listing(self, md5: str, label: str) -> Path:
-        """The listing of a version.
-
-        Raises:
-            DataError: it is not in the cache; says how to get it.
-        """
-        path = self.object(md5)
-        if not path.is_file():
-            raise DataError(
-                f"{label}: its listing ({md5}) is not in DVC's cache; `croft data use {label}` fetches the version "
-                "from the remote"
-            )
-        return path
-
 
 def open_cache(root: Path) -> Cache:
-    """Ask DVC.
+    """DVC's settings.
 
     Raises:
         PipelineError: the folder is no DVC project, or its configuration is not valid.
@@ -77,6 +63,17 @@ def is_complete(root: Path, path: Path) -> bool:
     with _repo(root) as repo:
         (out,) = repo.find_outs_by_path(str(root / path))
         return not out.status()
+
+
+def clone(source: Path, target: Path) -> None:
+    """Make a file that shares the source's blocks until one of the two is written to (Btrfs, XFS, APFS).
+
+    Raises:
+        OSError: the file system cannot.
+    """
+    from dvc_objects.fs.system import reflink
+
+    reflink(str(source), str(target))  # type: ignore[no-untyped-call,unused-ignore]
 
 
 @contextlib.contextmanager

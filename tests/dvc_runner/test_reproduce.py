@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.dvc_runner import command
+from pipeline.dvc_runner.reproduce import reproduce
+from pipeline.dvc_runner.survey import survey
+from pipeline.dvc_runner.tracked import add_and_push
 from pipeline.errors import PipelineError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,24 +39,24 @@ def until(condition: Callable[[], object]) -> None:
 
 def test_executed_up_to_date_and_restored_are_told_apart(project: Project) -> None:
     root = project(CHAIN)
-    found = command.survey(root)
-    assert found.graph.needs == {"one": (), "two": ("one",)}
-    assert set(found.changed) == {"one", "two"}
+    before = survey(root)
+    assert before.graph.needs == {"one": (), "two": ("one",)}
+    assert set(before.changed) == {"one", "two"}
 
     heard: list[str] = []
-    first = command.reproduce(root, "one", write=heard.append)
+    first = reproduce(root, "one", write=heard.append)
     assert (first.stage, first.state) == ("one", "executed")
     assert "Running stage 'one'" in "".join(heard)
     assert "git add" not in "".join(heard)  # DVC's advice after each stage
-    assert command.reproduce(root, "one").state == "up-to-date"
+    assert reproduce(root, "one").state == "up-to-date"
 
     (root / "params.yaml").write_text("a: 2\n")
-    assert command.reproduce(root, "one").state == "executed"
+    assert reproduce(root, "one").state == "executed"
     (root / "params.yaml").write_text("a: 1\n")
-    assert command.reproduce(root, "one").state == "restored"
+    assert reproduce(root, "one").state == "restored"
     assert (root / "one.txt").read_text() == "a: 1\n"
     assert (root / "one.txt.log").read_text() == "xx"  # the command itself ran twice
-    assert set(command.survey(root).changed) == {"two"}
+    assert set(survey(root).changed) == {"two"}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_a_failed_stage_is_named_with_its_exit_status(project: Project, line: st
     root = project({"bad": {"cmd": line, "outs": ["bad.txt"]}})
     heard: list[str] = []
     with pytest.raises(PipelineError, match=message):
-        command.reproduce(root, "bad", write=heard.append)
+        reproduce(root, "bad", write=heard.append)
     assert ("error: no such thing\n" in "".join(heard)) == ("such thing" in line)
 
 
@@ -77,13 +79,13 @@ def test_a_broken_dvc_yaml_is_one_line_that_names_it(project: Project) -> None:
     root = project({})
     (root / "dvc.yaml").write_text("stages:\n  one: {cmd: 1, colour: red}\n")
     with pytest.raises(PipelineError, match=r"dvc dag: '\./dvc\.yaml' validation failed: 2 errors\. .*line 2"):
-        command.survey(root)
+        survey(root)
 
 
 def test_the_stage_sees_the_extra_variables_and_this_interpreter(project: Project) -> None:
     show = """python -c "import os, sys; open('seen.txt', 'w').write(os.environ['CROFT_X'] + sys.prefix)" """
     root = project({"show": {"cmd": show, "outs": ["seen.txt"]}})
-    command.reproduce(root, "show", extra={"CROFT_X": "7"})
+    reproduce(root, "show", extra={"CROFT_X": "7"})
     assert (root / "seen.txt").read_text() == "7" + sys.prefix
 
 
@@ -91,13 +93,13 @@ def test_an_input_is_recorded_when_edited_and_checked_out_when_missing(project: 
     root = project({})
     data = root / "data.txt"
     data.write_text("1")
-    assert not command.add_input(root, Path("data.txt"))  # no remote
+    assert not add_and_push(root, Path("data.txt"))  # no remote
     data.write_text("2")
-    changed = command.survey(root).changed
+    changed = survey(root).changed
     assert list(changed) == ["data.txt.dvc"]
-    assert command.reproduce(root, "data.txt.dvc", changes=changed["data.txt.dvc"]).state == "executed"
+    assert reproduce(root, "data.txt.dvc", changes=changed["data.txt.dvc"]).state == "executed"
     data.unlink()
-    assert command.reproduce(root, "data.txt.dvc", changes="changed outs data.txt deleted").state == "restored"
+    assert reproduce(root, "data.txt.dvc", changes="changed outs data.txt deleted").state == "restored"
     assert data.read_text() == "2"
 
 
@@ -108,8 +110,9 @@ def test_whatever_signal_ends_the_run_nothing_is_left_and_the_next_run_needs_no_
     slow = "echo $$ > pid; test -e go || sleep 100; echo done > out.txt"
     root = project({"slow": {"cmd": slow, "outs": ["out.txt"]}})
     code = (
-        "from pathlib import Path; from pipeline.dvc_runner import command; from pipeline.process import guard\n"
-        "guard(); command.reproduce(Path('.'), 'slow')"
+        "from pathlib import Path; from pipeline.dvc_runner.reproduce import reproduce\n"
+        "from pipeline.process import guard\n"
+        "guard(); reproduce(Path('.'), 'slow')"
     )
     run = subprocess.Popen(
         [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
@@ -121,5 +124,5 @@ def test_whatever_signal_ends_the_run_nothing_is_left_and_the_next_run_needs_no_
     run.wait(PATIENCE)
     until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in stage))
     (root / "go").touch()
-    assert command.reproduce(root, "slow").state == "executed"
+    assert reproduce(root, "slow").state == "executed"
     assert (root / "out.txt").read_text() == "done\n"

@@ -1,0 +1,60 @@
+"""How a source is to be read, as one value from the command line to the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.data.layout import folder_problem
+from pipeline.errors import ParamsError
+from pipeline.phrases import suggest
+
+KINDS = ("folder", "listing", "split-file", "label-file", "shards", "benchmark")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a person says about a source; "" and None leave it to the source.
+
+    Attributes:
+        kind: one of KINDS, a benchmark's name, or `auto`: by the path's suffix and, for a folder, its depth.
+        domain: the domain of all images, for a source without domains.
+        open_set: the pool of candidate unknowns that all images become, below open_sets/<open_set>/.
+        benchmark: a name of the catalogue (pipeline/sources/benchmarks): the folder must have one of its layouts.
+        images: the folder that a listing's or split file's paths are relative to, where it is not found beside it.
+    Raises:
+        ParamsError: a value is unknown or no valid name, or two values contradict each other.
+    """
+
+    kind: str = "auto"
+    domain: str = ""
+    open_set: str = ""
+    benchmark: str = ""
+    images: Path | None = None
+
+    def __post_init__(self) -> None:
+        from pipeline.sources.benchmarks import benchmark, names
+
+        kinds = ["auto", *KINDS, *names()]
+        if self.kind not in kinds:
+            raise ParamsError(f"--kind: unknown kind {self.kind!r}; {suggest(self.kind, kinds)}")
+        if self.domain and self.open_set:
+            raise ParamsError(
+                f"--domain {self.domain} and --open-set {self.open_set}: images of an open set have no domain; "
+                "give one of the two"
+            )
+        if self.domain and (problem := folder_problem("domain", self.domain)):
+            raise ParamsError(f"--domain: {problem}")
+        if self.open_set and (problem := folder_problem("pool", self.open_set)):
+            raise ParamsError(f"--open-set: {problem}")
+        if self.kind in names():
+            object.__setattr__(self, "benchmark", self.benchmark or self.kind)
+            object.__setattr__(self, "kind", "benchmark")
+        if self.benchmark:
+            benchmark(self.benchmark)
+            if self.kind not in ("auto", "benchmark") or self.domain or self.images:
+                raise ParamsError(
+                    f"--benchmark {self.benchmark}: has layouts of its own; remove --kind, --domain and --images"
+                )
+        elif self.kind == "benchmark":
+            raise ParamsError("--kind benchmark: name the benchmark with --benchmark")
