@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.report.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
@@ -182,76 +181,4 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.grid()
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(figure, handles, names)
-        return svg(figure)
-
-
-def hessian_pairs_figure(pairs: pd.DataFrame, effects: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> str:
-    """Cosine of the Hessians of each held-out domain with each source domain, with and without the penalty.
-
-    Args:
-        pairs: from `hessian_pairs`.
-        effects: from `penalty_effects`, not empty; a panel for each of the first four.
-        methods: whose looks these are.
-    Returns:
-        <svg> text.
-    """
-    held_out = pairs[pairs["domain"] == pairs["target"]]
-    mean = held_out.groupby(["method", "target", "other"])["cosine"].mean()
-    places = sorted(set(zip(held_out["target"], held_out["other"], strict=True)), reverse=True)
-    shown = list(effects)[:4]
-    with house_style():
-        columns = min(2, len(shown))
-        rows = -(-len(shown) // columns)
-        figure, panels = new_figure(9.2, rows * (1.4 + 0.24 * len(places)), columns, rows, share=True)
-        for axes, effect in zip(panels, shown, strict=False):
-            colour = looks(methods)[effect["with"]]["color"]
-            without, with_ = (
-                [float(mean.get((effect[key], *place), math.nan)) for place in places] for key in ("without", "with")
-            )
-            heights = range(len(places))
-            axes.hlines(heights, without, with_, color=colour, linewidth=1.6, alpha=0.6)
-            axes.plot(without, heights, "o", markerfacecolor="white", color=GREY)
-            axes.plot(with_, heights, "o", color=colour)
-            axes.set_title(f"filled: {effect['with']}\nhollow: {effect['without']}")
-            axes.set_yticks(heights, [f"{target} with {other}" for target, other in places])
-            axes.tick_params(axis="y", length=0)
-            axes.set_xlabel("cosine of Hessians")
-            axes.grid(axis="x")
-            axes.set_axisbelow(True)
-        for axes in panels[len(shown) :]:
-            axes.set_visible(False)
-        return svg(figure)
-
-
-def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
-    """Cosine between the Hessians of the held-out and the source domains: a mark per fit, a line at a method's mean.
-
-    Args:
-        hessian: from `hessian_agreement`, not empty.
-        methods: whose looks and order these are; those that were not measured are left out.
-    Returns:
-        <svg> text.
-    """
-    shown = [method for method in methods if (hessian["method"] == method).any()]
-    targets = sorted(hessian["target"].unique())
-    with house_style():
-        figure, (axes,) = new_figure(9.2, 3.2)
-        handles = []
-        for index, method in enumerate(shown):
-            rows = hessian[hessian["method"] == method]
-            shift = 0.7 * ((index + 0.5) / len(shown) - 0.5)
-            style = looks(methods)[method] | {"linestyle": "none", "alpha": 0.75}
-            x = [targets.index(target) + shift for target in rows["target"]]
-            handles.append(axes.plot(x, rows["hessian_cosine"], **style)[0])
-            for target, mean in rows.groupby("target")["hessian_cosine"].mean().items():
-                place = targets.index(target) + shift
-                axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
-        axes.set_xticks(range(len(targets)), targets)
-        axes.tick_params(axis="x", length=0)
-        axes.set_xlim(-0.5, len(targets) - 0.5)
-        axes.set_xlabel("held-out domain")
-        axes.set_ylabel("cosine of Hessians")
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        legend_above(figure, handles, shown)
         return svg(figure)
