@@ -20,25 +20,16 @@ class Group(NamedTuple):
     kinds: frozenset[str]
 
 
-def same_class(a: str, b: str, synonyms: Sequence[Sequence[str]] = ()) -> bool:
-    """Whether two class names mean the same, or one of them a kind of the other (dalmatian, dog).
-
-    Two kinds of one thing (sunflower, lotus) are different classes.
-
-    Args:
-        a, b: names of class folders; case, separators, a plural and a trailing number do not matter.
-        synonyms: further groups of names that mean the same (params `data.synonyms`).
-    """
-    return normalised(b) in _meanings(normalised(a), (*shipped(), *_own(synonyms)))
-
-
 def overlaps(known: Sequence[str], others: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> dict[str, str]:
     """The names of `others` that mean a known class, each with that class; the first one in `known`'s order.
+
+    Names mean the same where one of them is a kind of the other, too (dalmatian, dog); two kinds of one thing
+    (sunflower, lotus) are different classes. Case, separators, a plural and a trailing number do not matter.
 
     Args:
         known: classes that are trained on.
         others: classes that must not be among them.
-        synonyms: further groups, as in `same_class`.
+        synonyms: further groups of names that mean the same (params `data.synonyms`).
     """
     groups = (*shipped(), *_own(synonyms))
     place = {normalised(name): position for position, name in reversed(list(enumerate(known)))}
