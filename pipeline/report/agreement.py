@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.hessian import MEASURES
-from pipeline.report.drawing import GREY, house_style, legend_above, looks, new_figure, svg
+from pipeline.report.drawing import GREY, domain_axis, house_style, legend_above, looks, new_figure, offset, svg
 from pipeline.report.wording import NONE
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def hessian_pairs_figure(points: pd.DataFrame, effects: Sequence[Mapping[str, An
     shown = list(effects)[:4]
     with house_style():
         columns = min(2, len(shown))
-        rows = -(-len(shown) // columns)
-        figure, panels = new_figure(9.2, rows * (1.4 + 0.24 * len(places)), columns, rows, share=True)
-        for axes, effect in zip(panels, shown, strict=False):
+        height = -(-len(shown) // columns) * (1.4 + 0.24 * len(places))
+        figure, panels = new_figure(9.2, height, len(shown), columns, share=True)
+        for axes, effect in zip(panels, shown, strict=True):
             colour = looks(methods)[effect["with"]]["color"]
             without, with_ = (
                 [float(cosines.get((effect[key], *place), math.nan)) for place in places] for key in ("without", "with")
@@ -79,8 +79,6 @@ def hessian_pairs_figure(points: pd.DataFrame, effects: Sequence[Mapping[str, An
             axes.set_xlabel("cosine of Hessians")
             axes.grid(axis="x")
             axes.set_axisbelow(True)
-        for axes in panels[len(shown) :]:
-            axes.set_visible(False)
         return svg(figure)
 
 
@@ -100,19 +98,13 @@ def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
         handles = []
         for index, method in enumerate(shown):
             rows = hessian[hessian["method"] == method]
-            shift = 0.7 * ((index + 0.5) / len(shown) - 0.5)
+            shift = offset(index, len(shown))
             style = looks(methods)[method] | {"linestyle": "none", "alpha": 0.75}
             x = [targets.index(target) + shift for target in rows["target"]]
             handles.append(axes.plot(x, rows["hessian_cosine"], **style)[0])
             for target, mean in rows.groupby("target")["hessian_cosine"].mean().items():
                 place = targets.index(target) + shift
                 axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
-        axes.set_xticks(range(len(targets)), targets)
-        axes.tick_params(axis="x", length=0)
-        axes.set_xlim(-0.5, len(targets) - 0.5)
-        axes.set_xlabel("held-out domain")
-        axes.set_ylabel("cosine of Hessians")
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
+        domain_axis(axes, targets, "held-out domain", "cosine of Hessians")
         legend_above(figure, handles, shown)
         return svg(figure)

@@ -66,8 +66,8 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
     high = -(-len(panels) // side)
     with house_style():
         size = (1.4 + side * (0.6 + 0.7 * len(columns)), high * (1.1 + 0.5 * len(rows)))
-        figure, drawn = new_figure(*size, side, high, share=True)
-        for panel, grid, axis in zip(panels, grids, drawn, strict=False):
+        figure, drawn = new_figure(*size, len(panels), side, share=True)
+        for panel, grid, axis in zip(panels, grids, drawn, strict=True):
             image = axis.imshow(np.ma.masked_invalid(grid), cmap="cividis", aspect="auto", vmin=lowest, vmax=highest)
             for (y, x), value in np.ndenumerate(grid):
                 finite = math.isfinite(value)
@@ -84,8 +84,6 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
             axis.tick_params(length=0)
         for axis in drawn[::side]:
             axis.set_ylabel(_words(down))
-        for axis in drawn[len(panels) :]:
-            axis.set_visible(False)
         figure.colorbar(image, ax=drawn, label="%")
         return svg(figure)
 
