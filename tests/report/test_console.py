@@ -85,6 +85,12 @@ def test_without_a_held_out_domain_no_sentence_speaks_of_one(metrics_of) -> None
     assert lines[0] == ["croft", "50.0", "±", "1.0"]
 
 
+def test_a_file_from_before_open_sets_were_nested_prints_its_means(metrics_of) -> None:
+    text = printed(metrics_of({"croft": 0.5}, **{"auroc": 0.75, "auroc/classes": 0.6, "auroc/tex": 0.9}))
+    lines = [line.split() for line in text.splitlines() if line.strip().startswith("croft")]
+    assert lines[1] == ["croft", "75.0", "–", "–"]
+
+
 def test_says_so_where_there_is_no_unknown_class_and_where_there_is_nothing(metrics_of) -> None:
     assert "there is no unknown class" in printed(metrics_of({"croft": 0.5}))
     assert "No method was evaluated" in printed({})
