@@ -29,8 +29,10 @@ def plain_table(*columns: str, words: int = 1, title: str | None = None) -> Tabl
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < words else "right", overflow="fold")
+        # A heading may be a folder's name, which is no markup, and which must not be cut.
+        table.add_column(Text(column), justify="left" if position < words else "right", overflow="fold")
     return table

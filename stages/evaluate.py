@@ -1,4 +1,4 @@
-"""Stage `evaluate`: every fit meets the domain that it has not seen; metrics with spread, curves, and the report."""
+"""Stage `evaluate`: every fit is tested on the domain that it has not seen; metrics with spread, curves, the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pipeline.features import read_features
 from pipeline.fits import read_fits
 from pipeline.hashing import lineage
 from pipeline.params import Params
+from pipeline.splits import known_by_fit
 from pipeline.tables import MANIFEST, SCORES, SPLITS, read_table, write_csv, write_json, write_table, write_text
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -16,30 +17,33 @@ from stages._run import Record, stage
 @stage("evaluate", sections=("data", "evaluate", "export"))
 def main(params: Params) -> Record:
     from pipeline.evaluation.evaluate import evaluate
+    from pipeline.evaluation.results import flat
+    from pipeline.report.gallery import build_gallery
+    from pipeline.report.page import render_report
 
-    inputs = lineage(
-        {"manifest": paths.MANIFEST, "splits": paths.SPLITS, "features": paths.FEATURES, "fits": paths.FITS}
-    )
+    files = {"manifest": paths.MANIFEST, "splits": paths.SPLITS, "features": paths.FEATURES, "fits": paths.FITS}
+    inputs, root, deployed = lineage(files), Path(params.data.root), params.export.method
+    features, fits = read_features(paths.FEATURES), read_fits(paths.FITS)
+    splits, manifest = read_table(paths.SPLITS, SPLITS), read_table(paths.MANIFEST, MANIFEST)
     result = evaluate(
-        read_features(paths.FEATURES),
-        read_fits(paths.FITS),
-        read_table(paths.SPLITS, SPLITS),
-        read_table(paths.MANIFEST, MANIFEST),
-        root=Path(params.data.root),
-        max_pixels=params.data.max_pixels,
-        deployed=params.export.method,
-        bootstrap=params.evaluate.bootstrap,
-        bins=params.evaluate.bins,
-        hessian_probes=params.evaluate.hessian_probes,
-        lineage=inputs,
-    )
+        features, fits, splits, manifest, deployed=deployed, bootstrap=params.evaluate.bootstrap,
+        bins=params.evaluate.bins, hessian_probes=params.evaluate.hessian_probes,
+    )  # fmt: skip
+    gallery = build_gallery(
+        manifest, result.scores, root=root, classes=features.meta["classes"], known=known_by_fit(splits),
+        method=deployed, max_pixels=params.data.max_pixels,
+    )  # fmt: skip
+    report = render_report(
+        result, gallery, title=root.name, lineage={"weights": features.meta["weights_sha256"], **inputs},
+        links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
+    )  # fmt: skip
     write_table(result.scores, paths.SCORES, SCORES)
     write_json(result.metrics, paths.METRICS)
-    write_text(result.report, paths.REPORT)
+    write_text(report, paths.REPORT)
     for name, curve in result.curves.items():
         write_csv(curve, paths.PLOTS / f"{name}.csv")
     return Record(
-        metrics=result.flat_metrics(),
+        metrics=flat(result.metrics),
         artifacts=[paths.METRICS, paths.REPORT],
         datasets=[(name, digest, f"artifacts/{name}") for name, digest in inputs.items()],
     )

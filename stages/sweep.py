@@ -25,9 +25,10 @@ def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
     from pipeline.backbone.load import backbone_of
     from pipeline.backbone.text_tower import TextTower
-    from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics, sweep_report
+    from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics
     from pipeline.methods.settings import method_options
     from pipeline.progress import Progress
+    from pipeline.report.sweep import sweep_report
     from pipeline.tracking import record_children
     from pipeline.training.assemble import collect
     from pipeline.training.sweep import SWEEP, count_epochs, grid, sweep
@@ -51,9 +52,8 @@ def main(params: Params) -> Record:
     metrics = sweep_metrics(table, found.chosen)
     inputs = lineage({"splits": paths.SPLITS, "features": paths.FEATURES})
     write_table(table, FOLDER / "sweep.parquet", SWEEP)
-    write_text(
-        sweep_report(table, found.chosen, title=Path(params.data.root).name, lineage=inputs), FOLDER / "report.html"
-    )
+    page = sweep_report(table, found.chosen, title=Path(params.data.root).name, lineage=inputs)
+    write_text(page, FOLDER / "report.html")
     write_json(metrics, FOLDER / "sweep.json")
     means = means_by_configuration(table)[list(MEASURES)]
     measured = dict(zip(means.index, means.to_dict("records"), strict=True))

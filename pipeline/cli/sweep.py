@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.cli.inputs import check_inputs
 from pipeline.cli.run import print_stages, run_flow
-from pipeline.console import make_console
+from pipeline.console import make_console, plain_table
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
@@ -98,18 +98,15 @@ def _show(text: str) -> None:
 
 def _print_best(console: Console) -> None:
     import pandas as pd
-    from rich import box
-    from rich.table import Table
 
-    from pipeline.evaluation.sweep import MEASURES, means_by_configuration
+    from pipeline.evaluation.sweep import means_by_configuration
+    from pipeline.report.sweep import TERMS
     from pipeline.report.wording import percent
 
     means = means_by_configuration(pd.read_parquet(FOLDER / "sweep.parquet"))
     best = means.sort_values("validation_accuracy", ascending=False, kind="stable").head(BEST)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Best by source validation, %", title_justify="left")
-    table.add_column("configuration")
-    for measure in SHOWN:
-        table.add_column(MEASURES[measure][0], justify="right")
+    names = [TERMS[measure][0] for measure in SHOWN]
+    table = plain_table("configuration", *names, title="Best by source validation, %")
     for name, row in zip(best.index, best.to_dict("records"), strict=True):
         table.add_row(str(name), *(percent(row[measure]) for measure in SHOWN))
     console.print(table)

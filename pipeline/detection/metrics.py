@@ -1,6 +1,6 @@
-"""Metrics of telling open-set images from in-distribution (ID) ones by a score; larger score = more open-set.
+"""Metrics of separating open-set from in-distribution (ID) images by a score; larger score = more open-set.
 
-Every function takes the scores of ID images (N,) and of open-set images (M,). Equal scores are never told apart: they
+Every function takes the scores of ID images (N,) and of open-set images (M,). Equal scores are never separated: they
 pass a threshold together. All thresholds are kept, and "at 95 %" means the first threshold that reaches the rate.
 AUROC does not depend on which side is called positive; FPR95 and precision do, so their names or docstrings say it.
 """
@@ -51,7 +51,7 @@ def fpr95_ood_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 def aupr_trapezoid(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
     """Area under precision over recall by the trapezoid rule, open-set positive (OpenOOD, pytorch-ood).
 
-    Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that beside it.
+    Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that with it.
     """
     precision, recall = _precision_recall(id_scores, open_scores)
     return float(np.trapezoid(np.append(1.0, precision), np.append(0.0, recall)))
@@ -60,14 +60,14 @@ def aupr_trapezoid(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 def average_precision(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
     """Average precision (step-wise area), open-set positive (scikit-learn's, usual in CLIP papers).
 
-    Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that beside it.
+    Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that with it.
     """
     precision, recall = _precision_recall(id_scores, open_scores)
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
 def base_rate(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
-    """Share of open-set images, M / (N + M): the average precision of a score that knows nothing."""
+    """Share of open-set images, M / (N + M): the average precision of a random score."""
     known, unknown = _scores(id_scores, "ID").size, _scores(open_scores, "open-set").size
     return unknown / (known + unknown)
 
@@ -122,8 +122,8 @@ def _counts(negative: Array, positive: Array) -> tuple[NDArray[np.int64], NDArra
 def _scores(values: ArrayLike, side: str) -> Array:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
-        raise DataError(f"{side} scores: expected at least one in one dimension, found shape {array.shape}")
-    wrong = int(np.count_nonzero(~np.isfinite(array)))
-    if wrong:
-        raise DataError(f"{side} scores: {wrong} of {array.size} are not finite; the model that made them is broken")
+        raise DataError(f"{side} scores: expected a non-empty 1-D array, got shape {array.shape}")
+    invalid = int(np.count_nonzero(~np.isfinite(array)))
+    if invalid:
+        raise DataError(f"{side} scores: {invalid} of {array.size} are not finite; the model that made them is broken")
     return array

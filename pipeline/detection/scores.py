@@ -23,7 +23,7 @@ def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """
     _check(logits)
     if not temperature > 0.0:
-        raise ValueError(f"temperature must be positive, found {temperature}")
+        raise ValueError(f"temperature must be positive, got {temperature}")
     return -temperature * (logits.float() / temperature).logsumexp(dim=1)
 
 
@@ -45,4 +45,4 @@ def max_softmax(logits: Tensor) -> Tensor:
 
 def _check(logits: Tensor) -> None:
     if logits.ndim != 2 or logits.shape[1] == 0:
-        raise ValueError(f"logits must be (B, C) with C > 0, found shape {tuple(logits.shape)}")
+        raise ValueError(f"logits must be (B, C) with C > 0, got shape {tuple(logits.shape)}")

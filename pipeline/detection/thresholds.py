@@ -22,9 +22,9 @@ def accept_threshold(id_scores: ArrayLike, rate: float) -> float:
     """
     scores = np.sort(np.asarray(id_scores, dtype=np.float64).reshape(-1))
     if not 0.0 < rate <= 1.0:
-        raise ValueError(f"rate must be in (0, 1], found {rate}")
+        raise ValueError(f"rate must be in (0, 1], got {rate}")
     if scores.size == 0 or not np.isfinite(scores).all():
-        raise DataError("threshold: expected at least one score, all finite; the model or its images are broken")
+        raise DataError("threshold: expected at least one score, all finite; check the validation images and the model")
     # Compare the shares k / N themselves: rounding rate * N up gives one too many where the product is inexact.
     shares = np.arange(1, scores.size + 1) / scores.size
     return float(scores[np.searchsorted(shares, rate)])

@@ -1,1 +1,4 @@
-"""How good the fits are on domains they have not seen: scores, intervals, curves, figures and the report."""
+"""Numbers from fits and features: accuracy, open-set detection, intervals, comparisons, agreement of Hessians.
+
+What people look at is made from these numbers by `pipeline.report`, which nothing here imports.
+"""

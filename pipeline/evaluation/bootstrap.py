@@ -42,8 +42,8 @@ def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...
     if values.size == 0:
         return np.full(resamples, np.nan)
     table = values.to_numpy(dtype="float64")  # (I, S)
-    there = ~np.isnan(table)
-    filled = np.where(there, table, 0.0)
+    tested = ~np.isnan(table)
+    filled = np.where(tested, table, 0.0)
     rng = np.random.default_rng(key)
     step = max(1, _CELLS // images)
     means = []
@@ -51,7 +51,7 @@ def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...
         count = min(step, resamples - start)
         weights = rng.multinomial(images, np.full(images, 1 / images), size=count).astype("float64")  # (b, I)
         with np.errstate(invalid="ignore"):  # a resample may miss every image that one seed tested
-            means.append(((weights @ filled) / (weights @ there)).mean(axis=1))  # (b,)
+            means.append(((weights @ filled) / (weights @ tested)).mean(axis=1))  # (b,)
     return np.concatenate(means)
 
 

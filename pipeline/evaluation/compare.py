@@ -1,4 +1,4 @@
-"""Which of two methods classifies held-out domains better, and whether the test images can tell."""
+"""Which of two methods classifies held-out domains better, and whether the difference exceeds chance."""
 
 from __future__ import annotations
 

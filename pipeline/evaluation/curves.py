@@ -1,4 +1,4 @@
-"""Tidy tables of at most a few hundred rows for `dvc plots` and the figures."""
+"""Tidy tables of at most a few hundred rows, which `dvc plots` and the figures of the report both show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.detection.metrics import roc_curve
 from pipeline.evaluation.measures import known_tested, open_sets
+from pipeline.evaluation.results import Metrics
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 if TYPE_CHECKING:
@@ -34,17 +35,17 @@ def roc_points(scores: pd.DataFrame, *, points: int = 61) -> pd.DataFrame:
     sets = open_sets(scores)
     for method, of_method in scores.groupby("method", sort=False):
         fits = [fit for _, fit in of_method.groupby(["target", "seed"], sort=False)]
-        for one in sets:
+        for open_set in sets:
             curves = []
             for fit in fits:
                 known = fit.loc[known_tested(fit), "score"].to_numpy()
-                unknown = fit.loc[(fit["role"] == TEST_UNKNOWN) & (fit["open_set"] == one), "score"].to_numpy()
+                unknown = fit.loc[(fit["role"] == TEST_UNKNOWN) & (fit["open_set"] == open_set), "score"].to_numpy()
                 if known.size and unknown.size:
                     known_share, unknown_share, _ = roc_curve(known, unknown)
                     curves.append(_height(grid, known_share, unknown_share))
             if curves:
                 columns = {"known_rejected": grid, "unknown_rejected": np.mean(curves, axis=0)}
-                parts.append(pd.DataFrame({"method": method, "open_set": one, **columns}))
+                parts.append(pd.DataFrame({"method": method, "open_set": open_set, **columns}))
     return _joined(parts, ["method", "open_set", "known_rejected", "unknown_rejected"])
 
 
@@ -67,7 +68,7 @@ def score_histogram(scores: pd.DataFrame, bins: int) -> pd.DataFrame:
         edges = np.histogram_bin_edges(of_method["score"].to_numpy(dtype="float64"), bins)
         unknown = of_method["role"] == TEST_UNKNOWN
         kinds = {role: of_method["role"] == role for role in (TEST_ID, TEST_SHIFTED)}
-        kinds |= {one: unknown & (of_method["open_set"] == one) for one in sets}
+        kinds |= {name: unknown & (of_method["open_set"] == name) for name in sets}
         for kind, chosen in kinds.items():
             values = of_method.loc[chosen, "score"].to_numpy(dtype="float64")
             if values.size:
@@ -97,16 +98,24 @@ def history_points(history: pd.DataFrame, *, points: int = 60) -> pd.DataFrame:
     return rows.groupby(["method", "epoch"], sort=False)[columns].mean().dropna(how="all").reset_index()
 
 
-def accuracy_points(summary: pd.DataFrame) -> pd.DataFrame:
+def accuracy_points(metrics: Metrics) -> pd.DataFrame:
     """Accuracy on each held-out domain.
 
     Args:
-        summary: from `summarise`.
+        metrics: from `summarise`.
     Returns:
         method; target; accuracy, 0 to 1; accuracy_spread: standard deviation over seeds; accuracy_low, accuracy_high:
         95 % bootstrap interval over images. The mean over domains, last of a method, has the target "mean".
     """
-    return summary[["method", "target", "accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]].copy()
+    import pandas as pd
+
+    names = ["accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]
+    rows = [
+        (method, target, *(numbers[name] for name in names))
+        for method, targets in metrics.items()
+        for target, numbers in targets.items()
+    ]
+    return pd.DataFrame(rows, columns=["method", "target", *names]).astype(dict.fromkeys(names, "float64"))
 
 
 def _height(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Agreement of the classification loss's Hessians between domains, for every fit of adapters; and what it says.
+"""Agreement of the classification loss's Hessians between domains, for every fit of adapters.
 
 The paper argues that making the energy's gradient small (λ2 > 0) makes the Hessians of the classification loss agree
 across domains, which bounds the error on a new domain. Measured here, in feature space, for W_I and W_T together.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ _ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the diagnostic found.
+    """How far the Hessians of the domains agree.
 
     Attributes:
         pairs: from `hessian_pairs`.
@@ -44,14 +44,30 @@ class Agreement:
     effects: list[dict[str, Any]]
 
 
+def measure_agreement(
+    features: Features,
+    fits: Fits,
+    splits: pd.DataFrame,
+    manifest: pd.DataFrame,
+    settings: Mapping[str, Mapping[str, Any]],
+    *,
+    probes: int,
+    bootstrap: int,
+) -> Agreement:
+    """The pairs of domains, the fits and the effects of the penalty; arguments as for the functions of each."""
+    pairs = hessian_pairs(features, fits, splits, manifest, probes=probes)
+    by_fit = hessian_agreement(pairs)
+    return Agreement(pairs, by_fit, penalty_effects(by_fit, settings, bootstrap=bootstrap))
+
+
 def hessian_pairs(
     features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int, seed: int = 0
 ) -> pd.DataFrame:
     """How well the Hessians of the domains agree, at the weights of each fit of adapters.
 
-    Of each domain the same number of images counts, none of them trained on. Zero-shot stands for the adapters before
-    training. All fits of one split share images and probes. Diverged fits, fits of other kinds than adapters, and the
-    deploy fit are left out.
+    Every domain is represented by the same number of images, none of them trained on. Zero-shot stands for the
+    adapters before training. All fits of one split share images and probes. Diverged fits, fits of other kinds than
+    adapters, and the deploy fit are left out.
 
     Args:
         features, fits, splits, manifest: as the earlier stages wrote them.
@@ -70,17 +86,17 @@ def hessian_pairs(
         (fits.table["target"] != DEPLOY) & ~fits.table["diverged"] & fits.table["kind"].isin(["adapters", "zero-shot"])
     ]
     domain_of = manifest.set_index("path")["domain"]
-    every = torch.from_numpy(features.text.copy())
+    all_text = torch.from_numpy(features.text.copy())
     known = known_by_fit(splits)
-    directions = random_probes(probes, every.shape[1], seed=seed, like=every) if len(kept) else every
-    eye = torch.eye(every.shape[1])
+    directions = random_probes(probes, all_text.shape[1], seed=seed, like=all_text) if len(kept) else all_text
+    eye = torch.eye(all_text.shape[1])
     rows = []
     for (target, number), members in kept.groupby(["target", "seed"], sort=False):
         split = splits[(splits["target"] == target) & (splits["seed"] == number) & splits["role"].isin(_ROLES)]
         picked = _pick(split.assign(domain=split["path"].map(domain_of)), str(target))
         if len(picked) < 2:
             continue
-        text = every[torch.from_numpy(features.text_rows(known[str(target), int(members["seed"].iloc[0])]))]
+        text = all_text[torch.from_numpy(features.text_rows(known[str(target), int(members["seed"].iloc[0])]))]
         images = torch.stack(
             [torch.from_numpy(features.clean[features.clean_rows(part["path"])].copy()) for part in picked]
         )
@@ -144,21 +160,21 @@ def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float 
     Args:
         table: from `hessian_agreement`.
     """
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    metrics: dict[str, dict[str, dict[str, float | None]]] = {}
     for method, of_method in table.groupby("method", sort=False):
         by_target = of_method.groupby("target", sort=False)[list(MEASURES)].mean()
         by_target.loc[MEAN] = by_target.mean()
-        found[str(method)] = {
+        metrics[str(method)] = {
             str(target): {str(name): float(value) if math.isfinite(value) else None for name, value in row.items()}
             for target, row in by_target.to_dict("index").items()
         }
-    return found
+    return metrics
 
 
 def penalty_effects(
     table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """What the energy-gradient penalty does to the agreement: each method with it against one without it.
+    """How the energy-gradient penalty changes the agreement: each method with it against one without it.
 
     Args:
         table: from `hessian_agreement`.
@@ -175,11 +191,11 @@ def penalty_effects(
     cosine = table.pivot(index=["target", "seed"], columns="method", values="hessian_cosine")
     trained = {m: settings[m] for m in cosine.columns if m in settings and settings[m].get("train", False)}
     effects: list[dict[str, Any]] = []
-    for method, own in trained.items():
-        if not own.get("lambda_2"):
+    for method, options in trained.items():
+        if not options.get("lambda_2"):
             continue
         partners = {
-            other: sorted(n for n in {*own, *theirs} - {"lambda_2"} if own.get(n) != theirs.get(n))
+            other: sorted(n for n in {*options, *theirs} - {"lambda_2"} if options.get(n) != theirs.get(n))
             for other, theirs in trained.items()
             if not theirs.get("lambda_2")
         }
@@ -203,23 +219,3 @@ def penalty_effects(
                 }
             )
     return effects
-
-
-def verdicts(effects: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each effect as a sentence that says whether the theory's direction holds on these data."""
-    sentences = []
-    for e in effects:
-        if e["low"] > 0:
-            says = "The Hessians agree more with the penalty, as the theory says"
-        elif e["high"] < 0:
-            says = "The Hessians agree less with the penalty, against what the theory says"
-        else:
-            says = "The penalty makes no clear difference to the agreement; the theory's direction is not confirmed"
-        text = (
-            f"{says}: cosine {e['gain']:+.4f} (95 % interval {e['low']:+.4f} to {e['high']:+.4f}), "
-            f"{e['with']} against {e['without']}, higher in {e['better']} of {e['fits']} fits."
-        )
-        if e["also"]:
-            text += f" They differ in more than the penalty: {', '.join(name.replace('_', ' ') for name in e['also'])}."
-        sentences.append(text)
-    return sentences

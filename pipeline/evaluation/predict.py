@@ -44,15 +44,14 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
                 raise DataError(f"splits: no test images for target {target!r}, seed {seed}; run `dvc repro split`")
             rows.append(tests[target, seed])
         # Targets that share a fit (fixed sources) share most of their test images too: each is classified once.
-        joined = pd.concat(rows)
-        once = joined["path"].drop_duplicates()
-        found = predict(features.clean, features.clean_rows(once), fits.heads[number])
-        answers = pd.DataFrame(dict(zip(("predicted", "confidence", "score"), found, strict=True)), index=once)
+        paths = pd.concat(rows)["path"].drop_duplicates()
+        columns = predict(features.clean, features.clean_rows(paths), fits.heads[number])
+        answers = pd.DataFrame(dict(zip(("predicted", "confidence", "score"), columns, strict=True)), index=paths)
         for place, method, part in zip(members.index, members["method"], rows, strict=True):
-            own = part[["target", "seed", "path", "role", "open_set", "label"]].assign(method=method)
-            parts[place] = own.join(answers, on="path")
+            tested = part[["target", "seed", "path", "role", "open_set", "label"]].assign(method=method)
+            parts[place] = tested.join(answers, on="path")
     if not parts:
-        raise DataError("fits: nothing to evaluate; every fit that is tested has diverged")
+        raise DataError("fits: nothing to evaluate: every fit that is tested diverged; lower finetune.lr")
     scores = pd.concat([parts[place] for place in kept.index], ignore_index=True)
     return scores[list(SCORES.columns)].astype(dict(SCORES.columns))
 

@@ -1,15 +1,13 @@
-"""What the configurations of a sweep do on held-out domains (reported, never chosen by), and the page that shows it."""
+"""What the configurations of a sweep do on held-out domains; reported, never chosen by."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.measures import measure, open_sets
 from pipeline.evaluation.predict import score_fits
-from pipeline.report.wording import HIGHER_IS_BETTER, OPEN_SET, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,20 +15,13 @@ if TYPE_CHECKING:
     from pipeline.features import Features
     from pipeline.fits import Fits
 
-HELD_OUT = {
-    "accuracy": ("held-out accuracy", "known images of the held-out domain whose most likely class is right"),
-    **OPEN_SET,
-}
-MEASURES = {
-    "validation_accuracy": ("source validation", "accuracy on validation images of the source domains (this chooses)"),
-    **HELD_OUT,
-}
-"""What a sweep shows: name and meaning; those of HELD_OUT are reported and never choose."""
-TEMPLATE = "sweep.html.j2"
+HELD_OUT = ("accuracy", "auroc", "fpr95_id_positive", "fpr95_ood_positive")
+"""Measures on the held-out domain, known after the choice; detection is the mean over the open sets."""
+MEASURES = ("validation_accuracy", *HELD_OUT)
 
 
 def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
-    """Add HELD_OUT (detection: mean over the open sets) on the held-out domain to the rows of a sweep.
+    """Add HELD_OUT to the rows of a sweep.
 
     Args:
         validation: configuration, target, seed and more; each row's fit is the one whose method is its configuration.
@@ -44,8 +35,8 @@ def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: p
     scores = score_fits(features, fits, splits)
     sets = open_sets(scores)
     for (name, target, seed), part in scores.groupby(["method", "target", "seed"]):
-        found = measure(part, sets)
-        rows.append((name, target, seed, *(found[one] for one in HELD_OUT)))
+        values = measure(part, sets)
+        rows.append((name, target, seed, *(values["", metric] for metric in HELD_OUT)))
     measured = pd.DataFrame(rows, columns=["configuration", "target", "seed", *HELD_OUT])
     return validation.merge(measured, on=["configuration", "target", "seed"], how="left", sort=False)
 
@@ -61,14 +52,14 @@ def sweep_metrics(table: pd.DataFrame, chosen: str) -> dict[str, Any]:
         seeds for the chosen configuration; regret: how much held-out accuracy another choice would have given.
     """
     means = means_by_configuration(table)
-    own = means.loc[[chosen]].to_dict("records")[0]
+    of_chosen = means.loc[[chosen]].to_dict("records")[0]
     return {
-        "chosen": json.loads(own["point"]),
+        "chosen": json.loads(of_chosen["point"]),
         "configurations": len(means),
         "runs": len(table),
         "diverged": int(table["diverged"].sum()),
-        **{name: _plain(own[name]) for name in MEASURES},
-        "regret": _plain(means["accuracy"].max() - own["accuracy"]),
+        **{name: _finite(of_chosen[name]) for name in MEASURES},
+        "regret": _finite(means["accuracy"].max() - of_chosen["accuracy"]),
     }
 
 
@@ -81,46 +72,5 @@ def means_by_configuration(table: pd.DataFrame) -> pd.DataFrame:
     return means
 
 
-def sweep_report(table: pd.DataFrame, chosen: str, *, title: str, lineage: Mapping[str, str]) -> str:
-    """A self-contained HTML page: the choice, a heat map per measure, every configuration.
-
-    Args:
-        table: SWEEP table; chosen: a configuration; title: what was run; lineage: what made this page.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    from pipeline.report.heatmap import heatmap_figure
-
-    means = means_by_configuration(table)
-    points = {str(name): json.loads(point) for name, point in means["point"].items()}
-    drawn = {}
-    for name, (title_of, meaning) in MEASURES.items():
-        if means[name].notna().any():
-            figure = heatmap_figure(points, dict(zip(points, means[name].tolist(), strict=True)), chosen)
-            arrow = "↑" if HIGHER_IS_BETTER.get(name, True) else "↓"
-            drawn[f"{title_of} {arrow}", meaning] = Markup(figure)  # noqa: S704 - drawn by us
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    ordered = means.sort_values("validation_accuracy", ascending=False, kind="stable")
-    return environment.get_template(TEMPLATE).render(
-        title=title,
-        chosen=points[chosen],
-        runs=len(table),
-        targets=table["target"].nunique(),
-        seeds=table["seed"].nunique(),
-        figures=drawn,
-        measures=[title_of for title_of, _ in MEASURES.values()],
-        axes=list(points[chosen]),
-        rows=[
-            (name == chosen, list(points[name].values()), int(row["diverged"]), [percent(row[m]) for m in MEASURES])
-            for name, row in zip(ordered.index, ordered.to_dict("records"), strict=True)
-        ],
-        lineage=lineage,
-    )
-
-
-def _plain(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from pipeline.errors import GateError
 from pipeline.tables import IN_DISTRIBUTION, MEAN
 
-_OF_SET = "auroc/"
 _ROUNDING = 1e-9  # a drop of exactly the limit passes despite rounding
 
 
@@ -103,8 +102,13 @@ def facts(
     data: str = "",
     known_classes: int = 0,
 ) -> GateFacts:
-    """Facts of the deployed method from metrics.json ({method: {target or "mean": {metric: number or null}}}).
+    """Facts of the deployed method.
 
+    Args:
+        metrics: content of metrics.json, {method: {held-out domain or "mean": numbers}}, where numbers are
+            {metric: number or null} and open_sets, {name: numbers of that open set}.
+        method, reference: the deployed method, and the untrained one that it is compared with.
+        classes, targets, parity, data, known_classes: as in `GateFacts`.
     Raises:
         GateError: the method has no accuracy there.
     """
@@ -122,11 +126,18 @@ def facts(
         data=data,
         known_classes=known_classes,
         open_sets=tuple(
-            (key.removeprefix(_OF_SET), number)
-            for key, value in sorted(row.items())
-            if key.startswith(_OF_SET) and (number := _number(value)) is not None
+            (name, number)
+            for name, value in sorted(_auroc_by_open_set(row).items())
+            if (number := _number(value)) is not None
         ),
     )
+
+
+def _auroc_by_open_set(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads the numbers of a method; files written before `open_sets` was a key of its own have `auroc/NAME`."""
+    if "open_sets" in row:
+        return {name: numbers.get("auroc") for name, numbers in row["open_sets"].items()}
+    return {key.removeprefix("auroc/"): value for key, value in row.items() if key.startswith("auroc/")}
 
 
 def judge(

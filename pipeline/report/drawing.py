@@ -62,14 +62,38 @@ def looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def new_figure(
-    width: float, height: float, columns: int = 1, rows: int = 1, share: bool = False
+    width: float, height: float, panels: int = 1, columns: int = 1, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of inches with a grid of axes (share: of one scale), without pyplot and its global state."""
+    """A figure with its panels, without pyplot and its global state.
+
+    Args:
+        width, height: in inches.
+        panels: how many, in rows of `columns`.
+        share: one scale for all panels.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
-    return figure, list(axes.flat)
+    grid = list(figure.subplots(-(-panels // columns), columns, squeeze=False, sharex=share, sharey=share).flat)
+    for surplus in grid[panels:]:
+        surplus.set_visible(False)
+    return figure, grid[:panels]
+
+
+def domain_axis(axes: Axes, domains: Sequence[str], x_label: str, y_label: str) -> None:
+    """A place on the x axis for each domain, and a grid behind the marks."""
+    axes.set_xticks(range(len(domains)), domains)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.5, len(domains) - 0.5)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+
+
+def offset(index: int, count: int) -> float:
+    """Where the mark of method `index` of `count` stands next to a domain's place."""
+    return 0.7 * ((index + 0.5) / count - 0.5)
 
 
 def svg(figure: Figure) -> str:

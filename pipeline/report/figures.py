@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.report.drawing import GREY, house_style, legend_above, legend_labels, looks, new_figure, svg
+from pipeline.report.drawing import (
+    GREY,
+    domain_axis,
+    house_style,
+    legend_above,
+    legend_labels,
+    looks,
+    new_figure,
+    offset,
+    svg,
+)
 from pipeline.tables import IN_DISTRIBUTION, MEAN, TEST_ID, TEST_SHIFTED, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
@@ -41,7 +50,7 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
         handles = []
         for index, method in enumerate(methods):
             rows = 100 * accuracy[accuracy["method"] == method].set_index("target")[numbers].reindex(targets)
-            x = [place + 0.7 * ((index + 0.5) / len(methods) - 0.5) for place in range(len(targets))]
+            x = [place + offset(index, len(methods)) for place in range(len(targets))]
             style = looks(methods)[method]
             colour = style["color"]
             axes.vlines(x, rows["accuracy_low"], rows["accuracy_high"], color=colour, alpha=0.25, linewidth=6)
@@ -50,13 +59,7 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
             handles.append(handle)
         for place in range(1, len(targets)):
             axes.axvline(place - 0.5, color="#e5e7eb", linewidth=0.8, linestyle="-" if targets[place] != MEAN else "--")
-        axes.set_xticks(range(len(targets)), targets)
-        axes.tick_params(axis="x", length=0)
-        axes.set_xlim(-0.5, len(targets) - 0.5)
-        axes.set_xlabel("held-out domain" if MEAN in targets else "")
-        axes.set_ylabel("accuracy on known classes, %")
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
+        domain_axis(axes, targets, "held-out domain" if MEAN in targets else "", "accuracy on known classes, %")
         legend_above(figure, handles, methods)
         return svg(figure)
 
@@ -72,17 +75,14 @@ def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
     """
     sets = list(dict.fromkeys(roc["open_set"]))
     columns = 1 if len(sets) == 1 else 2
-    rows_of_panels = -(-len(sets) // columns)
-    size = (5.8, 4.6) if len(sets) == 1 else (9.2, 0.6 + 4.0 * rows_of_panels)
+    size = (5.8, 4.6) if len(sets) == 1 else (9.2, 0.6 + 4.0 * -(-len(sets) // columns))
     with house_style():
-        figure, panels = new_figure(*size, columns, rows_of_panels)
+        figure, panels = new_figure(*size, len(sets), columns)
         handles: dict[str, Any] = {}
-        for axes, name in zip(panels, sets, strict=False):
+        for axes, name in zip(panels, sets, strict=True):
             handles |= _roc_panel(axes, roc[roc["open_set"] == name], methods)
             if len(sets) > 1:
                 axes.set_title(_LABELS.get(name, name))
-        for axes in panels[len(sets) :]:
-            axes.set_visible(False)
         if len(sets) == 1:
             labels = legend_labels(list(handles))
             panels[0].legend(list(handles.values()), labels, loc="lower right", bbox_to_anchor=(1.0, 0.08))
@@ -133,11 +133,10 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
     for place, kind in enumerate(kind for kind in kinds if kind not in _COLOURS):
         looks_of[kind] = (_OPEN_COLOURS[place % len(_OPEN_COLOURS)], _OPEN_LINES[place % len(_OPEN_LINES)])
     columns = min(3, len(methods))
-    rows_of_panels = -(-len(methods) // columns)
     with house_style():
-        figure, panels = new_figure(9.2, 0.6 + 2.6 * rows_of_panels, columns, rows_of_panels)
+        figure, panels = new_figure(9.2, 0.6 + 2.6 * -(-len(methods) // columns), len(methods), columns)
         handles = {}
-        for axes, method in zip(panels, methods, strict=False):
+        for axes, method in zip(panels, methods, strict=True):
             for kind, rows in histogram[histogram["method"] == method].groupby("images", sort=False):
                 name = str(kind)
                 edges = np.append(rows["low"], rows["high"].iloc[-1])
@@ -146,8 +145,6 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
                 handles[name] = axes.stairs(100 * rows["share"], edges, color=colour, linewidth=1.6, linestyle=line)
             axes.set_title(method)
             axes.set_ylim(bottom=0)
-        for axes in panels[len(methods) :]:
-            axes.set_visible(False)
         figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
         figure.supylabel("% of images", fontsize=10, color="#374151")
         legend_above(figure, list(handles.values()), [_LABELS.get(name, name) for name in handles])
@@ -166,7 +163,7 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
     from matplotlib.ticker import MaxNLocator
 
     with house_style():
-        figure, (left, right) = new_figure(9.2, 3.0, columns=2)
+        figure, (left, right) = new_figure(9.2, 3.0, panels=2, columns=2)
         handles, names = [], []
         for method in methods:
             rows = history[history["method"] == method]
@@ -182,76 +179,4 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.grid()
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(figure, handles, names)
-        return svg(figure)
-
-
-def hessian_pairs_figure(pairs: pd.DataFrame, effects: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> str:
-    """Cosine of the Hessians of each held-out domain with each source domain, with and without the penalty.
-
-    Args:
-        pairs: from `hessian_pairs`.
-        effects: from `penalty_effects`, not empty; a panel for each of the first four.
-        methods: whose looks these are.
-    Returns:
-        <svg> text.
-    """
-    held_out = pairs[pairs["domain"] == pairs["target"]]
-    mean = held_out.groupby(["method", "target", "other"])["cosine"].mean()
-    places = sorted(set(zip(held_out["target"], held_out["other"], strict=True)), reverse=True)
-    shown = list(effects)[:4]
-    with house_style():
-        columns = min(2, len(shown))
-        rows = -(-len(shown) // columns)
-        figure, panels = new_figure(9.2, rows * (1.4 + 0.24 * len(places)), columns, rows, share=True)
-        for axes, effect in zip(panels, shown, strict=False):
-            colour = looks(methods)[effect["with"]]["color"]
-            without, with_ = (
-                [float(mean.get((effect[key], *place), math.nan)) for place in places] for key in ("without", "with")
-            )
-            heights = range(len(places))
-            axes.hlines(heights, without, with_, color=colour, linewidth=1.6, alpha=0.6)
-            axes.plot(without, heights, "o", markerfacecolor="white", color=GREY)
-            axes.plot(with_, heights, "o", color=colour)
-            axes.set_title(f"filled: {effect['with']}\nhollow: {effect['without']}")
-            axes.set_yticks(heights, [f"{target} with {other}" for target, other in places])
-            axes.tick_params(axis="y", length=0)
-            axes.set_xlabel("cosine of Hessians")
-            axes.grid(axis="x")
-            axes.set_axisbelow(True)
-        for axes in panels[len(shown) :]:
-            axes.set_visible(False)
-        return svg(figure)
-
-
-def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
-    """Cosine between the Hessians of the held-out and the source domains: a mark per fit, a line at a method's mean.
-
-    Args:
-        hessian: from `hessian_agreement`, not empty.
-        methods: whose looks and order these are; those that were not measured are left out.
-    Returns:
-        <svg> text.
-    """
-    shown = [method for method in methods if (hessian["method"] == method).any()]
-    targets = sorted(hessian["target"].unique())
-    with house_style():
-        figure, (axes,) = new_figure(9.2, 3.2)
-        handles = []
-        for index, method in enumerate(shown):
-            rows = hessian[hessian["method"] == method]
-            shift = 0.7 * ((index + 0.5) / len(shown) - 0.5)
-            style = looks(methods)[method] | {"linestyle": "none", "alpha": 0.75}
-            x = [targets.index(target) + shift for target in rows["target"]]
-            handles.append(axes.plot(x, rows["hessian_cosine"], **style)[0])
-            for target, mean in rows.groupby("target")["hessian_cosine"].mean().items():
-                place = targets.index(target) + shift
-                axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
-        axes.set_xticks(range(len(targets)), targets)
-        axes.tick_params(axis="x", length=0)
-        axes.set_xlim(-0.5, len(targets) - 0.5)
-        axes.set_xlabel("held-out domain")
-        axes.set_ylabel("cosine of Hessians")
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        legend_above(figure, handles, shown)
         return svg(figure)

@@ -28,7 +28,7 @@ class Example:
     Attributes:
         png: encoded bytes.
         title: its class.
-        note: what is to be said about it, or nothing.
+        note: a second line, or "".
     """
 
     png: bytes
@@ -54,7 +54,6 @@ def build_gallery(
     known: Mapping[Fit, Sequence[str]],
     method: str,
     max_pixels: int,
-    per_domain: int = 10,
     count: int = 10,
 ) -> Gallery:
     """Choose and read the images of the report.
@@ -67,8 +66,7 @@ def build_gallery(
         known: the classes of each fit, in the order of its labels.
         method: whose mistakes to show.
         max_pixels: above which an image is refused.
-        per_domain: images of each domain and pool, at most one a class.
-        count: mistakes, and accepted unknown images, at most.
+        count: images at most of each domain and pool (one a class), mistakes, and accepted unknown images.
     Returns:
         Thumbnails, the same for the same tables.
     Raises:
@@ -76,20 +74,23 @@ def build_gallery(
     """
     pools = dict(zip(manifest["path"], manifest["pool"], strict=True))
     true_class = dict(zip(manifest["path"], manifest["class"], strict=True))
-    own = scores[scores["method"] == method]
+    of_method = scores[scores["method"] == method]
 
     def example(path: str, note: str = "") -> Example:
         return Example(thumbnail(root / path, max_pixels=max_pixels), true_class[path], note)
 
-    def said(row: Mapping[Hashable, Any]) -> str:
-        answer = known[row["target"], row["seed"]][row["predicted"]]
+    def answered(rows: pd.DataFrame) -> list[Example]:
+        return [example(row["path"], answer(row)) for row in rows.to_dict("records")]
+
+    def answer(row: Mapping[Hashable, Any]) -> str:
+        predicted = known[row["target"], row["seed"]][row["predicted"]]
         pool = f"{pools[row['path']]}; " if pools[row["path"]] else ""
-        return f"{pool}said {answer}, {100 * row['confidence']:.0f}\u00a0% sure"
+        return f"{pool}predicted {predicted}, probability {100 * row['confidence']:.0f}\u00a0%"
 
     def strip(rows: pd.DataFrame, is_known: bool) -> list[Example]:
         return [
             example(row["path"], "" if is_known and row["class"] in classes else "unknown")
-            for row in one_a_class(rows, per_domain).to_dict("records")
+            for row in one_a_class(rows, count).to_dict("records")
         ]
 
     domains, tested = manifest[manifest["pool"] == ""], set(scores["open_set"])
@@ -97,8 +98,8 @@ def build_gallery(
     return Gallery(
         domains={str(name): strip(rows, True) for name, rows in domains.groupby("domain", sort=True)}
         | {f"open set {name}": strip(rows, False) for name, rows in pooled.groupby("pool", sort=True)},
-        mistakes=[example(row["path"], said(row)) for row in confident_mistakes(own, count).to_dict("records")],
-        accepted=[example(row["path"], said(row)) for row in accepted_unknown(own, count).to_dict("records")],
+        mistakes=answered(confident_mistakes(of_method, count)),
+        accepted=answered(accepted_unknown(of_method, count)),
     )
 
 
@@ -112,7 +113,7 @@ def one_a_class(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def confident_mistakes(scores: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Rows of one method's known test images with the surest wrong answers, an image once."""
+    """Rows of one method's known test images with the most confident wrong answers, each image once."""
     wrong = scores[known_tested(scores) & (scores["predicted"] != scores["label"])]
     return wrong.sort_values(["confidence", "path"], ascending=[False, True]).drop_duplicates("path").head(count)
 

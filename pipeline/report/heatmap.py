@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.drawing import house_style, new_figure, svg
+from pipeline.report.wording import NONE
 
 Points = Mapping[str, Mapping[str, Any]]
 
@@ -65,26 +66,24 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
     high = -(-len(panels) // side)
     with house_style():
         size = (1.4 + side * (0.6 + 0.7 * len(columns)), high * (1.1 + 0.5 * len(rows)))
-        figure, drawn = new_figure(*size, side, high, share=True)
-        for panel, grid, one in zip(panels, grids, drawn, strict=False):
-            image = one.imshow(np.ma.masked_invalid(grid), cmap="cividis", aspect="auto", vmin=lowest, vmax=highest)
+        figure, drawn = new_figure(*size, len(panels), side, share=True)
+        for panel, grid, axis in zip(panels, grids, drawn, strict=True):
+            image = axis.imshow(np.ma.masked_invalid(grid), cmap="cividis", aspect="auto", vmin=lowest, vmax=highest)
             for (y, x), value in np.ndenumerate(grid):
-                there = math.isfinite(value)
-                colour = "white" if there and value <= (lowest + highest) / 2 else "black"
-                text = f"{value:.1f}" if there else "–"
-                one.text(x, y, text, ha="center", va="center", color=colour, fontsize=9)
+                finite = math.isfinite(value)
+                colour = "white" if finite and value <= (lowest + highest) / 2 else "black"
+                text = f"{value:.1f}" if finite else NONE
+                axis.text(x, y, text, ha="center", va="center", color=colour, fontsize=9)
             if third:
-                one.set_title(f"{_words(third)} {panel}")
+                axis.set_title(f"{_words(third)} {panel}")
             if not third or panel == points[chosen][third]:
-                one.add_patch(_frame(columns.index(points[chosen][across]), rows.index(points[chosen].get(down, ""))))
-            one.set_xticks(range(len(columns)), [str(value) for value in columns])
-            one.set_yticks(range(len(rows)), [str(value) for value in rows])
-            one.set_xlabel(_words(across))
-            one.tick_params(length=0)
-        for one in drawn[::side]:
-            one.set_ylabel(_words(down))
-        for one in drawn[len(panels) :]:
-            one.set_visible(False)
+                axis.add_patch(_frame(columns.index(points[chosen][across]), rows.index(points[chosen].get(down, ""))))
+            axis.set_xticks(range(len(columns)), [str(value) for value in columns])
+            axis.set_yticks(range(len(rows)), [str(value) for value in rows])
+            axis.set_xlabel(_words(across))
+            axis.tick_params(length=0)
+        for axis in drawn[::side]:
+            axis.set_ylabel(_words(down))
         figure.colorbar(image, ax=drawn, label="%")
         return svg(figure)
 

@@ -1,142 +1,88 @@
-"""One self-contained HTML page that shows what a run found, how, and on which data; it opens with no network."""
+"""One self-contained HTML page that shows the results of a run, how they came about and on which data."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.compare import difference
-from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
-from pipeline.evaluation.hessian import Agreement, verdicts
-from pipeline.evaluation.summary import metrics_json
-from pipeline.report import tables
+from pipeline.evaluation.evaluate import Evaluation
+from pipeline.evaluation.results import by_accuracy, held_out, measured, measured_open_sets
+from pipeline.report import agreement, figures, tables
 from pipeline.report.gallery import ACCEPT, Gallery
 from pipeline.report.headline import headline
-from pipeline.report.wording import (
-    NONE,
-    OPEN_SET,
-    by_accuracy,
-    called,
-    held_out,
-    open_sets,
-    targets_of,
-    tested_on,
-)
-from pipeline.tables import MEAN, UNKNOWN_CLASSES
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-TEMPLATE = "report.html.j2"
+from pipeline.report.settings import differing_settings, diverged_notes, flattened, shared_settings
+from pipeline.report.template import drawn, render
+from pipeline.report.wording import NONE, OPEN_SET, called, tested_on
+from pipeline.tables import UNKNOWN_CLASSES
 
 
 def render_report(
+    evaluation: Evaluation,
+    gallery: Gallery,
     *,
     title: str,
-    deployed: str,
-    summary: pd.DataFrame,
-    scores: pd.DataFrame,
-    history: pd.DataFrame,
-    gallery: Gallery,
-    settings: Mapping[str, Mapping[str, object]],
     lineage: Mapping[str, str],
-    bootstrap: int,
-    bins: int,
-    seed: int = 0,
     links: Mapping[str, str] | None = None,
-    notes: Sequence[str] = (),
-    agreement: Agreement | None = None,
 ) -> str:
-    """The report as HTML; the same arguments give the same bytes.
+    """The report as HTML, which opens without a network; the same arguments give the same bytes.
 
     Args:
-        title: what was run, for instance the data set's name.
-        deployed: the method that is exported.
-        summary: from `summarise`.
-        scores: SCORES table that it was made of.
-        history: HISTORY table.
+        evaluation: from `evaluate`.
         gallery: images to show.
-        settings: of each method, {method: {name: value}}.
+        title: what was run, for instance the data set's name.
         lineage: what made this page, {what: hash, commit or id}.
-        bootstrap, seed: resamples of the test images, as in the summary.
-        bins: of the score histograms.
-        links: pages beside the report, {text: relative path}, for instance the Data Docs.
-        notes: what else a reader must know, such as fits that diverged.
-        agreement: of the domains' Hessians; without it (or without fits) that section says that it was not measured.
-    Returns:
-        HTML text.
+        links: pages next to the report, {text: relative path}, for instance the Data Docs.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    metrics = metrics_json(summary)
-    methods = by_accuracy(metrics)
-    others = [method for method in methods if method != deployed and deployed in metrics]
-    differences = [difference(scores, deployed, other, bootstrap=bootstrap, seed=seed) for other in others]
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_url"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-    return environment.get_template(TEMPLATE).render(
+    metrics, deployed = evaluation.metrics, evaluation.deployed
+    methods, sets = by_accuracy(metrics), measured_open_sets(metrics)
+    settings = {method: flattened(options) for method, options in evaluation.settings.items()}
+    hessians = evaluation.agreement
+    return render(
+        "report.html.j2",
         title=title,
         deployed=deployed,
-        headline=headline(metrics, deployed, differences),
+        headline=headline(metrics, deployed, evaluation.differences),
         tiles=tables.tiles(metrics, deployed),
-        accuracy=tables.accuracy_rows(metrics),
-        open_sets=open_sets(metrics),
-        by_set=tables.set_rows(metrics),
-        open_set_tables=tables.open_set_tables(metrics),
-        auroc=tables.domain_rows(metrics, "auroc"),
-        auroc_id=tables.domain_rows(metrics, "auroc_id") if tables.measured(metrics, "auroc_id") else [],
-        targets=targets_of(metrics),
+        accuracy=tables.by_domain(metrics, "accuracy"),
+        open_sets=sets,
+        auroc_by_set=tables.by_open_set(metrics, "auroc"),
+        open_set_tables=[(called(name), tables.by_metric(metrics, name, precision=True)) for name in sets],
+        mean_table=tables.by_metric(metrics, precision=True),
+        auroc=tables.by_domain(metrics, "auroc"),
+        auroc_id=tables.by_domain(metrics, "auroc_id") if measured(metrics, "auroc_id") else None,
         held_out=held_out(metrics),
         tested_on=tested_on(metrics),
-        called=called,
         unknown_classes=UNKNOWN_CLASSES,
-        mean=MEAN,
         terms=OPEN_SET,
-        base_rates=tables.base_rates(metrics),
+        base_rates={called(name): rate for name, rate in tables.base_rates(metrics).items()},
         counts=tables.counts(metrics),
-        figures=_figures(summary, scores, history, methods, bins, agreement),
-        hessian=tables.hessian_rows(agreement.fits, methods) if agreement else [],
-        verdicts=verdicts(agreement.effects) if agreement else [],
+        figures=_figures(evaluation, methods),
+        hessian=agreement.hessian_rows(hessians.fits, methods) if hessians else [],
+        verdicts=agreement.verdicts(hessians.effects) if hessians else [],
         gallery=gallery,
         accept=f"{100 * ACCEPT:.0f}",
-        shared=tables.shared_settings(settings),
-        differing=tables.differing_settings(settings),
+        shared=shared_settings(settings),
+        differing=differing_settings(settings),
         lineage=lineage,
         links=links or {},
-        notes=notes,
-        bootstrap=bootstrap,
+        notes=diverged_notes(evaluation.diverged),
+        bootstrap=evaluation.bootstrap,
         none=NONE,
     )
 
 
-def _figures(
-    summary: pd.DataFrame,
-    scores: pd.DataFrame,
-    history: pd.DataFrame,
-    methods: Sequence[str],
-    bins: int,
-    agreement: Agreement | None,
-) -> dict[str, Any]:
-    from markupsafe import Markup
-
-    from pipeline.report import figures
-
-    roc, progress = roc_points(scores), history_points(history)
-    drawn = {
-        "accuracy": figures.accuracy_figure(accuracy_points(summary), methods),
-        "roc": figures.roc_figure(roc, methods) if len(roc) else "",
-        "histogram": figures.histogram_figure(score_histogram(scores, bins), methods),
-        "history": figures.history_figure(progress, methods) if len(progress) else "",
-        "hessian": figures.hessian_figure(agreement.fits, methods) if agreement and len(agreement.fits) else "",
-        "hessian_pairs": figures.hessian_pairs_figure(agreement.pairs, agreement.effects, methods)
-        if agreement and agreement.effects
-        else "",
+def _figures(evaluation: Evaluation, methods: Sequence[str]) -> dict[str, str]:
+    curves, hessians = evaluation.curves, evaluation.agreement
+    svgs = {
+        **dict.fromkeys(("roc", "history", "hessian", "hessian_pairs"), ""),
+        "accuracy": figures.accuracy_figure(curves["accuracy"], methods),
+        "histogram": figures.histogram_figure(curves["histogram"], methods),
     }
-    return {name: Markup(text) for name, text in drawn.items()}  # noqa: S704 - drawn by us; matplotlib escapes names
+    if len(curves["roc"]):
+        svgs["roc"] = figures.roc_figure(curves["roc"], methods)
+    if len(curves["history"]):
+        svgs["history"] = figures.history_figure(curves["history"], methods)
+    if hessians is not None and len(hessians.fits):
+        svgs["hessian"] = agreement.hessian_figure(hessians.fits, methods)
+    if hessians is not None and hessians.effects:
+        svgs["hessian_pairs"] = agreement.hessian_pairs_figure(curves["hessian"], hessians.effects, methods)
+    return {name: drawn(svg) for name, svg in svgs.items()}

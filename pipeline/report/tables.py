@@ -1,40 +1,108 @@
-"""Contents of the report's tables: cells of text, and which of them are the best of their column."""
+"""Tables of results, methods by columns, as text: the terminal and the report print the same cells."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from pipeline.evaluation.hessian import MEASURES
-from pipeline.report.wording import (
-    HIGHER_IS_BETTER,
-    NONE,
+from pipeline.evaluation.results import (
     Metrics,
-    best,
     by_accuracy,
-    cell,
     held_out,
-    open_sets,
-    percent,
+    measured_open_sets,
+    numbers_of,
     targets_of,
-    tested_on,
 )
+from pipeline.report.wording import LOWER_IS_BETTER, OPEN_SET, called, headed, percent, tested_on, with_spread
 from pipeline.tables import MEAN
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-Settings = Mapping[str, Mapping[str, object]]
+class Column(NamedTuple):
+    """A metric on a held-out domain (or their mean) and one open set ("" for their mean), under a heading.
+
+    is_mean marks the column that averages over the others of its table.
+    """
+
+    heading: str
+    metric: str
+    target: str = MEAN
+    open_set: str = ""
+    is_mean: bool = False
 
 
-Row = dict[str, Any]
-"""method, and cells: each with a text, whether it is the best of its column, and what stands below it."""
+class Cell(NamedTuple):
+    """A number as text; whether it is the best of its column; the 95 % interval of an accuracy."""
+
+    text: str
+    best: bool
+    interval: str
 
 
-def measured(metrics: Metrics, metric: str) -> bool:
-    """Whether any method has a mean of it."""
-    return any(of_method.get(MEAN, {}).get(metric) is not None for of_method in metrics.values())
+@dataclass(frozen=True)
+class ResultTable:
+    """Rows of (method, cells), the most accurate method first; one cell per column."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+    def split(self, most: int) -> Iterator[ResultTable]:
+        """The same table in parts of at most `most` columns; the mean joins the last part, whatever its width."""
+        ends = list(range(most, len(self.columns) - self.columns[-1].is_mean, most))
+        for start, end in zip([0, *ends], [*ends, None], strict=True):
+            part = slice(start, end)
+            yield ResultTable(self.columns[part], tuple((method, cells[part]) for method, cells in self.rows))
+
+
+def by_domain(metrics: Metrics, metric: str) -> ResultTable:
+    """One metric on each held-out domain, then its mean."""
+    targets = targets_of(metrics)
+    return result_table(metrics, [Column(target, metric, target, is_mean=target == MEAN) for target in targets])
+
+
+def by_open_set(metrics: Metrics, metric: str) -> ResultTable:
+    """One detection metric on each open set, then its mean; mean over held-out domains."""
+    columns = [Column(called(name), metric, open_set=name) for name in measured_open_sets(metrics)]
+    return result_table(metrics, [*columns, Column(MEAN, metric, is_mean=True)])
+
+
+def by_metric(metrics: Metrics, open_set: str = "", *, precision: bool = False) -> ResultTable:
+    """The detection metrics of one open set, or their means over the open sets; mean over held-out domains.
+
+    Args:
+        precision: the average precision too.
+    """
+    names = {metric: name for metric, (name, _) in OPEN_SET.items()}
+    names |= {"average_precision": "average precision"} if precision else {}
+    columns = [Column(headed(metric, name), metric, open_set=open_set) for metric, name in names.items()]
+    return result_table(metrics, columns)
+
+
+def result_table(metrics: Metrics, columns: Sequence[Column]) -> ResultTable:
+    """Any columns of metrics.json as a table."""
+    best = {column: best_methods(metrics, column) for column in columns}
+    rows = tuple(
+        (method, tuple(_cell(metrics, method, column, method in best[column]) for column in columns))
+        for method in by_accuracy(metrics)
+    )
+    return ResultTable(tuple(columns), rows)
+
+
+def best_methods(metrics: Metrics, column: Column) -> set[str]:
+    """The methods whose printed number is the best of a column; none when nothing was measured."""
+    values = {m: numbers_of(metrics, m, column.target, column.open_set).get(column.metric) for m in metrics}
+    printed = {method: round(100 * value, 1) for method, value in values.items() if value is not None}
+    if not printed:
+        return set()
+    best = min(printed.values()) if column.metric in LOWER_IS_BETTER else max(printed.values())
+    return {method for method, value in printed.items() if value == best}
+
+
+def _cell(metrics: Metrics, method: str, column: Column, best: bool) -> Cell:
+    numbers = numbers_of(metrics, method, column.target, column.open_set)
+    low, high = (numbers.get(f"{column.metric}_{end}") for end in ("low", "high"))
+    interval = "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+    return Cell(with_spread(numbers, column.metric), best, interval)
 
 
 def tiles(metrics: Metrics, deployed: str) -> list[tuple[str, str]]:
@@ -47,107 +115,19 @@ def tiles(metrics: Metrics, deployed: str) -> list[tuple[str, str]]:
         "auroc": "AUROC, unknown against known",
         "fpr95_id_positive": "unknown accepted at 95 % known accepted",
     }
-    return [(cell(metrics, deployed, MEAN, metric), name) for metric, name in names.items()]
-
-
-def accuracy_rows(metrics: Metrics) -> list[Row]:
-    """Accuracy of each method on each held-out domain, the interval below it."""
-    rows = domain_rows(metrics, "accuracy")
-    for row in rows:
-        for target, shown in zip(targets_of(metrics), row["cells"], strict=True):
-            numbers = metrics[row["method"]].get(target, {})
-            low, high = numbers.get("accuracy_low"), numbers.get("accuracy_high")
-            if low is not None and high is not None:
-                shown["below"] = f"{percent(low)} to {percent(high)}"
-    return rows
-
-
-def domain_rows(metrics: Metrics, metric: str) -> list[Row]:
-    """One metric, larger is better: methods x held-out domains, then the mean."""
-    return _rows(metrics, [(target, metric, True) for target in targets_of(metrics)])
-
-
-def open_set_tables(metrics: Metrics) -> list[tuple[str, list[Row]]]:
-    """Open-set metrics, mean over domains: methods x metrics, for each open set, by name; none where not measured."""
-    ways = {**HIGHER_IS_BETTER, "average_precision": True}
-    tables = [
-        (name, _rows(metrics, [(MEAN, f"{metric}/{name}", higher) for metric, higher in ways.items()]))
-        for name in open_sets(metrics)
-    ]
-    if len(tables) > 1:
-        tables.append((MEAN, _rows(metrics, [(MEAN, metric, higher) for metric, higher in ways.items()])))
-    return tables
-
-
-def set_rows(metrics: Metrics) -> list[Row]:
-    """AUROC, mean over domains: methods x open sets, then their mean."""
-    names = [*(f"auroc/{name}" for name in open_sets(metrics)), "auroc"]
-    return _rows(metrics, [(MEAN, name, True) for name in names])
+    return [(with_spread(numbers_of(metrics, deployed), metric), name) for metric, name in names.items()]
 
 
 def base_rates(metrics: Metrics) -> dict[str, str]:
     """The share of unknown images of each open set, in percent."""
-    means = [of_method[MEAN] for of_method in metrics.values() if MEAN in of_method]
-    return {
-        name: percent(next((m[key] for m in means if m.get(key) is not None), None))
-        for name in open_sets(metrics)
-        for key in (f"base_rate/{name}",)
-    }
-
-
-def _rows(metrics: Metrics, columns: Sequence[tuple[str, str, bool]]) -> list[Row]:
-    tops = [best(metrics, target, metric, higher=higher) for target, metric, higher in columns]
-    return [
-        {
-            "method": method,
-            "cells": [
-                {"text": cell(metrics, method, target, metric), "best": method in top, "below": ""}
-                for (target, metric, _), top in zip(columns, tops, strict=True)
-            ],
-        }
-        for method in by_accuracy(metrics)
-    ]
-
-
-def hessian_rows(hessian: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Each method's agreement of Hessians: mean over held-out domains and seeds ± standard deviation over all fits."""
-    rows = []
-    for method in methods:
-        own = hessian[hessian["method"] == method]
-        if len(own):
-            columns = [own[name].dropna() for name in MEASURES]
-            rows.append((method, [f"{c.mean():.3f} ± {c.std(ddof=1):.3f}" if len(c) > 1 else NONE for c in columns]))
-    return rows
+    rates = {}
+    for name in measured_open_sets(metrics):
+        values = [numbers_of(metrics, method, open_set=name).get("base_rate") for method in metrics]
+        rates[name] = percent(next((value for value in values if value is not None), None))
+    return rates
 
 
 def counts(metrics: Metrics) -> dict[str, int]:
     """The largest numbers of known images, of unknown images and of seeds in any row."""
-    rows = [numbers for of_method in metrics.values() for numbers in of_method.values()]
+    rows = [numbers for targets in metrics.values() for numbers in targets.values()]
     return {key: max((int(row.get(key) or 0) for row in rows), default=0) for key in ("n", "n_unknown", "seeds")}
-
-
-def shared_settings(settings: Settings) -> dict[str, str]:
-    """Settings that have the same value in all methods."""
-    found = {name: _values(settings, name) for name in _names(settings)}
-    return {name: _plain(next(iter(values))) for name, values in found.items() if len(values) == 1}
-
-
-def differing_settings(settings: Settings) -> dict[str, dict[str, str]]:
-    """Each method's values of the other settings."""
-    names = [name for name in _names(settings) if len(_values(settings, name)) > 1]
-    return {
-        method: {name: _plain(json.dumps(own[name])) if name in own else NONE for name in names}
-        for method, own in settings.items()
-    }
-
-
-def _names(settings: Settings) -> list[str]:
-    return list(dict.fromkeys(name for own in settings.values() for name in own))
-
-
-def _values(settings: Settings, name: str) -> set[str]:
-    return {json.dumps(own.get(name)) for own in settings.values()}
-
-
-def _plain(text: str) -> str:
-    return text.strip('"')

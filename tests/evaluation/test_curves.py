@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.summary import summarise
 from pipeline.tables import DEPLOY, HISTORY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 
@@ -14,7 +15,7 @@ def test_area_under_the_average_curve_is_the_mean_auroc(scores, summary) -> None
     points = roc_points(scores, points=2001)
     for method, rows in points.groupby("method"):
         area = np.trapezoid(rows["unknown_rejected"], rows["known_rejected"])
-        auroc = summary[(summary["method"] == method) & (summary["target"] == "mean")]["auroc"].iloc[0]
+        auroc = summary[method]["mean"]["auroc"]
         assert area == pytest.approx(auroc, abs=2e-3)
 
 
@@ -100,7 +101,15 @@ def test_no_history_is_an_empty_table() -> None:
     assert history_points(pd.DataFrame(columns=list(HISTORY.columns)).astype(dict(HISTORY.columns))).empty
 
 
+def test_accuracy_points_of_one_seed_have_no_spread(table_of) -> None:
+    scores = table_of([("m", "a", 1, f"k{i}", TEST_SHIFTED, 0, 0, float(i)) for i in range(4)])
+    points = accuracy_points(summarise(scores, bootstrap=10))
+    assert points["accuracy"].tolist() == [1.0, 1.0]
+    assert points["accuracy_spread"].dtype == "float64"
+    assert points["accuracy_spread"].isna().all()
+
+
 def test_accuracy_points_hold_every_row_of_the_summary(summary) -> None:
     points = accuracy_points(summary)
     assert points["target"].tolist() == ["ink", "oil", "web", "mean"] * 2
-    assert points["accuracy"].tolist() == summary["accuracy"].tolist()
+    assert points["accuracy"].tolist() == [row["accuracy"] for rows in summary.values() for row in rows.values()]

@@ -11,7 +11,8 @@ from scipy.stats import binom
 
 from pipeline.errors import DataError
 from pipeline.evaluation import bootstrap
-from pipeline.evaluation.summary import metrics_json, summarise
+from pipeline.evaluation.results import flat
+from pipeline.evaluation.summary import summarise
 from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 
@@ -25,10 +26,6 @@ def rows(method: str, target: str, seed: int, right: int, wrong: int, unknown: t
     return [*known, (method, target, seed, f"{target}/id", TEST_ID, 1, 1, 0.0), *others]
 
 
-def record(summary, method: str, target: str) -> dict:
-    return summary[(summary["method"] == method) & (summary["target"] == target)].iloc[0].to_dict()
-
-
 def test_by_hand(table_of) -> None:
     scores = table_of(
         rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5))  # accuracy 3/4
@@ -37,8 +34,8 @@ def test_by_hand(table_of) -> None:
         + rows("m", "b", 2, 2, 0, unknown=(5.0,))  # 1
     )
     summary = summarise(scores, bootstrap=100)
-    assert summary["target"].tolist() == ["a", "b", "mean"]
-    a, mean = record(summary, "m", "a"), record(summary, "m", "mean")
+    assert list(summary["m"]) == ["a", "b", "mean"]
+    a, mean = summary["m"]["a"], summary["m"]["mean"]
     assert (a["n"], a["n_unknown"], a["seeds"]) == (4, 2, 2)
     assert a["accuracy"] == pytest.approx(5 / 8)
     assert a["accuracy_spread"] == pytest.approx(math.sqrt(2) / 8)  # of 3/4 and 1/2: half the gap times sqrt 2
@@ -59,26 +56,28 @@ def test_by_hand(table_of) -> None:
 
 def test_open_sets_are_measured_one_by_one_and_in_the_mean(table_of) -> None:
     pool = [("m", "a", 1, f"p{i}", TEST_UNKNOWN, -1, 0, score, "tex") for i, score in enumerate((0.5, 1.5, 9.0))]
-    found = record(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5)) + pool), bootstrap=100), "m", "a")
+    found = summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5)) + pool), bootstrap=100)["m"]["a"]
     # Known 0 1 2 3. classes: 3.5 beats four, 2.5 three: 7/8. tex: 0.5 beats one, 1.5 two, 9 four: 7/12.
-    assert found["auroc/classes"] == pytest.approx(7 / 8)
-    assert found["auroc/tex"] == pytest.approx(7 / 12)
+    sets = found["open_sets"]
+    assert list(sets) == ["classes", "tex"]
+    assert sets["classes"]["auroc"] == pytest.approx(7 / 8)
+    assert sets["tex"]["auroc"] == pytest.approx(7 / 12)
     assert found["auroc"] == pytest.approx((7 / 8 + 7 / 12) / 2)
     # All known are accepted up to 3: one of two, two of three. Rejecting all unknown rejects from 2.5, from 0.5.
-    assert [found[f"fpr95_id_positive/{name}"] for name in ("classes", "tex")] == pytest.approx([1 / 2, 2 / 3])
-    assert [found[f"fpr95_ood_positive/{name}"] for name in ("classes", "tex")] == pytest.approx([1 / 4, 3 / 4])
-    assert [found[f"base_rate/{name}"] for name in ("classes", "tex")] == pytest.approx([2 / 6, 3 / 7])
+    assert [sets[name]["fpr95_id_positive"] for name in ("classes", "tex")] == pytest.approx([1 / 2, 2 / 3])
+    assert [sets[name]["fpr95_ood_positive"] for name in ("classes", "tex")] == pytest.approx([1 / 4, 3 / 4])
+    assert [sets[name]["base_rate"] for name in ("classes", "tex")] == pytest.approx([2 / 6, 3 / 7])
     assert found["base_rate"] == pytest.approx((2 / 6 + 3 / 7) / 2)
-    assert [found[key] for key in ("n_unknown", "n_unknown/classes", "n_unknown/tex")] == [5, 2, 3]
-    plain = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1) + pool), bootstrap=100))["m"]["mean"]
-    assert plain["auroc"] == plain["auroc/tex"] == pytest.approx(7 / 12)  # pools alone
-    assert "auroc/classes" not in plain
-    assert type(plain["n_unknown/tex"]) is int
+    assert [numbers["n_unknown"] for numbers in (found, sets["classes"], sets["tex"])] == [5, 2, 3]
+    plain = summarise(table_of(rows("m", "a", 1, 3, 1) + pool), bootstrap=100)["m"]["mean"]
+    assert plain["auroc"] == plain["open_sets"]["tex"]["auroc"] == pytest.approx(7 / 12)  # pools alone
+    assert list(plain["open_sets"]) == ["tex"]
+    assert type(plain["open_sets"]["tex"]["n_unknown"]) is int
 
 
 def test_detection_without_a_shift_compares_the_source_domains(table_of) -> None:
     unknown = [("m", "a", 1, f"s{i}", TEST_UNKNOWN_ID, -1, 0, score) for i, score in enumerate((-1.0, 1.0, 2.0))]
-    found = record(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(9.0,)) + unknown), bootstrap=100), "m", "a")
+    found = summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(9.0,)) + unknown), bootstrap=100)["m"]["a"]
     assert found["auroc_id"] == pytest.approx(2 / 3)  # the one ID image has the score 0
     assert found["auroc"] == 1.0
     assert found["n_unknown"] == 1
@@ -89,7 +88,7 @@ def test_without_a_held_out_domain_unseen_images_of_the_same_count(table_of) -> 
         [("m", IN_DISTRIBUTION, 1, f"i{i}", TEST_ID, 0, 0 if i < 3 else 1, float(i)) for i in range(4)]
         + [("m", IN_DISTRIBUTION, 1, "u", TEST_UNKNOWN, -1, 0, 2.5)]
     )
-    found = metrics_json(summarise(scores, bootstrap=100))["m"]
+    found = summarise(scores, bootstrap=100)["m"]
     for target in (IN_DISTRIBUTION, "mean"):
         assert (found[target]["n"], found[target]["n_unknown"]) == (4, 1)
         assert found[target]["accuracy"] == found[target]["accuracy_id"] == 0.75
@@ -100,42 +99,36 @@ def test_without_a_held_out_domain_unseen_images_of_the_same_count(table_of) -> 
 def test_interval_is_that_of_the_binomial(table_of) -> None:
     summary = summarise(table_of(rows("m", "a", 1, 160, 40)), bootstrap=20_000)
     low, high = binom.ppf([0.025, 0.975], 200, 0.8) / 200  # resampling 200 images of which 80 % are right
-    found = record(summary, "m", "a")
+    found = summary["m"]["a"]
     assert found["accuracy_low"] == pytest.approx(low, abs=0.006)  # one image is 0.005
     assert found["accuracy_high"] == pytest.approx(high, abs=0.006)
-    assert record(summary, "m", "mean")["accuracy_low"] == found["accuracy_low"]
+    assert summary["m"]["mean"]["accuracy_low"] == found["accuracy_low"]
 
 
 def test_the_mean_of_four_domains_has_half_the_interval(table_of) -> None:
     scores = table_of([row for target in "abcd" for row in rows("m", target, 1, 160, 40)])
     summary = summarise(scores, bootstrap=4000)
-    width = {
-        t: record(summary, "m", t)["accuracy_high"] - record(summary, "m", t)["accuracy_low"] for t in ("a", "mean")
-    }
+    width = {t: summary["m"][t]["accuracy_high"] - summary["m"][t]["accuracy_low"] for t in ("a", "mean")}
     assert width["mean"] == pytest.approx(width["a"] / 2, rel=0.1)
 
 
 def test_a_rows_numbers_do_not_depend_on_the_others(scores) -> None:
     whole = summarise(scores, bootstrap=100)
     part = summarise(scores[(scores["method"] == "tuned") & (scores["target"] == "oil")], bootstrap=100)
-    assert record(part, "tuned", "oil") == record(whole, "tuned", "oil")
+    assert part["tuned"]["oil"] == whole["tuned"]["oil"]
     shuffled = summarise(scores.sample(frac=1.0, random_state=0), bootstrap=100)
-    for target in ("ink", "mean"):
-        first, second = record(shuffled, "tuned", target), record(whole, "tuned", target)
-        assert {k: v for k, v in first.items() if isinstance(v, float)} == pytest.approx(
-            {k: v for k, v in second.items() if isinstance(v, float)}
-        )
+    assert flat(shuffled) == pytest.approx(flat(whole))
 
 
 def test_chunks_of_resamples_keep_the_interval(table_of, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = table_of(rows("m", "a", 1, 8, 2))
     whole = summarise(scores, bootstrap=101)
     monkeypatch.setattr(bootstrap, "_CELLS", 30)
-    assert summarise(scores, bootstrap=101).equals(whole)
+    assert summarise(scores, bootstrap=101) == whole
 
 
 def test_one_seed_has_no_spread(table_of) -> None:
-    found = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(1.0,))), bootstrap=100))["m"]
+    found = summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(1.0,))), bootstrap=100)["m"]
     for target in ("a", "mean"):
         assert found[target]["accuracy"] == 0.75
         assert found[target]["accuracy_spread"] is None
@@ -143,7 +136,7 @@ def test_one_seed_has_no_spread(table_of) -> None:
 
 
 def test_without_unknown_classes_the_open_set_is_null(table_of) -> None:
-    found = metrics_json(summarise(table_of(rows("m", "a", 1, 3, 1) + rows("m", "a", 2, 3, 1)), bootstrap=100))["m"]
+    found = summarise(table_of(rows("m", "a", 1, 3, 1) + rows("m", "a", 2, 3, 1)), bootstrap=100)["m"]
     for target in ("a", "mean"):
         for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision", "base_rate"):
             assert found[target][name] is None
@@ -153,7 +146,7 @@ def test_without_unknown_classes_the_open_set_is_null(table_of) -> None:
 
 def test_a_method_without_a_domain_has_no_mean(table_of) -> None:
     scores = table_of(rows("whole", "a", 1, 3, 1) + rows("whole", "b", 1, 1, 1) + rows("half", "a", 1, 4, 0))
-    found = metrics_json(summarise(scores, bootstrap=100))
+    found = summarise(scores, bootstrap=100)
     assert found["half"]["a"]["accuracy"] == 1.0
     assert found["half"]["mean"]["accuracy"] is None
     assert found["half"]["mean"]["seeds"] == 0
@@ -162,19 +155,21 @@ def test_a_method_without_a_domain_has_no_mean(table_of) -> None:
 
 def test_the_mean_takes_the_seeds_that_have_every_domain(table_of) -> None:
     scores = table_of(rows("m", "a", 1, 3, 1) + rows("m", "b", 1, 1, 1) + rows("m", "a", 2, 0, 4))  # b diverged in 2
-    found = metrics_json(summarise(scores, bootstrap=100))["m"]
+    found = summarise(scores, bootstrap=100)["m"]
     assert found["mean"]["accuracy"] == pytest.approx(5 / 8)
     assert found["mean"]["seeds"] == 1
     assert found["a"]["seeds"] == 2
 
 
 def test_metrics_are_plain_json_numbers(summary) -> None:
-    found = json.loads(json.dumps(metrics_json(summary), allow_nan=False))
+    found = json.loads(json.dumps(summary, allow_nan=False))
     assert list(found) == ["plain", "tuned"]
     assert list(found["plain"]) == ["ink", "oil", "web", "mean"]
     values = found["tuned"]["mean"]
     assert type(values["n"]) is type(values["seeds"]) is int
-    assert all(isinstance(value, int | float) for value in values.values())
+    assert type(values["open_sets"]["classes"]["n_unknown"]) is int
+    assert all(isinstance(value, int | float) for key, value in values.items() if key != "open_sets")
+    assert all(isinstance(value, int | float) for value in values["open_sets"]["classes"].values())
     for name in ("accuracy", "accuracy_id", "auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
         assert 0.0 <= values[name] <= 1.0
         assert values[f"{name}_spread"] >= 0.0

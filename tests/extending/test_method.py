@@ -89,10 +89,9 @@ def test_the_diff_is_one_file_and_one_row() -> None:
     ]
     row = lines[lines.index("+++ b/pipeline/methods/catalogue.py") + 1 :]
     # The import of the file, and its row.
-    assert [line for line in row if line.startswith("+")] == [
-        "+from pipeline.methods import adapters, clip_adapter, coop, linear_probe, task_residual, tip_adapter, zero_shot",
-        "+    task_residual.METHOD,",
-    ]
+    added = [line for line in row if line.startswith("+")]
+    assert added[0].startswith("+from pipeline.methods import adapters, ")
+    assert added[1:] == ["+    task_residual.METHOD,"]
 
 
 def test_a_new_method_runs_the_stages_again_that_the_page_names() -> None:

@@ -20,11 +20,10 @@ from pipeline.evaluation.hessian import (
     hessian_pairs,
     hessian_points,
     penalty_effects,
-    verdicts,
 )
 from pipeline.features import Features
 from pipeline.fits import Fits, Head
-from pipeline.report.figures import hessian_pairs_figure
+from pipeline.report.agreement import hessian_pairs_figure, verdicts
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 
 WIDTH, SCALE = 4, 9.0
@@ -140,7 +139,7 @@ def test_figure_of_pairs_names_every_pair_and_both_methods() -> None:
         if (m, other) != ("bare", "web")
     ]
     effect = {"with": "edr", "without": "bare"}
-    drawn = hessian_pairs_figure(pd.DataFrame(rows, columns=list(PAIRS)), [effect], ["bare", "edr"])
+    drawn = hessian_pairs_figure(hessian_points(pd.DataFrame(rows, columns=list(PAIRS))), [effect], ["bare", "edr"])
     words = "".join(ElementTree.fromstring(drawn).itertext())  # noqa: S314 - our own text
     assert all(word in words for word in ("oil with ink", "oil with web", "filled: edr", "hollow: bare"))
 
@@ -181,14 +180,14 @@ def test_without_one_the_other_differences_are_named() -> None:
     settings = {"croft": options(), "plain": options(lambda_2=0.0, generator=False)}
     (effect,) = penalty_effects(cosines(croft=[0.1], plain=[0.2]), settings, bootstrap=100)
     assert effect["also"] == ["generator"]
-    assert "They differ in more than the penalty: generator." in verdicts([effect])[0]
+    assert "The two methods also differ in: generator." in verdicts([effect])[0]
 
 
 @pytest.mark.parametrize(
     ("croft", "says"),
     [
-        ([0.6, 0.7], "agree more with the penalty, as the theory says"),
-        ([0.1, 0.2], "agree less with the penalty, against what the theory says"),
+        ([0.6, 0.7], "agree more with the penalty, as the theory predicts"),
+        ([0.1, 0.2], "agree less with the penalty, against the theory"),
         ([0.2, 0.9], "no clear difference"),
     ],
 )

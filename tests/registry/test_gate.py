@@ -109,8 +109,8 @@ def test_facts_come_from_the_mean_row_and_survive_a_tag() -> None:
     metrics = {
         "zero-shot": {"mean": {"accuracy": 0.7, "auroc": None}},
         "croft": {
-            "ink": {"accuracy": 0.1, "auroc/dtd": 0.2},
-            "mean": {"accuracy": 0.8, "auroc": 0.6, "auroc/dtd": 0.6, "auroc/none": None, "auroc_spread/dtd": 0.1},
+            "ink": {"accuracy": 0.1, "open_sets": {"dtd": {"auroc": 0.2}}},
+            "mean": {"accuracy": 0.8, "auroc": 0.6, "open_sets": {"dtd": {"auroc": 0.6}, "none": {"auroc": None}}},
         },
     }
     found = facts(
@@ -119,6 +119,18 @@ def test_facts_come_from_the_mean_row_and_survive_a_tag() -> None:
     )  # fmt: skip
     assert found == GateFacts(0.8, 0.6, 0.7, True, ("a", "b"), ("x", "y"), "h", 1, (("dtd", 0.6),))
     assert GateFacts.from_json(found.to_json()) == found
+
+
+def test_metrics_and_tags_from_before_open_sets_were_nested_are_read() -> None:
+    row = {"accuracy": 0.8, "auroc": 0.6, "auroc/dtd": 0.6, "auroc/none": None, "auroc_spread/dtd": 0.1}
+    old = facts({"croft": {"mean": row}}, method="croft", reference="zero-shot", classes=(), targets=(), parity=True)
+    assert old.open_sets == (("dtd", 0.6),)
+    tag = (
+        '{"accuracy": 0.8, "auroc": 0.6, "classes": ["a", "b"], "data": "h", "known_classes": 1, '
+        '"open_sets": [["dtd", 0.6]], "parity": true, "reference_accuracy": 0.7, "targets": ["x", "y"]}'
+    )
+    assert GateFacts.from_json(tag) == GateFacts(0.8, 0.6, 0.7, True, ("a", "b"), ("x", "y"), "h", 1, (("dtd", 0.6),))
+    assert GateFacts.from_json(tag).to_json() == tag
 
 
 @pytest.mark.parametrize("metrics", [{}, {"croft": {}}, {"croft": {"mean": {"accuracy": None}}}])

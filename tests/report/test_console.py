@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from pipeline.console import LOG_WIDTH
-from pipeline.evaluation.summary import metrics_json
-from pipeline.report.console import print_metrics, print_summary
+from pipeline.report.console import print_metrics
+from pipeline.report.wording import OPEN_SET
 from pipeline.tables import IN_DISTRIBUTION
 
 
@@ -22,12 +22,11 @@ def printed(metrics: dict, width: int = LOG_WIDTH) -> str:
     return file.getvalue()
 
 
-def test_summary_prints_as_its_metrics_do(summary) -> None:
-    file = io.StringIO()
-    print_summary(summary, Console(file=file, width=LOG_WIDTH))
-    assert file.getvalue() == printed(json.loads(json.dumps(metrics_json(summary), sort_keys=True)))
+def test_a_summary_prints_as_its_file_does(summary) -> None:
+    text = printed(summary)
+    assert text == printed(json.loads(json.dumps(summary, sort_keys=True)))
     for word in ("plain", "tuned", "ink", "oil", "web", "mean", "AUROC", "FPR95, ID positive", "FPR95, OOD positive"):
-        assert word in file.getvalue()
+        assert word in text
 
 
 def test_cells_by_hand(metrics_of) -> None:
@@ -63,9 +62,8 @@ def test_many_domains_continue_below(metrics_of) -> None:
 
 
 def test_several_open_sets_have_a_column_each(metrics_of) -> None:
-    more = {f"{metric}{name}": value for metric in ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
-            for name, value in (("", 0.5), ("/classes", 0.25), ("/tex", 0.75))}  # fmt: skip
-    text = printed(metrics_of({"croft": 0.5}, **more))
+    mean, classes, tex = (dict.fromkeys(OPEN_SET, value) for value in (0.5, 0.25, 0.75))
+    text = printed(metrics_of({"croft": 0.5}, **mean, open_sets={"classes": classes, "tex": tex}))
     assert "AUROC ↑ of each open set against known classes, %; mean over held-out domains" in text
     assert "FPR95, OOD positive ↓ of each open set" in text
     heads = [line.split() for line in text.splitlines() if "tex" in line]
@@ -75,16 +73,22 @@ def test_several_open_sets_have_a_column_each(metrics_of) -> None:
 
 
 def test_one_pool_alone_is_named(metrics_of) -> None:
-    text = printed(metrics_of({"croft": 0.5}, **{"auroc": 0.5, "auroc/tex": 0.5}))
+    text = printed(metrics_of({"croft": 0.5}, auroc=0.5, open_sets={"tex": {"auroc": 0.5}}))
     assert "tex against known classes, %; mean over held-out domains" in text
 
 
 def test_without_a_held_out_domain_no_sentence_speaks_of_one(metrics_of) -> None:
-    text = printed(metrics_of({"croft": 0.5}, (IN_DISTRIBUTION,), **{"auroc": 0.5, "auroc/classes": 0.5}))
+    text = printed(metrics_of({"croft": 0.5}, (IN_DISTRIBUTION,), auroc=0.5, open_sets={"classes": {"auroc": 0.5}}))
     assert "held-out" not in text
     assert "Accuracy on unseen images of the training domains, %" in text
     lines = [line.split() for line in text.splitlines() if line.strip().startswith("croft")]
     assert lines[0] == ["croft", "50.0", "±", "1.0"]
+
+
+def test_a_file_from_before_open_sets_were_nested_prints_its_means(metrics_of) -> None:
+    text = printed(metrics_of({"croft": 0.5}, **{"auroc": 0.75, "auroc/classes": 0.6, "auroc/tex": 0.9}))
+    lines = [line.split() for line in text.splitlines() if line.strip().startswith("croft")]
+    assert lines[1] == ["croft", "75.0", "–", "–"]
 
 
 def test_says_so_where_there_is_no_unknown_class_and_where_there_is_nothing(metrics_of) -> None:

@@ -87,10 +87,10 @@ def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None
         "open set tex": [("bee", "unknown")],
     }
     # Answers are named by the classes that the fit knows: its second one is dog.
-    assert [(e.title, e.note) for e in found.mistakes] == [("bee", "said dog, 50\u00a0% sure")]
+    assert [(e.title, e.note) for e in found.mistakes] == [("bee", "predicted dog, probability 50\u00a0%")]
     assert [(e.title, e.note) for e in found.accepted] == [
-        ("yak", "said dog, 50\u00a0% sure"),
-        ("bee", "tex; said bee, 50\u00a0% sure"),
+        ("yak", "predicted dog, probability 50\u00a0%"),
+        ("bee", "tex; predicted bee, probability 50\u00a0%"),
     ]
     with Image.open(io.BytesIO(found.mistakes[0].png)) as image:
         assert (image.format, image.size) == ("PNG", (128, 85))

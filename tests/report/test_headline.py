@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.evaluation.compare import Difference
 from pipeline.report.headline import headline
-from pipeline.report.wording import best, percent, points
+from pipeline.report.tables import Column, best_methods
+from pipeline.report.wording import percent, points
 from pipeline.tables import IN_DISTRIBUTION
 
 BETTER, WORSE, UNCLEAR = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), (0.001, -0.01, 0.01)
@@ -37,7 +38,7 @@ def test_says_who_wins(metrics_of, accuracy: dict, differences: list[Difference]
 def test_an_unclear_lead_is_called_unclear(metrics_of) -> None:
     found = headline(metrics_of({"own": 0.9, "x": 0.89}), "own", against(x=UNCLEAR))
     assert "not clearly" in found.winner
-    assert "cannot tell the two apart" in found.comparisons[0]
+    assert "no clear difference on these test images" in found.comparisons[0]
     assert "+0.1 points" in found.comparisons[0]
     assert "−1.0 to +1.0" in found.comparisons[0]
 
@@ -56,10 +57,11 @@ def test_open_set_names_the_best(metrics_of) -> None:
 
 
 def test_open_sets_are_told_apart(metrics_of) -> None:
-    metrics = metrics_of({"own": 0.9}, **{"auroc": 0.7, "auroc/classes": 0.6, "auroc/tex": 0.8})
+    sets = {"classes": {"auroc": 0.6}, "tex": {"auroc": 0.8}}
+    metrics = metrics_of({"own": 0.9}, auroc=0.7, open_sets=sets)
     said = headline(metrics, "own", []).open_set.replace("\u00a0", " ")
     assert "2 open sets" in said
-    assert "AUROC 70.0 % in the mean" in said
+    assert "AUROC 70.0 % on average" in said
     assert "unknown classes 60.0 %, tex 80.0 %" in said
 
 
@@ -80,6 +82,8 @@ def test_numbers_are_written_by_one_rule() -> None:
 
 def test_equal_printed_numbers_share_the_first_place(metrics_of) -> None:
     metrics = metrics_of({"a": 0.90001, "b": 0.9, "c": 0.89, "d": None})
-    assert best(metrics, "mean", "accuracy") == {"a", "b"}
-    assert best(metrics, "mean", "accuracy", higher=False) == {"c"}
-    assert best(metrics, "mean", "auroc") == set()
+    assert best_methods(metrics, Column("", "accuracy")) == {"a", "b"}
+    assert best_methods(metrics, Column("", "auroc")) == set()
+    metrics = metrics_of({"a": 0.5, "b": 0.5})
+    metrics["a"]["mean"]["fpr95_id_positive"], metrics["b"]["mean"]["fpr95_id_positive"] = 0.2, 0.3
+    assert best_methods(metrics, Column("", "fpr95_id_positive")) == {"a"}  # lower is better

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.summary import summarise
 from pipeline.report import figures
+from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
 from pipeline.report.page import render_report
-from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
+from pipeline.report.tables import by_domain, by_open_set
+from pipeline.tables import FITS, IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -61,26 +69,41 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
-def render(scores, history, **changes) -> str:
+def evaluation_of(scores, history, **changes) -> Evaluation:
+    """What `evaluate` makes of a SCORES and a HISTORY table."""
+    metrics = summarise(scores, bootstrap=100)
+    arguments = {
+        "scores": scores,
+        "metrics": metrics,
+        "curves": {
+            "accuracy": accuracy_points(metrics),
+            "histogram": score_histogram(scores, 20),
+            "history": history_points(history),
+            "roc": roc_points(scores),
+        },
+        "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
+        "agreement": None,
+        "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
+        "diverged": pd.DataFrame(columns=list(FITS.columns)),
+        "deployed": "tuned",
+        "bootstrap": 100,
+    }
+    return Evaluation(**(arguments | changes))
+
+
+def render(evaluation: Evaluation, **changes) -> str:
     example = Example(png(), "bee")
     arguments = {
+        "gallery": Gallery({"ink": [example], "oil": [example]}, [Example(png(), "cat", "predicted dog")], [example]),
         "title": "a data set",
-        "deployed": "tuned",
-        "summary": summarise(scores, bootstrap=100),
-        "scores": scores,
-        "history": history,
-        "gallery": Gallery({"ink": [example], "oil": [example]}, [Example(png(), "cat", "said dog")], [example]),
-        "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
         "lineage": {"git commit": "0123abcd", "data": "md5 4567"},
-        "bootstrap": 100,
-        "bins": 20,
     }
-    return render_report(**(arguments | changes))
+    return render_report(evaluation, **(arguments | changes))
 
 
 @pytest.fixture(scope="module")
 def html(scores, world) -> str:
-    return render(scores, world[1].history, links={"Data quality": "../validation/docs/index.html"}, notes=["a note"])
+    return render(evaluation_of(scores, world[1].history), links={"Data quality": "../validation/docs/index.html"})
 
 
 def test_page_is_whole_and_loads_nothing_from_outside(html: str) -> None:
@@ -100,11 +123,11 @@ def test_page_is_whole_and_loads_nothing_from_outside(html: str) -> None:
 
 def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> None:
     text = Page(html).text
-    for row in summary.to_dict("records"):
-        assert f"{100 * row['accuracy']:.1f} ± {100 * row['accuracy_spread']:.1f}" in text
-        if row["target"] == "mean":
-            for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
-                assert f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}" in text
+    for rows in summary.values():
+        for row in rows.values():
+            assert f"{100 * row['accuracy']:.1f} ± {100 * row['accuracy_spread']:.1f}" in text
+        for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
+            assert f"{100 * rows['mean'][name]:.1f} ± {100 * rows['mean'][f'{name}_spread']:.1f}" in text
     for phrase in (
         "± is the standard deviation over 2 seeds",
         "95 % bootstrap interval",
@@ -112,14 +135,13 @@ def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> No
         "FPR95, OOD positive",
         "unknown images accepted when 95 % of the known ones are accepted",
         "0123abcd",
-        "said dog",
-        "a note",
+        "predicted dog",
     ):
         assert phrase in text
 
 
 def test_same_arguments_give_the_same_bytes(html: str, scores, world) -> None:
-    again = render(scores, world[1].history, links={"Data quality": "../validation/docs/index.html"}, notes=["a note"])
+    again = render(evaluation_of(scores, world[1].history), links={"Data quality": "../validation/docs/index.html"})
     assert again == html
 
 
@@ -128,16 +150,16 @@ def test_names_are_escaped(scores, world) -> None:
     renamed = scores.assign(
         method=scores["method"].replace("tuned", f"_{bad}"), target=scores["target"].replace("ink", bad)
     )
-    html = render(
+    lost = pd.DataFrame([{"method": f"_{bad}", "target": bad, "seed": 1, "settings": json.dumps({bad: bad})}])
+    evaluation = evaluation_of(
         renamed,
         world[1].history.assign(method=f"_{bad}"),
         deployed=f"_{bad}",
-        title=bad,
-        gallery=Gallery({bad: [Example(png(), bad, bad)]}),
         settings={f"_{bad}": {bad: bad}, "plain": {}},
-        lineage={bad: bad},
-        notes=[bad],
+        differences=(Difference(f"_{bad}", bad, 0.0, 0.0, 0.0),),
+        diverged=lost,
     )
+    html = render(evaluation, title=bad, gallery=Gallery({bad: [Example(png(), bad, bad)]}), lineage={bad: bad})
     page = Page(html)
     assert page.open == []
     assert "<b>&" not in html
@@ -145,7 +167,7 @@ def test_names_are_escaped(scores, world) -> None:
 
 
 def test_without_unknown_classes_and_training_the_page_says_so(scores, world) -> None:
-    page = Page(render(scores[scores["role"] != TEST_UNKNOWN], world[1].history.head(0)))
+    page = Page(render(evaluation_of(scores[scores["role"] != TEST_UNKNOWN], world[1].history.head(0))))
     assert "Not measured: there is no unknown class" in page.text
     assert "No method was trained" in page.text
     assert page.tags["svg"] == 2
@@ -153,7 +175,7 @@ def test_without_unknown_classes_and_training_the_page_says_so(scores, world) ->
 
 def test_one_seed_and_a_lost_domain(scores, world) -> None:
     kept = scores[(scores["seed"] == 1) & ~((scores["method"] == "tuned") & (scores["target"] == "oil"))]
-    text = Page(render(kept, world[1].history)).text
+    text = Page(render(evaluation_of(kept, world[1].history))).text
     assert "One seed was run" in text
     assert "no accuracy on every held-out domain" in text
     assert "–" in text
@@ -199,7 +221,7 @@ def with_pool(scores):
 
 
 def test_each_open_set_has_its_own_table_and_panel(scores, world) -> None:
-    html = render(with_pool(scores), world[1].history)
+    html = render(evaluation_of(with_pool(scores), world[1].history))
     page = Page(html)
     text = " ".join(page.text.split())
     assert page.open == []
@@ -209,17 +231,49 @@ def test_each_open_set_has_its_own_table_and_panel(scores, world) -> None:
         "Open set: textures",
         "Mean over the open sets",
         "AUROC by held-out domain, mean over the open sets",
-        "textures: images of another source",
+        "textures: images from another source",
     ):
         assert words in text
-    assert page.tags["table"] == Page(render(scores, world[1].history)).tags["table"] + 3
+    assert page.tags["table"] == Page(render(evaluation_of(scores, world[1].history))).tags["table"] + 3
 
 
 def test_without_a_held_out_domain_the_page_does_not_speak_of_a_new_style(scores, world) -> None:
     alone = scores[(scores["target"] == "oil") & scores["role"].isin([TEST_ID, TEST_UNKNOWN])]
-    page = Page(render(alone.assign(target=IN_DISTRIBUTION), world[1].history))
+    page = Page(render(evaluation_of(alone.assign(target=IN_DISTRIBUTION), world[1].history)))
     text = " ".join(page.text.split())
     assert "Accuracy on images that training never saw" in text
-    assert "these numbers do not say how the model does in another style" in text
+    assert "accuracy on an unseen domain was not measured" in text
     assert "AUROC by held-out domain" not in text
     assert "accuracy on held-out domains" not in text
+
+
+def test_names_diverged_fits(world, manifest) -> None:
+    features, fits, splits = world
+    lost = (fits.table["method"] == "tuned") & (fits.table["target"] == "oil")
+    fits = dataclasses.replace(fits, table=fits.table.assign(diverged=lost))
+    result = evaluate(features, fits, splits, manifest, deployed="tuned", bootstrap=100, bins=20)
+    text = Page(render(result)).text
+    expected = "tuned diverged with oil held out, seed 1, and is left out. Its settings: train: True, epochs: 3."
+    assert expected in text
+
+
+def test_agreement_of_hessians_has_a_table_and_a_figure(world, manifest) -> None:
+    plain, measured = (
+        render(evaluate(*world, manifest, deployed="tuned", bootstrap=100, bins=20, hessian_probes=probes))
+        for probes in (0, 2)
+    )
+    assert "cosine, held-out with source" not in plain
+    assert "cosine, held-out with source" in measured
+    assert measured.count("<svg") == plain.count("<svg") + 1
+
+
+def test_terminal_and_page_show_the_same_cells(scores, world) -> None:
+    evaluation = evaluation_of(with_pool(scores), world[1].history)
+    file = io.StringIO()
+    print_metrics(evaluation.metrics, Console(file=file, width=200))
+    page = Page(render(evaluation)).text
+    for table in (by_domain(evaluation.metrics, "accuracy"), by_open_set(evaluation.metrics, "auroc")):
+        for method, cells in table.rows:
+            line = [method, *(word for cell in cells for word in cell.text.split())]
+            assert line in [printed.split() for printed in file.getvalue().splitlines()]
+            assert all(cell.text in page for cell in cells)

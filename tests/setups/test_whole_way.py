@@ -21,6 +21,8 @@ from pipeline.fits import Fits
 from pipeline.methods.settings import options
 from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
+from pipeline.report.gallery import build_gallery
+from pipeline.report.page import render_report
 from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 from pipeline.training.assemble import collect, plan_runs
@@ -67,7 +69,7 @@ def world(root: Path, groups: Sequence[tuple[str, str, int]]) -> tuple[pd.DataFr
 
 def whole_way(
     root: Path, groups: Sequence[tuple[str, str, int]], **split: Any
-) -> tuple[pd.DataFrame, Features, Fits, Evaluation, int]:
+) -> tuple[pd.DataFrame, Features, Fits, Evaluation, int, str]:
     manifest, features = world(root, groups)
     splits = make_splits(manifest, known=list(CLASSES), **{**SPLIT, **split})
     check_splits(splits, manifest, sources=split.get("sources", ()))
@@ -79,11 +81,12 @@ def whole_way(
     )  # fmt: skip
     assert steps[-1] == (count_epochs(runs),) * 2
     fits = collect(trained)
-    found = evaluate(
-        features, fits, splits, manifest, root=root, max_pixels=100, deployed="tuned", bootstrap=100, bins=10,
-        hessian_probes=2, lineage={},
-    )  # fmt: skip
-    return splits, features, fits, found, steps[-1][1]
+    found = evaluate(features, fits, splits, manifest, deployed="tuned", bootstrap=100, bins=10, hessian_probes=2)
+    gallery = build_gallery(
+        manifest, found.scores, root=root, classes=CLASSES, known=known_by_fit(splits), method="tuned", max_pixels=100
+    )
+    report = render_report(found, gallery, title="a data set", lineage={})
+    return splits, features, fits, found, steps[-1][1], report
 
 
 MINI = [
@@ -95,13 +98,13 @@ MINI = [
 
 
 @pytest.fixture(scope="module")
-def mini(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Features, Fits, Evaluation, int]:
+def mini(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Features, Fits, Evaluation, int, str]:
     root = tmp_path_factory.mktemp("mini")
     return whole_way(root, MINI, sources=["base"], unknown_share=0.5)
 
 
 def test_targets_that_share_their_sources_are_trained_once(mini: tuple[Any, ...]) -> None:
-    splits, _, fits, _, epochs = mini
+    splits, _, fits, _, epochs, _ = mini
     # Two methods that train; per seed one fit for both targets, and the deployed one: 2 x (2 + 1) x 3 epochs.
     assert epochs == 2 * 3 * EPOCHS
     assert len(fits.table) == 3 * (2 * 2 + 1)
@@ -114,7 +117,7 @@ def test_targets_that_share_their_sources_are_trained_once(mini: tuple[Any, ...]
 
 
 def test_a_fit_knows_its_own_classes_alone(mini: tuple[Any, ...]) -> None:
-    splits, features, fits, _, _ = mini
+    splits, features, fits, *_ = mini
     names = known_by_fit(splits)["sketch", 2]
     rows = [CLASSES.index(name) for name in names]
     alone = splits[(splits["target"] == "sketch") & (splits["seed"] == 2)]
@@ -135,7 +138,7 @@ def test_a_fit_knows_its_own_classes_alone(mini: tuple[Any, ...]) -> None:
 
 
 def test_zero_shot_numbers_by_hand(mini: tuple[Any, ...]) -> None:
-    splits, features, _, found, _ = mini
+    splits, features, _, found, *_ = mini
     unit = features.clean / np.linalg.norm(features.clean, axis=1, keepdims=True)
     words = features.text / np.linalg.norm(features.text, axis=1, keepdims=True)
     paths = features.index["path"]
@@ -160,34 +163,36 @@ def test_zero_shot_numbers_by_hand(mini: tuple[Any, ...]) -> None:
         pools.append(area(score[sketch & known], score[(domain == "open_sets").to_numpy()]))
     row = found.metrics["zero-shot"]["sketch"]
     assert row["accuracy"] == pytest.approx(np.mean(accuracies))
-    assert row["auroc/classes"] == pytest.approx(np.mean(areas))
-    assert row["auroc/textures"] == pytest.approx(np.mean(pools))
+    assert row["open_sets"]["classes"]["auroc"] == pytest.approx(np.mean(areas))
+    assert row["open_sets"]["textures"]["auroc"] == pytest.approx(np.mean(pools))
     assert row["auroc"] == pytest.approx((np.mean(areas) + np.mean(pools)) / 2)
     assert row["auroc_id"] == pytest.approx(np.mean(areas_id))
     assert found.metrics["zero-shot"]["hard"]["auroc_id"] == pytest.approx(np.mean(areas_id))  # the same fit and images
 
 
 def test_metrics_and_report_hold_for_every_method(mini: tuple[Any, ...]) -> None:
-    found = mini[3]
+    found, report = mini[3], mini[5]
     assert set(found.metrics) == set(METHODS)
     for method in METHODS:
         assert list(found.metrics[method]) == ["hard", "sketch", "mean"]
-        for key in ("accuracy", "accuracy_id", "auroc", "auroc/classes", "auroc/textures", "auroc_id"):
-            assert 0.0 <= found.metrics[method]["mean"][key] <= 1.0
+        row = found.metrics[method]["mean"]
+        assert all(0.0 <= row[key] <= 1.0 for key in ("accuracy", "accuracy_id", "auroc", "auroc_id"))
+        assert list(row["open_sets"]) == ["classes", "textures"]
+        assert all(0.0 <= numbers["auroc"] <= 1.0 for numbers in row["open_sets"].values())
     assert found.metrics["tuned"]["mean"]["accuracy"] > 0.6  # a third is chance
-    assert "AUROC without a shift" in found.report
-    assert "Open set: textures" in found.report
+    assert "AUROC without a shift" in report
+    assert "Open set: textures" in report
 
 
 def test_the_deployed_fit_knows_every_class(mini: tuple[Any, ...]) -> None:
-    splits, _, fits, _, _ = mini
+    splits, _, fits, *_ = mini
     assert known_by_fit(splits)[DEPLOY, 1] == list(CLASSES)
     number = fits.table[(fits.table["target"] == DEPLOY) & (fits.table["method"] == "linear-probe")]["fit"].item()
     assert len(CLASSES) in {len(array) for array in fits.heads[number].arrays.values()}
 
 
 def test_one_domain_goes_the_whole_way(tmp_path: Path) -> None:
-    splits, _, fits, found, epochs = whole_way(tmp_path, [*MINI[:6], MINI[-1]])
+    splits, _, fits, found, epochs, report = whole_way(tmp_path, [*MINI[:6], MINI[-1]])
     assert set(splits["target"]) == {IN_DISTRIBUTION, DEPLOY}
     # Without unknown classes the fit of seed 1 and the deployed one learn the same: 2 methods x 2 seeds.
     assert epochs == 2 * 2 * EPOCHS
@@ -195,9 +200,9 @@ def test_one_domain_goes_the_whole_way(tmp_path: Path) -> None:
     row = found.metrics["tuned"]["mean"]
     assert row["accuracy"] == row["accuracy_id"] == found.metrics["tuned"][IN_DISTRIBUTION]["accuracy"]
     assert row["n"] == len(set(splits.loc[splits["role"] == "test_id", "path"]))
-    assert 0.0 <= row["auroc/textures"] == row["auroc"] <= 1.0
-    assert "these numbers do not say how the model does in another style" in found.report
-    assert "none was held out" in found.report  # the Hessians of domains
+    assert 0.0 <= row["open_sets"]["textures"]["auroc"] == row["auroc"] <= 1.0
+    assert "accuracy on an unseen domain was not measured" in report
+    assert "none was held out" in report  # the Hessians of domains
     known = {
         "method": "tuned",
         "reference": "zero-shot",

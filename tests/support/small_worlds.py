@@ -110,15 +110,23 @@ def scores(world: tuple[Features, Fits, pd.DataFrame]) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
+def summary(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     """What `summarise` makes of the scores."""
     from pipeline.evaluation.summary import summarise
 
     return summarise(scores, bootstrap=200)
 
 
+@pytest.fixture(scope="session")
+def manifest(world: tuple[Features, Fits, pd.DataFrame]) -> pd.DataFrame:
+    """What the evaluation reads of a MANIFEST table; there are no image files."""
+    paths = world[0].index["path"]
+    parts = paths.str.split("/")
+    return pd.DataFrame({"path": paths, "domain": parts.str[0], "class": parts.str[1], "pool": "", "sha256": paths})
+
+
 def numbers(accuracy: float | None, **more: Any) -> dict[str, Any]:
-    """A cell of metrics.json."""
+    """The numbers of a method and a held-out domain in metrics.json."""
     return {"accuracy": accuracy, "accuracy_spread": 0.01, "seeds": 3, "auroc": None, **more}
 
 

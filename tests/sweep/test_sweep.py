@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.evaluation.sweep import held_out, means_by_configuration, sweep_metrics, sweep_report
+from pipeline.evaluation.sweep import held_out, means_by_configuration, sweep_metrics
 from pipeline.features import Features
+from pipeline.report.sweep import sweep_report
 from pipeline.tables import DEPLOY, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
 from pipeline.training.assemble import collect
 from pipeline.training.sweep import SWEEP, choose, count_epochs, grid, sweep
