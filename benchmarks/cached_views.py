@@ -37,7 +37,6 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     """
     from pipeline.backbone.fresh import FreshViews
     from pipeline.backbone.load import load_backbone
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.training.assemble import plan_runs
     from pipeline.training.methods import fit_methods
     from pipeline.training.settings import settings
@@ -61,7 +60,7 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     )  # fmt: skip
     common: dict[str, Any] = {
         "clean": features.clean, "text": features.text, "logit_scale": features.meta["logit_scale"], "device": device,
-        "names": features.meta["names"], "tower": lambda: TextTower(backbone),
+        "names": features.meta["names"], "tower": backbone.prompt_tower,
     }  # fmt: skip
     stored = features.views.shape[1]
     if not stored:

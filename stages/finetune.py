@@ -18,7 +18,6 @@ from stages._run import Record, stage
 def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
     from pipeline.backbone.load import backbone_of
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, diverged_lines, fit_metrics, plan_runs
     from pipeline.training.methods import count_epochs, distinct, fit_methods
@@ -37,7 +36,7 @@ def main(params: Params) -> Record:
     with Progress(f"fine-tuning {len(distinct(runs))} runs", count_epochs(runs), "epochs") as progress:
         fits = fit_methods(
             runs, views=views, clean=features.clean, text=features.text, logit_scale=features.meta["logit_scale"],
-            device=device, names=features.meta["names"], tower=lambda: TextTower(backbone()),
+            device=device, names=features.meta["names"], tower=lambda: backbone().prompt_tower(),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )  # fmt: skip
     print("".join(f"{line}\n" for line in diverged_lines(fits)), end="", flush=True)

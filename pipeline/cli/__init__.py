@@ -105,9 +105,16 @@ def use(
 
 @backbone.command("add")
 def backbone_add(
-    model: Annotated[str, typer.Argument(help="open_clip's name of the model, such as ViT-B-32.")],
-    source: Annotated[str, typer.Argument(metavar="TAG|PATH", help="A tag of open_clip's hub, or a weights file.")],
+    model: Annotated[str, typer.Argument(help="open_clip's name of a model, such as ViT-B-32, or hf-hub:ORG/NAME.")],
     name: Annotated[str, typer.Option(help="What the file is to be called.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="TAG|PATH",
+            help="A tag of open_clip's hub, or a weights file; for hf-hub: the folder of its files, or nothing.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Put a CLIP's weights into the workspace, under DVC."""
     from pipeline.cli.inputs import add_backbone

@@ -27,16 +27,17 @@ def add_backbone(model: str, source: str, name: str) -> None:
 
     Raises:
         ParamsError: the name is no plain file name.
-        CheckpointError: the model or tag is unknown, or the hub or file cannot be read.
+        CheckpointError: the model or tag is unknown or unsupported, or the hub, file or folder cannot be read.
         PipelineError: DVC refused the file.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
     telemetry.disable()
-    from pipeline.backbone.add import save_backbone
+    from pipeline.backbone.load import save_backbone
     from pipeline.dvc_runner.command import add_input
 
-    saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
+    saved = BACKBONES / f"{name}.safetensors"
+    save_backbone(model, source, saved)
     pushed = add_input(Path.cwd(), saved)
     notes = sorted(path.as_posix() for path in BACKBONES.iterdir() if path.name.startswith(f"{saved.name}."))
     print(f"{saved.as_posix()} is under DVC{' and pushed to its remote' if pushed else ''}. Commit:")

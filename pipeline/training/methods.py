@@ -23,7 +23,7 @@ from pipeline.training.settings import BaselineSettings
 from pipeline.training.views import ViewSource, as_source
 
 if TYPE_CHECKING:
-    from pipeline.backbone.text_tower import TextTower
+    from pipeline.backbone.protocol import PromptTower
 
 __all__ = ["Trained", "count_epochs", "distinct", "fit_methods"]
 
@@ -38,7 +38,7 @@ def fit_methods(
     device: str,
     dtype: Literal["float32", "float64"] = "float32",
     names: Sequence[str] = (),
-    tower: Callable[[], TextTower] | None = None,
+    tower: Callable[[], PromptTower] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> list[Trained]:
     """Train runs of any kind; other arguments, errors and independence of runs as in `loop.fit`.
@@ -114,7 +114,7 @@ def _class_set(
     runs: list[Run],
     text: NDArray[np.float32],
     names: Sequence[str],
-    tower: Callable[[], TextTower] | None,
+    tower: Callable[[], PromptTower] | None,
     *,
     views: int,
     clean: int,

@@ -14,7 +14,7 @@ from pipeline.training.runs import Run
 from pipeline.training.settings import BaselineSettings
 
 if TYPE_CHECKING:
-    from pipeline.backbone.text_tower import TextTower
+    from pipeline.backbone.protocol import PromptTower
 
 
 def learns_prompts(run: Run) -> bool:
@@ -29,7 +29,7 @@ class PromptMaker:
         self,
         runs: Sequence[Run],
         names: Sequence[str],
-        tower: Callable[[], TextTower] | None,
+        tower: Callable[[], PromptTower] | None,
         *,
         classes: int,
         dtype: torch.dtype,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from pipeline.backbone.text_tower import TextTower
+    from pipeline.backbone.protocol import PromptTower
     from pipeline.features import Features
     from pipeline.training.views import ViewSource
 
@@ -91,7 +91,7 @@ def sweep(
     *,
     device: str,
     views: NDArray[np.float32] | ViewSource | None = None,
-    tower: Callable[[], TextTower] | None = None,
+    tower: Callable[[], PromptTower] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Train every point for every held-out domain and seed together, and choose.

@@ -11,8 +11,8 @@ import torch
 from tiny_clip import tiny_clip
 from torch.nn import functional
 
-from pipeline.backbone.load import Backbone, load_backbone
-from pipeline.backbone.text_tower import TextTower
+from pipeline.backbone.load import load_backbone
+from pipeline.backbone.protocol import Backbone, PromptTower
 from pipeline.errors import DataError, ParamsError
 from pipeline.methods.coop import coop_prototypes, coop_start
 from pipeline.training.methods import Trained, fit_methods
@@ -46,7 +46,7 @@ def tables(backbone: Backbone) -> dict[str, Any]:
     text = backbone.encode_text([f"{WORDS} {name}." for name in NAMES])
     return {
         "views": images, "clean": images[:, 0], "text": text, "logit_scale": SCALE, "device": "cpu",
-        "names": NAMES, "tower": lambda: TextTower(backbone),
+        "names": NAMES, "tower": lambda: backbone.prompt_tower(),
     }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def train(backbone: Backbone, dtype: Any = "float32", **change: Any) -> Trained:
 
 
 def maker(backbone: Backbone) -> PromptMaker:
-    return PromptMaker([run()], NAMES, lambda: TextTower(backbone), classes=len(NAMES), dtype=torch.float32)
+    return PromptMaker([run()], NAMES, lambda: backbone.prompt_tower(), classes=len(NAMES), dtype=torch.float32)
 
 
 @pytest.mark.parametrize("class_specific", [False, True])
@@ -143,9 +143,9 @@ def test_learned_contexts_lower_the_loss_on_training_images(backbone: Backbone, 
 def test_the_tower_is_asked_for_once_and_only_by_runs_that_learn_prompts(backbone: Backbone) -> None:
     calls: list[int] = []
 
-    def tower() -> TextTower:
+    def tower() -> PromptTower:
         calls.append(1)
-        return TextTower(backbone)
+        return backbone.prompt_tower()
 
     data = tables(backbone) | {"tower": tower}
     probe = settings({"kind": "linear-probe", "epochs": 1, "batch_size": 8})
@@ -197,7 +197,7 @@ def test_the_built_in_tower_learns(tmp_path: Path) -> None:
     images = (text[LABELS][:, None] + 3 * source.normal(size=(IMAGES, 1, 128))).astype(np.float32)
     (found,) = fit_methods(
         [run(words="a photo of the digit", lr=20.0)], views=images, clean=images[:, 0], text=text, logit_scale=14.5,
-        device="cpu", names=names, tower=lambda: TextTower(small),
+        device="cpu", names=names, tower=lambda: small.prompt_tower(),
     )  # fmt: skip
     write_fits(collect([found]), tmp_path)
     head = read_fits(tmp_path).heads[0]

@@ -15,7 +15,7 @@ from tiny_clip import tiny_clip
 from torch.nn import functional
 
 from pipeline.backbone.load import load_backbone
-from pipeline.backbone.text_tower import TextTower
+from pipeline.backbone.protocol import PromptTower
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head, read_fits, write_fits
 from pipeline.methods.heads import head_logits
@@ -43,9 +43,9 @@ TRAINED = ("linear-probe", "clip-adapter", "coop", "tip-adapter-f")
 
 
 @functools.cache
-def tower() -> TextTower:
+def tower() -> PromptTower:
     with tempfile.TemporaryDirectory() as folder:
-        return TextTower(load_backbone(*tiny_clip(Path(folder), name="tiny-16-wide", width=WIDTH), "cpu"))
+        return load_backbone(*tiny_clip(Path(folder), name="tiny-16-wide", width=WIDTH), "cpu").prompt_tower()
 
 
 def tables() -> dict[str, Any]:
