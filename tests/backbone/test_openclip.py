@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +118,23 @@ def test_an_unreachable_hub_is_an_error_that_names_it(tmp_path: Path, monkeypatc
     with pytest.raises(CheckpointError, match=expected):
         save_backbone("hf-hub:nobody/none", "", tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_asks_for_a_tag_and_says_in_one_line_that_the_hub_is_unreachable(tmp_path: Path) -> None:
+    """In a process of its own, where nothing has imported the hub's client yet."""
+    for model, expected in (
+        (
+            "hf-hub:nobody/none",
+            "error: hf-hub:nobody/none: its files could not be fetched: http://127.0.0.1:9 cannot be",
+        ),
+        ("ViT-B-32", "error: ViT-B-32: expected a tag or a weights file; its tags: openai, "),
+    ):
+        command = [sys.executable, "-m", "pipeline.cli", "backbone", "add", model, "--name", "x"]
+        environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 2
+        assert done.stderr.startswith(expected)
+        assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,10 @@ def _read_named(model: str, source: str, quick_gelu: bool) -> tuple[Any, Mapping
         _, mean, std = backbone.preprocessing
         return backbone.model, {**backbone.model.visual.preprocess_cfg, "mean": mean, "std": std}
     tags = open_clip.list_pretrained_tags_by_model(model)
-    raise CheckpointError(
-        f"{source or model}: neither a file nor a tag of {model}; its tags: {', '.join(tags) or 'none'}"
+    problem = (
+        f"{source}: neither a file nor a tag of {model}" if source else f"{model}: expected a tag or a weights file"
     )
+    raise CheckpointError(f"{problem}; its tags: {', '.join(tags) or 'none'}")
 
 
 def _read_folder(model: str, folder: Path) -> tuple[dict[str, Any], Any, Mapping[str, Any]]:
@@ -108,25 +109,23 @@ def _download(repository: str) -> Path:
 @contextlib.contextmanager
 def _hub(what: str) -> Iterator[None]:
     """Requests to the hub: failures become one line, and a hub that does not answer is not asked again and again."""
-    import huggingface_hub
+    from huggingface_hub import constants
 
-    reached = _reached(huggingface_hub.constants.ENDPOINT)
-    offline = huggingface_hub.constants.HF_HUB_OFFLINE
+    reached = _reached(constants.ENDPOINT)
+    offline = constants.HF_HUB_OFFLINE
     try:
         # the client repeats every request for the better part of a minute; offline, it reads its cache at once
-        huggingface_hub.constants.HF_HUB_OFFLINE = offline or not reached
+        constants.HF_HUB_OFFLINE = offline or not reached
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the cache and anonymous access; of no use here
             yield
     except Exception as error:  # the hub's clients raise many kinds
-        reason = (
-            " ".join(str(error).split())[:200] if reached else f"{huggingface_hub.constants.ENDPOINT} cannot be reached"
-        )
+        reason = " ".join(str(error).split())[:200] if reached else f"{constants.ENDPOINT} cannot be reached"
         raise CheckpointError(
             f"{what} could not be fetched: {reason}; download them elsewhere and give the path"
         ) from None
     finally:
-        huggingface_hub.constants.HF_HUB_OFFLINE = offline
+        constants.HF_HUB_OFFLINE = offline
 
 
 def _reached(address: str) -> bool:
