@@ -37,7 +37,6 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     """
     from pipeline.backbone.fresh import FreshViews
     from pipeline.backbone.load import load_backbone
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.methods.settings import all_options
     from pipeline.training.assemble import plan_runs
     from pipeline.training.engine import fit
@@ -61,7 +60,7 @@ def cached_views(params: Params, artifacts: Path, device: str) -> list[Row]:
     )  # fmt: skip
 
     def train(runs: list[Run], views: Any) -> None:
-        fit(runs, Inputs.of(features, views, lambda: TextTower(backbone)), device=device)
+        fit(runs, Inputs.of(features, views, backbone.prompt_tower), device=device)
 
     stored = features.views.shape[1]
     if not stored:

@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 
 from pipeline.backbone.load import backbone_of
-from pipeline.backbone.text_tower import TextTower
 from pipeline.device import resolve_device
 from pipeline.features import read_features
 from pipeline.methods.settings import method_options
@@ -67,7 +66,7 @@ def measure(params: Params, method: str, points: Mapping[str, dict[str, Any]], r
             splits,
             features,
             device=device,
-            tower=lambda: TextTower(backbone()),
+            tower=lambda: backbone().prompt_tower(),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )
     table = (

@@ -26,7 +26,6 @@ EPOCHS = 6
 def train(artifacts: Path, out: Path) -> None:
     """Train all methods of this checkout's params.yaml on the features of `make run`, and write what they leave."""
     from pipeline.backbone.load import load_backbone
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.features import read_features
     from pipeline.params import load_params
     from pipeline.tables import SPLITS, read_table
@@ -37,7 +36,11 @@ def train(artifacts: Path, out: Path) -> None:
     splits = splits[splits["seed"] == splits["seed"].min()]
     backbone = load_backbone(params.backbone.model, Path(params.backbone.weights), "cpu")
 
-    def tower() -> TextTower:
+    def tower() -> Any:
+        if hasattr(backbone, "prompt_tower"):
+            return backbone.prompt_tower()
+        from pipeline.backbone.text_tower import TextTower  # type: ignore[import-not-found]
+
         return TextTower(backbone)
 
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.measure import alternate, ratio
 
 if TYPE_CHECKING:
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.protocol import Backbone
 
 Row = dict[str, Any]
 MODEL = "ViT-B-32"
@@ -60,8 +60,8 @@ def _case(
 
     root = folder / f"{size[0]}x{size[1]}"
     names = [_photograph(root, number, size) for number in range(count)]
-    recipe = Views(backbone.image_size, 0)
-    side = backbone.image_size
+    recipe = Views(backbone.preprocessing.size, 0)
+    side = backbone.preprocessing.size
     pixels = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
     total = count * views
     waits: list[float] = []
@@ -105,7 +105,8 @@ def _backbone(folder: Path, device: str) -> Backbone:
     import torch
     from safetensors.torch import save_file
 
-    from pipeline.backbone.load import load_backbone, quiet_open_clip
+    from pipeline.backbone.load import load_backbone
+    from pipeline.backbone.openclip.config import quiet_open_clip
 
     with torch.random.fork_rng(), quiet_open_clip():
         torch.manual_seed(0)

@@ -18,7 +18,6 @@ from stages._run import Record, stage
 def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
     from pipeline.backbone.load import backbone_of
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.methods.settings import all_options
     from pipeline.progress import Progress
     from pipeline.training.assemble import collect, diverged_lines, fit_metrics, plan_runs
@@ -34,7 +33,7 @@ def main(params: Params) -> Record:
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     runs = plan_runs(read_table(paths.SPLITS, SPLITS), features, all_options(params.finetune))
-    inputs = Inputs.of(features, views, lambda: TextTower(backbone()))
+    inputs = Inputs.of(features, views, lambda: backbone().prompt_tower())
     with Progress(f"fine-tuning {len(distinct(runs))} runs", count_epochs(runs), "epochs") as progress:
         fits = fit(runs, inputs, device=device, on_epoch=lambda done, _: progress.advance(done - progress.done))
     print("".join(f"{line}\n" for line in diverged_lines(fits)), end="", flush=True)

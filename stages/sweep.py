@@ -24,7 +24,6 @@ FOLDER = paths.ARTIFACTS / "sweep"
 def main(params: Params) -> Record:
     from pipeline.backbone.fresh import view_source
     from pipeline.backbone.load import backbone_of
-    from pipeline.backbone.text_tower import TextTower
     from pipeline.evaluation.sweep import MEASURES, held_out, means_by_configuration, sweep_metrics
     from pipeline.methods.settings import method_options
     from pipeline.progress import Progress
@@ -45,7 +44,7 @@ def main(params: Params) -> Record:
     points, base = grid(params.sweep.axes), method_options(params.finetune, params.sweep.method).model_dump()
     with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
         found = sweep(
-            points, base, splits, features, device=device, views=views, tower=lambda: TextTower(backbone()),
+            points, base, splits, features, device=device, views=views, tower=lambda: backbone().prompt_tower(),
             on_epoch=lambda done, _: progress.advance(done - progress.done),
         )  # fmt: skip
     table = held_out(found.validation(), features, collect(found.trained), splits)

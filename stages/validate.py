@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
@@ -20,15 +22,15 @@ def main(params: Params) -> Record:
     data, class_names = params.data, params.backbone.class_names
     manifest = read_table(paths.MANIFEST, MANIFEST)
     known = known_classes(manifest, data.unknown)
-    tokenizer, context = load_tokenizer(params.backbone.model)
-    tokens = name_tokens(tokenizer, context, [class_names.get(name, name) for name in known], params.backbone.prompts)
+    tokenizer = load_tokenizer(params.backbone.model, Path(params.backbone.weights))
+    tokens = name_tokens(tokenizer, [class_names.get(name, name) for name in known], params.backbone.prompts)
     verdict, faults = check_manifest(
         manifest,
         read_table(paths.REFUSED, REFUSED),
         known=known,
         class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
-        context=context,
+        context=tokenizer.context,
         required=params.split.validation + (params.split.shots if params.split.shots_per == "class_and_domain" else 0),
         sources=params.split.sources,
         min_side=data.min_side,

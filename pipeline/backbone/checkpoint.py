@@ -1,4 +1,4 @@
-"""Look into a weights file without trusting it, and say in one line why it does not fit a model."""
+"""The tensors of a weights file, read without trust, and in one line why they do not fit a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from pipeline.errors import CheckpointError
+from pipeline.phrases import counted
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _MISSING = re.compile(r"Missing key\(s\) in state_dict: (.*?)\. ")
@@ -52,14 +53,14 @@ def load_failure(error: Exception) -> str:
     text = " ".join(str(error).split())
     parts = []
     for word, pattern in (("missing", _MISSING), ("unexpected", _UNEXPECTED)):
-        found = pattern.search(text + " ")
-        if found:
-            keys = re.findall(r'"([^"]+)"', found[1])
+        listed = pattern.search(text + " ")
+        if listed:
+            keys = re.findall(r'"([^"]+)"', listed[1])
             parts.append(
                 f"{len(keys)} {word} tensors ({keys[0]}, ...)" if len(keys) > 1 else f"{word} tensor {keys[0]}"
             )
     sizes = _SIZES.findall(text)
     if sizes:
-        name, found_shape, expected = sizes[0]
-        parts.append(f"{len(sizes)} tensors of another shape ({name} is {found_shape}, expected {expected})")
+        name, shape, expected = sizes[0]
+        parts.append(f"{counted(len(sizes), 'tensor')} of another shape ({name} is {shape}, expected {expected})")
     return "; ".join(parts) or text[:200] or type(error).__name__

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.protocol import Backbone
     from pipeline.backbone.store import EmbeddingStore
     from pipeline.backbone.views import Views
 
@@ -28,16 +28,16 @@ def plan(
     Args:
         manifest: MANIFEST table; every image gets its clean view.
         augmented: the view numbers of each image that has more.
-        store: where views that are there already are looked up.
+        store: of the views that need no encoding.
         recipe: how views are made.
     """
     rows = list(zip(manifest["path"], manifest["sha256"], manifest["width"] * manifest["height"], strict=True))
     wanted = [(CLEAN, *augmented.get(path, ())) for path, _, _ in rows]
     keys = [recipe.key(row[1], view) for row, numbers in zip(rows, wanted, strict=True) for view in numbers]
-    found = iter(zip(keys, store.contains(keys), strict=True))
+    stored = iter(zip(keys, store.contains(keys), strict=True))
     works = []
     for (path, content, pixels), numbers in zip(rows, wanted, strict=True):
-        items = [(view, key) for view, (key, there) in ((view, next(found)) for view in numbers) if not there]
+        items = [(view, key) for view, (key, held) in ((view, next(stored)) for view in numbers) if not held]
         if items:
             works.append(Work(path, content, int(pixels), items))
     return works
@@ -95,7 +95,7 @@ def encode_batches(
     """Store keys and features, (B, D) float32 with B <= batch_size, of all works in their order.
 
     Args:
-        on_wait: told each time how many seconds the encoder waited for an image.
+        on_wait: called each time with the seconds that the encoder waited for an image.
         works and others: as for `encode`, which says what is raised.
     """
     import numpy as np

@@ -17,7 +17,7 @@ from pipeline.features import Features
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.protocol import Backbone
 
 
 def featurize(
@@ -73,20 +73,18 @@ def featurize(
     if missing:
         raise DataError(f"{min(missing)}: is trained on but is not in the manifest; run `dvc repro`")
 
-    recipe = Views(backbone.image_size, view_seed, flip, min_area)
+    recipe = Views(backbone.preprocessing.size, view_seed, flip, min_area)
     hashes = dict(zip(manifest["path"], manifest["sha256"], strict=True))
-    with EmbeddingStore(store_path, _space(backbone), width=backbone.width) as store:
+    with EmbeddingStore(store_path, backbone.fingerprint, width=backbone.width) as store:
         works = plan(manifest, {path: range(views) for path in trained}, store, recipe)
         encoded = sum(len(work.items) for work in works)
         waited = encode(works, root, backbone, store, recipe, batch_size=batch_size, workers=workers)
-        found, clean = store.get_many([recipe.key(content, CLEAN) for content in manifest["sha256"]])
-        found_views, augmented = store.get_many(
+        stored, clean = store.get_many([recipe.key(content, CLEAN) for content in manifest["sha256"]])
+        stored_views, augmented = store.get_many(
             [recipe.key(hashes[path], view) for path in trained for view in range(views)]
         )
-    if not (found.all() and found_views.all()):
-        raise DataError(
-            f"{store_path}: the embedding store lost rows while they were used; remove the folder and run again"
-        )
+    if not (stored.all() and stored_views.all()):
+        raise DataError(f"{store_path}: the embedding store lost rows during the run; remove the folder and run again")
 
     seconds = time.monotonic() - start
     features = Features(
@@ -103,10 +101,10 @@ def featurize(
             "names": list(names),
             "prompts": list(prompts),
             "logit_scale": backbone.logit_scale,
-            "image_size": backbone.image_size,
+            "image_size": backbone.preprocessing.size,
             "precision": backbone.precision,
-            "mean": list(backbone.mean),
-            "std": list(backbone.std),
+            "mean": list(backbone.preprocessing.mean),
+            "std": list(backbone.preprocessing.std),
             "views": views,
             "view_seed": view_seed,
             "flip": flip,
@@ -115,7 +113,7 @@ def featurize(
     )
     counts = {
         "encoded": encoded,
-        "from_store": len(found) + len(found_views) - encoded,
+        "from_store": len(stored) + len(stored_views) - encoded,
         "seconds": seconds,
         "images_per_second": encoded / seconds,
         "wait_share": waited / seconds,
@@ -123,8 +121,3 @@ def featurize(
     return features, {
         key: float(np.round(value, 4)) if isinstance(value, float) else value for key, value in counts.items()
     }
-
-
-def _space(backbone: Backbone) -> str:
-    """What decides an embedding besides image and view."""
-    return f"{backbone.weights_sha256} {backbone.name} {backbone.mean} {backbone.std} {backbone.precision}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.protocol import Backbone
     from pipeline.features import Features
 
 AVERAGED = 10
@@ -73,7 +73,7 @@ class FreshViews:
             zip(rows.index, rows["sha256"], (rows["width"] * rows["height"]).astype("int64").tolist(), strict=True)
         )
         self._root, self._backbone = root, backbone
-        self._recipe = Views(backbone.image_size, meta["view_seed"], meta["flip"], meta["min_area"])
+        self._recipe = Views(backbone.preprocessing.size, meta["view_seed"], meta["flip"], meta["min_area"])
         self._batch_size, self._workers = batch_size, workers
         self._threads = torch.get_num_threads()
         self._lock = Lock()
@@ -101,21 +101,21 @@ class FreshViews:
             torch.set_num_threads(self._threads)
             try:
                 parts = [
-                    features
-                    for _, features in encode_batches(
+                    batch
+                    for _, batch in encode_batches(
                         works, self._root, self._backbone, self._recipe,
                         batch_size=self._batch_size, workers=self._workers,
                     )
                 ]  # fmt: skip
             finally:
                 torch.set_num_threads(allowed)
-        found = np.concatenate(parts)
-        finite = np.isfinite(found).all(axis=1)
+        features = np.concatenate(parts)
+        finite = np.isfinite(features).all(axis=1)
         if not finite.all():
             raise DataError(
                 f"{works[int(finite.argmin())].path}: its features are not finite; check the backbone's weights"
             )
-        return torch.from_numpy(found)
+        return torch.from_numpy(features)
 
     def to_average(self, rows: NDArray[np.int64]) -> Tensor:
         """The first `AVERAGED` views of these images: (n, 10, D) float32; errors as `at_epoch`."""

@@ -1,19 +1,17 @@
-"""Class prototypes: what the text tower makes of each class's prompts."""
+"""Class prototypes: the text features of each class's prompts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.backbone.load import Backbone
-
-_TEXTS = 1024  # tokenized at once
+    from pipeline.backbone.protocol import Backbone, Tokenizer
 
 
 def class_prototypes(backbone: Backbone, names: Sequence[str], prompts: Sequence[str]) -> np.ndarray:
@@ -33,13 +31,13 @@ def class_prototypes(backbone: Backbone, names: Sequence[str], prompts: Sequence
     """
     import numpy as np
 
-    twice = {name for name in names if list(names).count(name) > 1}
-    if twice:
+    repeated = {name for name in names if list(names).count(name) > 1}
+    if repeated:
         raise ParamsError(
-            f"backbone.class_names: two classes are called {sorted(twice)[0]!r}; prompts cannot tell them apart"
+            f"backbone.class_names: two classes are called {min(repeated)!r}; give each its own name for prompts"
         )
     texts = [prompt.replace("{}", name) for name in names for prompt in prompts]
-    _check_length(backbone, texts)
+    _check_length(backbone.tokenizer, texts)
     features = backbone.encode_text(texts).reshape(len(names), len(prompts), -1)  # (C, P, D)
     if len(prompts) == 1:
         return features[:, 0]
@@ -48,11 +46,11 @@ def class_prototypes(backbone: Backbone, names: Sequence[str], prompts: Sequence
     return mean
 
 
-def name_tokens(tokenizer: Any, context: int, names: Sequence[str], prompts: Sequence[str]) -> list[tuple[int, int]]:
+def name_tokens(tokenizer: Tokenizer, names: Sequence[str], prompts: Sequence[str]) -> list[tuple[int, int]]:
     """How a tokenizer takes class names, without any weights.
 
     Args:
-        tokenizer, context: as `load.load_tokenizer` gives them.
+        tokenizer: as `load.load_tokenizer` gives it.
         names: class names as prompts call them.
         prompts: templates, each with the placeholder {} once.
     Returns:
@@ -63,31 +61,18 @@ def name_tokens(tokenizer: Any, context: int, names: Sequence[str], prompts: Seq
 
     texts = [prompt.replace("{}", name) for name in names for prompt in prompts]
     words = [(row, word) for row, name in enumerate(names) for word in re.split(r"[\s_-]+", name) if word]
-    longest = np.reshape(_lengths(tokenizer, texts, context), (len(names), len(prompts))).max(axis=1)
-    empty, *lengths = _lengths(tokenizer, ["", *(word for _, word in words)], context)
+    longest = np.reshape(tokenizer.lengths(texts), (len(names), len(prompts))).max(axis=1)
+    empty, *lengths = tokenizer.lengths(["", *(word for _, word in words)])
     pieces = [0] * len(names)
     for (row, _), length in zip(words, lengths, strict=True):
         pieces[row] = max(pieces[row], length - empty)
     return [(int(tokens), most) for tokens, most in zip(longest, pieces, strict=True)]
 
 
-def _lengths(tokenizer: Any, texts: Sequence[str], context: int) -> list[int]:
-    # Tokenizers cut silently and pad with a token of their own: a context four times as long shows what was cut, and
-    # an empty text's last token what they pad with.
-    import numpy as np
-
-    padding = tokenizer([""], context_length=4 * context)[0, -1].item()
-    lengths: list[int] = []
-    for start in range(0, len(texts), _TEXTS):
-        used = tokenizer(list(texts[start : start + _TEXTS]), context_length=4 * context).numpy() != padding
-        lengths += np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0).tolist()
-    return lengths
-
-
-def _check_length(backbone: Backbone, texts: Sequence[str]) -> None:
-    context = backbone.context_length
-    for text, length in zip(texts, _lengths(backbone.tokenizer, texts, context), strict=True):
-        if length > context:
+def _check_length(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
+    for text, length in zip(texts, tokenizer.lengths(texts), strict=True):
+        if length > tokenizer.context:
             raise ParamsError(
-                f"backbone.prompts: {text!r} is longer than the model's context of {context} tokens; shorten it"
+                f"backbone.prompts: {text!r} is longer than the model's context of {tokenizer.context} tokens; "
+                "shorten it"
             )

@@ -63,22 +63,22 @@ class EmbeddingStore:
         Args:
             keys: N keys.
         Returns:
-            (N,) bool, which were found, and (N, D) float32, zero where not found.
+            (N,) bool, which are stored, and (N, D) float32, zero where not.
         """
         import numpy as np
 
-        found = np.zeros(len(keys), dtype=bool)
+        held = np.zeros(len(keys), dtype=bool)
         rows = np.zeros((len(keys), self._width), dtype=np.float32)
-        self._in_chunks(keys, found, rows)
-        return found, rows
+        self._in_chunks(keys, held, rows)
+        return held, rows
 
     def contains(self, keys: Sequence[str]) -> np.ndarray:
         """Which of N keys the store holds: (N,) bool; no row is read."""
         import numpy as np
 
-        found = np.zeros(len(keys), dtype=bool)
-        self._in_chunks(keys, found, None)
-        return found
+        held = np.zeros(len(keys), dtype=bool)
+        self._in_chunks(keys, held, None)
+        return held
 
     def put_many(self, keys: Sequence[str], rows: np.ndarray) -> None:
         """Store rows in one transaction; when this returns they are on disk.
@@ -104,19 +104,19 @@ class EmbeddingStore:
     def _key(self, key: str) -> bytes:
         return hashlib.sha256(self._space + key.encode()).digest()
 
-    def _in_chunks(self, keys: Sequence[str], found: np.ndarray, rows: np.ndarray | None) -> None:
+    def _in_chunks(self, keys: Sequence[str], held: np.ndarray, rows: np.ndarray | None) -> None:
         for start in range(0, len(keys), _READ_CHUNK):
             with self._errors():
-                self._retry(functools.partial(self._read, keys, start, found, rows))
+                self._retry(functools.partial(self._read, keys, start, held, rows))
 
-    def _read(self, keys: Sequence[str], start: int, found: np.ndarray, rows: np.ndarray | None) -> None:
+    def _read(self, keys: Sequence[str], start: int, held: np.ndarray, rows: np.ndarray | None) -> None:
         import numpy as np
 
         with self._env.begin(buffers=True) as transaction:
             for position in range(start, min(start + _READ_CHUNK, len(keys))):
                 value = transaction.get(self._key(keys[position]))
                 if value is not None and len(value) == 4 * self._width:
-                    found[position] = True
+                    held[position] = True
                     if rows is not None:
                         rows[position] = np.frombuffer(value, dtype=np.float32)
 

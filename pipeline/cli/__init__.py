@@ -105,9 +105,16 @@ def use(
 
 @backbone.command("add")
 def backbone_add(
-    model: Annotated[str, typer.Argument(help="Name of the model in open_clip, such as ViT-B-32.")],
-    source: Annotated[str, typer.Argument(metavar="TAG|PATH", help="A tag of open_clip's hub, or a weights file.")],
+    model: Annotated[str, typer.Argument(help="Name of the model in open_clip, such as ViT-B-32, or hf-hub:ORG/NAME.")],
     name: Annotated[str, typer.Option(help="Name of the file in the workspace.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="TAG|PATH",
+            help="A tag of open_clip's hub, or a weights file; for hf-hub: the folder of its files, or nothing.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Add the weights of a CLIP to the workspace, under DVC."""
     from pipeline.cli.inputs import add_backbone

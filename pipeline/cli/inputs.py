@@ -27,15 +27,16 @@ def add_backbone(model: str, source: str, name: str) -> None:
 
     Raises:
         ParamsError: the name is not a plain name.
-        CheckpointError: the model or tag is unknown, or the hub or file cannot be read.
+        CheckpointError: the model or tag is unknown or unsupported, or the hub, file or folder cannot be read.
         PipelineError: DVC refuses the file.
     """
     check_plain(name, "--name")
     telemetry.disable()
-    from pipeline.backbone.add import save_backbone
+    from pipeline.backbone.load import save_backbone
     from pipeline.dvc_runner.tracked import add_and_push
 
-    saved = save_backbone(model, source, BACKBONES / f"{name}.safetensors")
+    saved = BACKBONES / f"{name}.safetensors"
+    save_backbone(model, source, saved)
     pushed = add_and_push(Path.cwd(), saved)
     notes = sorted(path.as_posix() for path in BACKBONES.iterdir() if path.name.startswith(f"{saved.name}."))
     print(f"{saved.as_posix()} is under DVC{' and pushed to its remote' if pushed else ''}. Commit:")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
-from pipeline.cli.presets.spelling import flow
-from pipeline.console import make_console
+from pipeline.cli.presets.spelling import spell
+from pipeline.console import make_console, plain_table
 from pipeline.errors import ParamsError
 from pipeline.params import PARAMS_FILE, parse_params
+from pipeline.phrases import counted, suggest
 from pipeline.tables import OPEN_SETS, atomic_path
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _LONG = 60  # characters of a value that the table shows
 
 
 def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_run: bool = False) -> None:
-    """Put a preset's values into params.yaml; every other key, and every comment, stays.
+    """Put a preset's values into params.yaml; all other keys and all comments stay.
 
     Args:
         name: one of NAMES, or `folder` with a path.
@@ -29,9 +29,9 @@ def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_
         data_name: what its data set is called; the folder's name by default.
         dry_run: show only.
     Raises:
-        ParamsError: there is no such preset, params.yaml is missing or no YAML, or what would be written is no valid
-            params file for another reason than a key that is not known (such keys are kept and named).
-        DataError: the folder is none of images.
+        ParamsError: no such preset; params.yaml is missing or no YAML; or the result would be no valid params file for
+            another reason than an unknown key (such keys are kept and named).
+        DataError: the folder holds no images, or too few of a class.
     """
     preset = _find(name, path, data_name)
     text = _read()
@@ -56,9 +56,7 @@ def _find(name: str, path: Path | None, data_name: str) -> Preset:
     if path is not None or data_name:
         raise ParamsError(f"{name}: only `croft use folder PATH` takes a path and a name")
     if name not in NAMES:
-        near = difflib.get_close_matches(name, [*NAMES, "folder"], n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join([*NAMES, 'folder PATH'])}"
-        raise ParamsError(f"{name}: no such preset; {hint}")
+        raise ParamsError(f"{name}: no such preset; {suggest(name, [*NAMES, 'folder'], label='presets')}")
     return read_preset(name)
 
 
@@ -66,7 +64,7 @@ def _read() -> str:
     if not PARAMS_FILE.is_file():
         raise ParamsError(f"{PARAMS_FILE}: no such file; run this from the project's root")
     if PARAMS_FILE.stat().st_size > _MAX_BYTES:
-        raise ParamsError(f"{PARAMS_FILE}: larger than {_MAX_BYTES} bytes; this is no params file")
+        raise ParamsError(f"{PARAMS_FILE}: larger than {_MAX_BYTES:,} bytes, so no params file")
     try:
         return PARAMS_FILE.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
@@ -74,7 +72,7 @@ def _read() -> str:
 
 
 def _check(merged: Merged) -> None:
-    """Refuse a result that no run would take; unknown keys, which are kept and named, are no reason."""
+    """Refuse a result that a run would refuse, unless for unknown keys, which are kept and named."""
     import yaml
 
     content = yaml.safe_load(merged.text)
@@ -88,7 +86,9 @@ def _check(merged: Merged) -> None:
         parse_params({name: keys for name, keys in content.items() if keys is not None})
     except ParamsError as error:
         problem = str(error).removeprefix("params: ")
-        raise ParamsError(f"{PARAMS_FILE}: left as it is, with this preset it would be refused: {problem}") from None
+        raise ParamsError(
+            f"{PARAMS_FILE}: not changed, since a run would refuse it with this preset: {problem}"
+        ) from None
 
 
 def _key(keys: dict[Any, Any], text: str) -> Any:
@@ -96,30 +96,27 @@ def _key(keys: dict[Any, Any], text: str) -> Any:
 
 
 def _print_changes(preset: Preset, merged: Merged, console: Console, *, dry_run: bool) -> None:
-    from rich import box
     from rich.markup import escape
-    from rich.table import Table
 
     console.print(f"{preset.name}: {preset.title}", highlight=False, soft_wrap=True, markup=False)
     if merged.changes:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in ("Key", "Was", "Is" if not dry_run else "Would be"):
-            table.add_column(column, overflow="fold")
+        table = plain_table("Key", "Was", "Is" if not dry_run else "Would be", words=3)
+        for column in table.columns:
+            column.overflow = "fold"
         for change in merged.changes:
             was = "(not set)" if change.absent else _short(change.was)
             table.add_row(change.key, escape(was), escape(_short(change.now)))
         console.print(table)
     done = "would change" if dry_run else "changed"
-    count = len(merged.changes)
     console.print(
-        f"{PARAMS_FILE}: {count} key{'' if count == 1 else 's'} {done}; {len(merged.kept)} that {preset.name} does not "
+        f"{PARAMS_FILE}: {counted(len(merged.changes), 'key')} {done}; {len(merged.kept)} that {preset.name} does not "
         "set stay as they are",
         highlight=False,
         soft_wrap=True,
     )
     if merged.unknown:
         console.print(
-            f"Kept, though no stage knows them and a run refuses them (`croft params`): {', '.join(merged.unknown)}",
+            f"Unknown keys, kept as they are, but a run refuses them (`croft params`): {', '.join(merged.unknown)}",
             highlight=False,
             soft_wrap=True,
             markup=False,
@@ -127,7 +124,7 @@ def _print_changes(preset: Preset, merged: Merged, console: Console, *, dry_run:
 
 
 def _short(value: Any) -> str:
-    text = flow(value)
+    text = spell(value)
     if len(text) <= _LONG:
         return text
     return (
@@ -136,7 +133,7 @@ def _short(value: Any) -> str:
 
 
 def _print_next(preset: Preset, console: Console) -> None:
-    """The commands that bring what is not there yet, and the run."""
+    """The commands that fetch what is missing, and the run."""
     root, weights = Path(preset.values["data.root"]), Path(preset.values["backbone.weights"])
     steps = []
     if not _present(root):

@@ -19,7 +19,7 @@ from pipeline.tables import DEPLOY
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.protocol import Backbone
     from pipeline.features import Features
     from pipeline.fits import Fits
 
@@ -68,11 +68,12 @@ def publish(
     """
     import numpy as np
 
-    model, row, calibration = deploy(backbone.model.visual, features, fits, splits, method=method, accept=accept)
-    opset = export_onnx(model, backbone.image_size, out, {"threshold": repr(calibration.threshold)})
+    model, row, calibration = deploy(backbone.image_tower, features, fits, splits, method=method, accept=accept)
+    size, mean, std = backbone.preprocessing
+    opset = export_onnx(model, size, out, {"threshold": repr(calibration.threshold)})
     # Ordered by content, so that the sample mixes domains and classes and is the same on every machine.
     sample = manifest.sort_values("sha256")["path"].head(parity_images)
-    images = np.stack([centre_square(open_rgb(root / p, max_pixels=max_pixels), backbone.image_size) for p in sample])
+    images = np.stack([centre_square(open_rgb(root / p, max_pixels=max_pixels), size) for p in sample])
     parity = compare(model, out, images, tolerance=tolerance, provider=provider)
     card = make_card(
         classes=features.meta["classes"],
@@ -84,9 +85,9 @@ def publish(
         threshold=calibration.threshold,
         accept=accept,
         accepted=calibration.accepted,
-        image_size=backbone.image_size,
-        mean=backbone.mean,
-        std=backbone.std,
+        image_size=size,
+        mean=mean,
+        std=std,
         hashes={**hashes, "weights": backbone.weights_sha256, "graph": file_sha256(out)},
         metrics=metrics.get(method, {}),
         parity=parity,

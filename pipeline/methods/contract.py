@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from pipeline.params.section import Section
 
@@ -37,11 +37,13 @@ class Paper:
 
 
 class Tower(Protocol):
-    """A frozen text tower from token embeddings on; see `pipeline.backbone.text_tower.TextTower`."""
+    """What methods need of a frozen text tower from token embeddings on; `pipeline.backbone.protocol` says more."""
 
-    context: int
+    @property
+    def context(self) -> int:
+        """Most tokens of a text, start and end included."""
 
-    def in_dtype(self, dtype: torch.dtype) -> Tower:
+    def in_dtype(self, dtype: torch.dtype) -> Self:
         """The tower in another floating-point type."""
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.backbone.add import save_backbone
-from pipeline.backbone.load import load_backbone
+from pipeline.backbone.load import load_backbone, save_backbone
 from pipeline.backbone.sidecar import sidecar_path
 from pipeline.errors import CheckpointError
 
@@ -18,7 +17,9 @@ Tiny = tuple[str, Path]
 
 @pytest.fixture
 def saved(tiny: Tiny, tmp_path: Path) -> Path:
-    return save_backbone(tiny[0], str(tiny[1]), tmp_path / "kept" / "w.safetensors")
+    out = tmp_path / "kept" / "w.safetensors"
+    save_backbone(tiny[0], str(tiny[1]), out)
+    return out
 
 
 def test_weights_survive_and_the_note_says_what_they_are(tiny: Tiny, saved: Path) -> None:
@@ -34,7 +35,8 @@ def test_weights_survive_and_the_note_says_what_they_are(tiny: Tiny, saved: Path
 
 def test_lost_quickgelu_is_caught(tiny: Tiny, tmp_path: Path) -> None:
     """The tensors of both models have the same names and shapes; only the note tells them apart."""
-    saved = save_backbone(f"{tiny[0]}-quickgelu", str(tiny[1]), tmp_path / "w.safetensors")
+    saved = tmp_path / "w.safetensors"
+    save_backbone(f"{tiny[0]}-quickgelu", str(tiny[1]), saved)
     with pytest.raises(CheckpointError, match=rf"with QuickGELU .*set it to '{tiny[0]}-quickgelu'"):
         load_backbone(tiny[0], saved, "cpu")
     assert load_backbone(f"{tiny[0]}-quickgelu", saved, "cpu").name.endswith("quickgelu")
@@ -46,7 +48,7 @@ def test_mean_and_deviation_of_the_note_are_used(tiny: Tiny, saved: Path) -> Non
     note["preprocess"] |= {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
     path.write_text(json.dumps(note))
     backbone = load_backbone(tiny[0], saved, "cpu")
-    assert (backbone.mean, backbone.std) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    assert backbone.preprocessing[1:] == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 def change(saved: Path, **values: Any) -> None:

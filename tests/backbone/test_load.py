@@ -51,8 +51,8 @@ def test_features_are_those_of_open_clip(tiny: Tiny, backbone: Any) -> None:
 
 
 def test_attributes(backbone: Any) -> None:
-    assert (backbone.image_size, backbone.width, backbone.context_length) == (32, 24, 16)
-    assert backbone.mean == (0.48145466, 0.4578275, 0.40821073)  # CLIP's
+    assert (backbone.preprocessing.size, backbone.width, backbone.tokenizer.context) == (32, 24, 16)
+    assert backbone.preprocessing.mean == (0.48145466, 0.4578275, 0.40821073)  # CLIP's
     assert backbone.logit_scale == pytest.approx(1 / 0.07, rel=1e-6)  # open_clip starts at ln(1 / 0.07)
     assert not any(p.requires_grad for p in backbone.model.parameters())
     assert backbone.encode_text([]).shape == (0, 24)
@@ -65,7 +65,7 @@ def test_wrong_pixels_are_refused(backbone: Any) -> None:
 
 
 def test_built_in_model_is_known() -> None:
-    from pipeline.backbone.load import model_config
+    from pipeline.backbone.openclip.config import model_config
     from pipeline.backbone.small import MODEL_NAME
 
     assert model_config(MODEL_NAME)["embed_dim"] > 0
@@ -108,7 +108,7 @@ def other_context(state: dict[str, torch.Tensor], path: Path) -> None:
 MISFITS = [
     (dropped, r"missing tensor visual\.proj"),
     (added, r"2 unexpected tensors \(head\.\w+, \.\.\.\)"),
-    (reshaped, r"1 tensors of another shape \(text_projection is \[32, 25\], expected \[32, 24\]\)"),
+    (reshaped, r"1 tensor of another shape \(text_projection is \[32, 25\], expected \[32, 24\]\)"),
     (other_image_size, r"visual\.positional_embedding is \(37, 32\), expected \(17, 32\)"),
     (other_context, r"positional_embedding is \(77, 32\), expected \(16, 32\)"),
 ]

@@ -87,10 +87,11 @@ def test_a_file_that_would_be_refused_is_left_as_it_is_but_a_typo_is_kept_and_na
     params.write_text(wrong, encoding="utf-8")
     code, out, err = run(croft, tmp_path, "pacs")
     assert (code, out) == (2, "")
-    assert err.startswith("error: params.yaml: left as it is, with this preset it would be refused: export.accept")
+    expected = "error: params.yaml: not changed, since a run would refuse it with this preset: export.accept"
+    assert err.startswith(expected)
     assert params.read_text(encoding="utf-8") == wrong
     params.write_text(SHIPPED.replace("  bins: 40", "  bin: 41"), encoding="utf-8")
     code, out, err = run(croft, tmp_path, "vlcs")
     assert (code, err) == (0, "")
-    assert "Kept, though no stage knows them and a run refuses them (`croft params`): evaluate.bin\n" in out
+    assert "Unknown keys, kept as they are, but a run refuses them (`croft params`): evaluate.bin\n" in out
     assert "  bin: 41" in params.read_text(encoding="utf-8")

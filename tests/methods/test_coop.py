@@ -12,8 +12,8 @@ from tiny_clip import tiny_clip
 from torch.nn import functional
 from train import train
 
-from pipeline.backbone.load import Backbone, load_backbone
-from pipeline.backbone.text_tower import TextTower
+from pipeline.backbone.load import load_backbone
+from pipeline.backbone.protocol import Backbone, PromptTower
 from pipeline.errors import DataError, ParamsError
 from pipeline.methods.contract import ClassSet, Images
 from pipeline.methods.coop import derive, start
@@ -46,7 +46,7 @@ def tables(backbone: Backbone) -> dict[str, Any]:
     text = backbone.encode_text([f"{WORDS} {name}." for name in NAMES])
     return {
         "views": images, "clean": images[:, 0], "text": text, "logit_scale": SCALE,
-        "names": NAMES, "tower": lambda: TextTower(backbone),
+        "names": NAMES, "tower": lambda: backbone.prompt_tower(),
     }  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def trained(backbone: Backbone, dtype: Any = "float32", **change: Any) -> Traine
 
 
 def class_set(backbone: Backbone) -> ClassSet:
-    return ClassSet(torch.from_numpy(tables(backbone)["text"]), SCALE, NAMES, lambda: TextTower(backbone))
+    text = torch.from_numpy(tables(backbone)["text"])
+    return ClassSet(text, SCALE, NAMES, lambda: backbone.prompt_tower())
 
 
 def first_context(classes: ClassSet, seed: int = 1, **change: Any) -> torch.Tensor:
@@ -150,9 +151,9 @@ def test_learned_contexts_lower_the_loss_on_training_images(backbone: Backbone, 
 def test_the_tower_is_asked_for_once_and_only_by_runs_that_learn_prompts(backbone: Backbone) -> None:
     calls: list[int] = []
 
-    def tower() -> TextTower:
+    def tower() -> PromptTower:
         calls.append(1)
-        return TextTower(backbone)
+        return backbone.prompt_tower()
 
     data = tables(backbone) | {"tower": tower}
     probe = options({"kind": "linear-probe", "epochs": 1, "batch_size": 8})
@@ -202,7 +203,7 @@ def test_the_built_in_tower_learns(tmp_path: Path) -> None:
     images = (text[LABELS][:, None] + 3 * source.normal(size=(IMAGES, 1, 128))).astype(np.float32)
     (found,) = train(
         [run(words="a photo of the digit", lr=20.0)], views=images, clean=images[:, 0], text=text, logit_scale=14.5,
-        names=names, tower=lambda: TextTower(small),
+        names=names, tower=lambda: small.prompt_tower(),
     )  # fmt: skip
     write_fits(collect([found]), tmp_path)
     head = read_fits(tmp_path).heads[0]

@@ -16,7 +16,7 @@ from torch.nn import functional
 from train import train
 
 from pipeline.backbone.load import load_backbone
-from pipeline.backbone.text_tower import TextTower
+from pipeline.backbone.protocol import PromptTower
 from pipeline.errors import DataError, ParamsError
 from pipeline.fits import Head, read_fits, write_fits
 from pipeline.methods.catalogue import METHODS, head_logits
@@ -41,9 +41,9 @@ TRAINED = ("linear-probe", "clip-adapter", "coop", "tip-adapter-f")
 
 
 @functools.cache
-def tower() -> TextTower:
+def tower() -> PromptTower:
     with tempfile.TemporaryDirectory() as folder:
-        return TextTower(load_backbone(*tiny_clip(Path(folder), name="tiny-16-wide", width=WIDTH), "cpu"))
+        return load_backbone(*tiny_clip(Path(folder), name="tiny-16-wide", width=WIDTH), "cpu").prompt_tower()
 
 
 def tables() -> dict[str, Any]:

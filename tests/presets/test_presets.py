@@ -149,10 +149,12 @@ def test_keys_that_nobody_knows_are_kept_and_named() -> None:
         ("- 1\n", "expected a mapping of sections, found list"),
         ("", "expected a mapping of sections, found NoneType"),
         ("split: [1]\n", "split: expected a mapping of keys, found list"),
-        ("split:\n  shots: 1\n  shots: 2\n", "split.shots is there twice"),
-        ("split: {}\nsplit: {}\n", "split is there twice"),
-        ("a: &x 1\nsplit:\n  shots: *x\n", "uses anchors"),
-        ("split: {\n", "not valid YAML"),
+        ("split:\n  shots: 1\n  shots: 2\n", r"params.yaml, line 3: shots is listed twice; remove one"),
+        ("split: {}\nsplit: {}\n", r"params.yaml, line 2: split is listed twice; remove one"),
+        ("a: &x 1\nsplit:\n  shots: *x\n", r"params.yaml, line 1: anchors and aliases \(&, \*\) are not supported"),
+        ("split: {\n", "params.yaml: not valid YAML: .* line 2"),
+        ("a: " + "[" * 900 + "]" * 900 + "\n", "params.yaml: not valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []\n", "params.yaml: not valid YAML"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(text: str, named: str) -> None:

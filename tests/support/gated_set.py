@@ -64,15 +64,15 @@ def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **c
     except DataError as error:
         return Outcome(True, str(error))
     known = known_classes(found.manifest, data.unknown)
-    tokenizer, context = load_tokenizer("croft-small")
-    tokens = name_tokens(tokenizer, context, [class_names.get(name, name) for name in known], PROMPTS)
+    tokenizer = load_tokenizer("croft-small", Path("none"))
+    tokens = name_tokens(tokenizer, [class_names.get(name, name) for name in known], PROMPTS)
     verdict, _ = check_manifest(
         found.manifest,
         found.refused,
         known=known,
         class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
-        context=context,
+        context=tokenizer.context,
         required=SHOTS + VALIDATION,
         min_side=data.min_side,
         near_distance=data.near_duplicate_distance,

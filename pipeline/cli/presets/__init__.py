@@ -1,4 +1,4 @@
-"""Settings for data sets that people have: YAML files of values with their sources, and how params.yaml takes them."""
+"""Settings for known data sets and for folders: values with their sources, and their merge into params.yaml."""
 
 from pipeline.cli.presets.files import NAMES, Preset, read_preset
 from pipeline.cli.presets.folder import folder_preset

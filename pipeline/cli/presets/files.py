@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NAMES = ("digits", "pacs", "vlcs", "imagenet")
-
 _HERE = Path(__file__).parent
+NAMES = tuple(sorted(path.stem for path in _HERE.glob("[!_]*.yaml")))
+"""Every YAML file of this folder but those that only others build on, which begin with an underscore."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,14 @@ class Preset:
     """Values for params.yaml.
 
     Attributes:
-        name: how comments and messages call it.
-        title: one line for a person.
+        name: what comments and messages call it.
+        title: one line that describes it.
         values: section.key to value; a mapping replaces the whole of what is there.
         origins: section.key to where the value is from.
         benchmark: of the catalogue, where the data are one; "" otherwise.
         pools: benchmarks that the protocol takes as open sets.
-        path: where the data are now, if that is known.
-        warnings: what a person should know before a run.
+        path: where the data are now, if known.
+        warnings: what to know before a run.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Preset:
 
 
 def read_preset(name: str) -> Preset:
-    """One that ships: `name` is one of NAMES, or a base of theirs."""
+    """A preset that ships: `name` is one of NAMES, or a base of theirs."""
     import yaml
 
     content = yaml.safe_load((_HERE / f"{name}.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A folder of one's own: what it holds, and the settings that follow from it."""
+"""A user's own folder: what it holds, and the settings that follow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.cli.presets.files import Preset, read_preset
 from pipeline.errors import DataError, ParamsError
+from pipeline.phrases import counted, shorten
 from pipeline.sources import open_source
 from pipeline.tables import OPEN_SETS
 
@@ -41,47 +42,46 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         path: domain/class/image or class/image; nothing is copied.
         name: of the data set; the folder's name by default.
     Raises:
-        DataError: it is no such folder, holds fewer than two classes or a class with one image, or is a folder of
-            classes where a data set is expected.
-        ParamsError: the name is no plain name.
+        DataError: no such folder; fewer than two classes; a class with one image; or a folder of classes where a
+            data set is expected.
+        ParamsError: the name has other characters than letters, digits, '.', '_' and '-'.
     """
     name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
-    found = _contents(path, name)
-    released = read_preset("released")
-    values, origins, warnings = dict(released.values), dict(released.origins), list(found.warnings)
-    values["data.root"] = f"{DATA}/{path.resolve().name if found.in_place else name}"
-    values["backbone.class_names"] = {c: c.replace("_", " ") for c in found.classes if "_" in c}
-    missing = [f"{d}/{c}" for d in found.domains for c in found.classes if (d, c) not in found.counts]
+    contents = _contents(path, name)
+    released = read_preset("_released")
+    values, origins, warnings = dict(released.values), dict(released.origins), list(contents.warnings)
+    values["data.root"] = f"{DATA}/{path.resolve().name if contents.in_place else name}"
+    values["backbone.class_names"] = {c: c.replace("_", " ") for c in contents.classes if "_" in c}
+    missing = [f"{d}/{c}" for d in contents.domains for c in contents.classes if (d, c) not in contents.counts]
     if missing:
-        more = f" and {len(missing) - 5} more" if missing[5:] else ""
-        warnings.append(f"no images of {', '.join(missing[:5])}{more}")
-    smallest, fewest = min(found.counts.items(), key=lambda item: (item[1], item[0]))
+        warnings.append(f"no images of {shorten(missing, 5)}")
+    smallest, fewest = min(contents.counts.items(), key=lambda item: (item[1], item[0]))
     shots, validation = values["split.shots"], values["split.validation"]
     if fewest < shots + validation:
-        where = f"{'/'.join(smallest)} holds {fewest} images, the fewest"
+        where = f"{'/'.join(smallest)} holds {counted(fewest, 'image')}, the fewest"
         validation = max(1, min(validation, fewest // 3))
         shots = max(1, min(shots, fewest - validation))
         values |= {"split.shots": shots, "split.validation": validation}
         origins |= {"split.shots": where, "split.validation": where}
         warnings.append(f"{where}: shots {shots}, validation {validation}")
-    if len(found.domains) == 1:
-        warnings.append(f"one domain only ({found.domains[0]}): nothing will tell how another style would do")
-        if len(found.classes) >= _ENOUGH and not found.pools:
+    if len(contents.domains) == 1:
+        warnings.append(f"one domain only ({contents.domains[0]}): accuracy on an unseen domain cannot be measured")
+        if len(contents.classes) >= _ENOUGH and not contents.pools:
             values["split.unknown_share"] = _SHARE
             origins["split.unknown_share"] = "no domain can be held out, so classes are"
-    elif not found.pools:
-        warnings.append("no class is unknown: name some in data.unknown, or add an open set, to measure 'unknown'")
-    total, domains = sum(found.counts.values()), found.domains
-    shown = f"{', '.join(domains[:6])}{', ...' if domains[6:] else ''}"
+    elif not contents.pools:
+        warnings.append("no class is unknown: to measure 'unknown', name some in data.unknown or add an open set")
+    images, classes = counted(sum(contents.counts.values()), "image"), counted(len(contents.classes), "class")
+    domains = f"{counted(len(contents.domains), 'domain')} ({shorten(contents.domains, 6)})"
     return replace(
         released,
         name="folder",
-        title=f"{path}: {total} images, {len(domains)} domains ({shown}), {len(found.classes)} classes",
+        title=f"{path}: {images}, {domains}, {classes}",
         values=values,
         origins=origins,
-        path=None if found.in_place else path,
+        path=None if contents.in_place else path,
         warnings=tuple(warnings),
     )
 
@@ -104,8 +104,10 @@ def _contents(path: Path, name: str) -> _Contents:
             )
     classes = sorted({class_ for _, class_ in counts})
     if len(classes) < 2:
-        raise DataError(f"{path}: holds {len(classes)} class ({', '.join(classes)}); at least 2 are needed")
+        raise DataError(f"{path}: holds {counted(len(classes), 'class')} ({', '.join(classes)}); at least 2 are needed")
     for (domain, class_), count in sorted(counts.items()):
         if count < 2:
-            raise DataError(f"{path}: {domain}/{class_} holds {count} image; to train and to validate, 2 are needed")
+            raise DataError(
+                f"{path}: {domain}/{class_} holds {counted(count, 'image')}; training and validation need 2"
+            )
     return _Contents(counts, pools, in_place, tuple(source.warnings))

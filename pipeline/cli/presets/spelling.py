@@ -1,39 +1,43 @@
-"""How params.yaml spells a value and a line."""
+"""How params.yaml spells a value."""
 
 from __future__ import annotations
 
 import json
+import math
+from decimal import Decimal
 from typing import Any
 
 import yaml
 
-COLUMN = 31
-"""Where comments begin, unless the value is longer."""
 
-
-def flow(value: Any) -> str:
-    """A value on one line, which a YAML reader takes back as the same."""
+def spell(value: Any) -> str:
+    """A value on one line of YAML, which PyYAML (YAML 1.1) and readers of YAML 1.2 read as the same value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "null"
-    if isinstance(value, float) and 0 < abs(value) < 1e-3:
-        return f"{value:.12f}".rstrip("0")  # YAML 1.1 takes 1e-05 for text
-    if isinstance(value, int | float):
+    if isinstance(value, float):
+        return _spell_float(value)
+    if isinstance(value, int):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(flow, value))}]"
+        return f"[{', '.join(map(spell, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{flow(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{spell(key)}: {spell(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
     plain = text.replace("/", "").replace("_", "").replace("-", "").replace(".", "").isalnum()
-    return text if plain and yaml.safe_load(f"[{text}]") == [text] else json.dumps(text, ensure_ascii=False)
+    if plain and yaml.safe_load(f"[{text}]") == [text]:
+        return text
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
 
-def lines(indent: str, key: str, value: Any, comment: str) -> list[str]:
-    """The lines of one key: a mapping as a block, everything else on one line, with the comment behind the first."""
-    block = isinstance(value, dict) and bool(value)
-    first = f"{indent}{flow(key)}:" if block else f"{indent}{flow(key)}: {flow(value)}"
-    if comment:
-        first = f"{first.ljust(COLUMN - 2)}  # {comment}"
-    return [first, *(f"{indent}  {flow(inner)}: {flow(value[inner])}" for inner in value)] if block else [first]
+def _spell_float(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = repr(value)
+    if "e" not in text:
+        return text
+    if 1e-12 <= abs(value) < 1:
+        return format(Decimal(text), "f")
+    mantissa, exponent = text.split("e")  # YAML 1.1 reads 1e-30 as text, and 1.0e-30 as a number
+    return f"{mantissa if '.' in mantissa else f'{mantissa}.0'}e{exponent}"

@@ -1,4 +1,4 @@
-"""The frozen text tower from token embeddings on, so that gradients reach embeddings that are no word's."""
+"""open_clip's text tower as a `PromptTower`: from token embeddings on, so that gradients reach learned prompts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.backbone.load import Backbone
+    from pipeline.backbone.openclip.model import OpenClipTokenizer
 
 _PARTS = ("token_embedding", "positional_embedding", "transformer", "attn_mask", "ln_final", "text_projection")
 _POOLS = ("argmax", "eos")  # where the end token's output is the feature
@@ -29,26 +29,28 @@ class TextTower:
         width: W, numbers per token embedding.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        """Share the backbone's weights.
+    def __init__(self, model: Any, tokenizer: OpenClipTokenizer, *, name: str, device: str) -> None:
+        """Share a model's weights.
 
+        Args:
+            model: the open_clip module; tokenizer: its tokenizer; name, device: as in `Backbone`.
         Raises:
             CheckpointError: its text tower is of another kind.
         """
         # CLIP keeps the parts on itself, CustomTextCLIP in `text`
-        holder = getattr(backbone.model, "text", backbone.model)
+        holder = getattr(model, "text", model)
         pool = getattr(holder, "pool_type", getattr(holder, "text_pool_type", None))
         causal = all(hasattr(holder, part) for part in _PARTS) and holder.attn_mask is not None
         if not causal or pool not in _POOLS or getattr(holder, "cls_emb", None) is not None:
             raise CheckpointError(
-                f"backbone.model: {backbone.name} has a text tower ({type(holder).__name__}) through which no prompt "
+                f"backbone.model: {name} has a text tower ({type(holder).__name__}) through which no prompt "
                 "can be learned here; remove the methods of kind coop from finetune.methods"
             )
         self._parts: dict[str, Any] = {part: getattr(holder, part) for part in _PARTS}
         end = getattr(holder, "eos_id", getattr(holder, "text_eos_id", None))
         self._end = end if pool == "eos" else None
-        self._tokenizer, self._device = backbone.tokenizer, backbone.device
-        self.context = backbone.context_length
+        self._tokenizer, self._device = tokenizer, device
+        self.context = tokenizer.context
         self.width = int(self._parts["token_embedding"].embedding_dim)
 
     def in_dtype(self, dtype: torch.dtype) -> TextTower:
@@ -62,30 +64,18 @@ class TextTower:
         return other
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids of texts, never cut off: a text may be longer than the tower's context.
-
-        Returns:
-            (N, L) ids, L being the longest text, and (N,) lengths, start and end tokens included.
-        """
-        # In a context four times as long, what is too long for the tower is still seen to be so.
-        ids = self._tokenizer(list(texts), context_length=4 * self.context).to(self._device)
+        """As `PromptTower`; tokens beyond four times the context are cut off."""
+        ids = self._tokenizer(texts, 4 * self.context).to(self._device)
         last = ids.argmax(-1) if self._end is None else (ids == self._end).int().argmax(-1)
         return ids[:, : int(last.max()) + 1], last + 1
 
     def embed(self, ids: Tensor) -> Tensor:
-        """(N, L, W) embeddings of (N, L) token ids, without positions."""
+        """As `PromptTower`."""
         embedded: Tensor = self._parts["token_embedding"](ids)
         return embedded
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Text features of embedded sequences, differentiable in them.
-
-        Args:
-            embedded: (N, L, W), without positions; L <= context.
-            lengths: (N,) in [1, L]; the output at the last of these tokens, the end token, is the feature.
-        Returns:
-            (N, D) raw, as `encode_text` gives them.
-        """
+        """As `PromptTower`; the output at the last of a text's tokens, the end token, is its feature."""
         import torch
 
         parts, size = self._parts, embedded.shape[1]
