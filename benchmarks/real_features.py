@@ -64,7 +64,17 @@ def mcm(logits: Tensor) -> Tensor:
 
 def without_prompts(finetune: Finetune) -> list[str]:
     """The methods that need nothing but features."""
-    return [name for name in finetune.methods if finetune.settings(name)["kind"] != "coop"]
+    return [name for name in finetune.methods if settings_of(finetune, name)["kind"] != "coop"]
+
+
+def settings_of(finetune: Finetune, method: str) -> Values:
+    """All settings of a method of params.yaml, its kind included, as plain values."""
+    return finetune.settings(method)
+
+
+def is_trained(values: Values) -> bool:
+    """Whether a method of these settings learns anything by gradient."""
+    return bool(values.get("train", True) and "lr" in values)
 
 
 def candidates(values: Values, rates: Sequence[float]) -> list[Values]:
@@ -74,7 +84,7 @@ def candidates(values: Values, rates: Sequence[float]) -> list[Values]:
         values: all settings of the method, its kind included.
         rates: for adapters.
     """
-    if not values.get("train", True) or "lr" not in values:
+    if not is_trained(values):
         return [{}]
     grid: dict[str, Sequence[float]] = {"lr": RATES.get(values["kind"], rates)}
     if values.get("generator"):
@@ -104,7 +114,7 @@ def measure(
     plans: list[Plan] = []
     seen = experiment.splits[experiment.splits["role"].isin([TRAIN, VALIDATION])]
     for name in methods or without_prompts(finetune):
-        values = finetune.settings(name)
+        values = settings_of(finetune, name)
         if epochs is not None and "epochs" in values:
             values = values | {"epochs": epochs}
         plans += [(seen, name, values | changes) for changes in candidates(values, experiment.rates)]
@@ -157,7 +167,7 @@ def _with_other_penalties(trials: Sequence[Trial], seen: pd.DataFrame, penalties
     plans: list[Plan] = []
     for number, row in choose(_validation(trials)).drop_duplicates(["method", "target"]).iterrows():
         values = trials[number].values
-        if values.get("train") and values.get("lambda_2"):
+        if is_trained(values) and values.get("lambda_2"):
             split = seen[seen["target"] == row["target"]]
             others = [value for value in penalties if value != values["lambda_2"]]
             plans += [(split, row["method"], values | {"lambda_2": value}) for value in others]
@@ -202,7 +212,7 @@ def _validation(trials: Sequence[Trial]) -> pd.DataFrame:
 
 def label(values: Values) -> str:
     """What the grids may have set."""
-    if not values.get("train", True) or "lr" not in values:
+    if not is_trained(values):
         return ""
     parts = [f"lr {values['lr']:g}"]
     parts += [f"λ1 {values['lambda_1']:g}"] if values.get("generator") else []

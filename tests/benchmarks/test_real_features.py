@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.real_features import candidates, choose, label, markdown, mcm, measure, without_prompts
+from benchmarks.real_features import candidates, choose, label, markdown, mcm, measure, settings_of, without_prompts
 from benchmarks.real_inputs import EXPERIMENTS, clip, pacs
 from pipeline.errors import DataError
 from pipeline.params import load_params
@@ -124,19 +124,19 @@ def test_methods_that_learn_prompts_are_left_out() -> None:
 def test_grids_fit_the_kind_of_method() -> None:
     finetune = load_params().finetune
     rates = (0.1, 0.2)
-    assert candidates(finetune.settings("zero-shot"), rates) == [{}]
-    assert candidates(finetune.settings("tip-adapter"), rates) == [{}]
-    assert candidates(finetune.settings("adapters-edr"), rates) == [{"lr": 0.1}, {"lr": 0.2}]
-    assert len(candidates(finetune.settings("croft"), rates)) == 4
-    assert {"lr": 0.002} in candidates(finetune.settings("linear-probe"), rates)
+    assert candidates(settings_of(finetune, "zero-shot"), rates) == [{}]
+    assert candidates(settings_of(finetune, "tip-adapter"), rates) == [{}]
+    assert candidates(settings_of(finetune, "adapters-edr"), rates) == [{"lr": 0.1}, {"lr": 0.2}]
+    assert len(candidates(settings_of(finetune, "croft"), rates)) == 4
+    assert {"lr": 0.002} in candidates(settings_of(finetune, "linear-probe"), rates)
 
 
 def test_what_the_grids_set_is_named() -> None:
     finetune = load_params().finetune
-    assert label(finetune.settings("croft") | {"lr": 0.02, "lambda_1": 15.0}) == "lr 0.02, λ1 15, λ2 1"
-    assert label(finetune.settings("adapters") | {"lr": 0.06}) == "lr 0.06"
-    assert label(finetune.settings("linear-probe") | {"lr": 0.002}) == "lr 0.002"
-    assert label(finetune.settings("tip-adapter")) == label(finetune.settings("zero-shot")) == ""
+    assert label(settings_of(finetune, "croft") | {"lr": 0.02, "lambda_1": 15.0}) == "lr 0.02, λ1 15, λ2 1"
+    assert label(settings_of(finetune, "adapters") | {"lr": 0.06}) == "lr 0.06"
+    assert label(settings_of(finetune, "linear-probe") | {"lr": 0.002}) == "lr 0.002"
+    assert label(settings_of(finetune, "tip-adapter")) == label(settings_of(finetune, "zero-shot")) == ""
 
 
 @real
