@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.evaluation import hessian
 from pipeline.evaluation.compare import Difference, difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
-from pipeline.evaluation.hessian import Agreement, hessian_metrics, hessian_points, measure_agreement
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.results import by_accuracy
 from pipeline.evaluation.summary import Summary, summarise
@@ -41,7 +41,7 @@ class Evaluation:
     metrics: Summary
     curves: Mapping[str, pd.DataFrame]
     differences: tuple[Difference, ...]
-    agreement: Agreement | None
+    agreement: hessian.Agreement | None
     settings: Mapping[str, Mapping[str, Any]]
     diverged: pd.DataFrame
     deployed: str
@@ -81,11 +81,11 @@ def evaluate(
     }
     agreement = None
     if hessian_probes:
-        agreement = measure_agreement(
-            features, fits, splits, manifest, settings, probes=hessian_probes, bootstrap=bootstrap
-        )
-        curves["hessian"] = hessian_points(agreement.pairs)
-        for method, targets in hessian_metrics(agreement.fits).items():
+        pairs = hessian.hessian_pairs(features, fits, splits, manifest, probes=hessian_probes)
+        by_fit = hessian.hessian_agreement(pairs)
+        agreement = hessian.Agreement(by_fit, hessian.penalty_effects(by_fit, settings, bootstrap=bootstrap))
+        curves["hessian"] = hessian.hessian_points(pairs)
+        for method, targets in hessian.hessian_metrics(by_fit).items():
             for target, values in targets.items():
                 metrics[method][target] |= values
     others = [method for method in by_accuracy(metrics) if method != deployed and deployed in metrics]

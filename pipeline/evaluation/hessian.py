@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.evaluation.results import finite
 from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, MEAN, TEST_ID, TEST_SHIFTED, VALIDATION
 
@@ -34,30 +34,12 @@ class Agreement:
     """How far the Hessians of the domains agree.
 
     Attributes:
-        pairs: from `hessian_pairs`.
         fits: from `hessian_agreement`.
         effects: of the penalty, from `penalty_effects`.
     """
 
-    pairs: pd.DataFrame
     fits: pd.DataFrame
     effects: list[dict[str, Any]]
-
-
-def measure_agreement(
-    features: Features,
-    fits: Fits,
-    splits: pd.DataFrame,
-    manifest: pd.DataFrame,
-    settings: Mapping[str, Mapping[str, Any]],
-    *,
-    probes: int,
-    bootstrap: int,
-) -> Agreement:
-    """The pairs of domains, the fits and the effects of the penalty; arguments as for the functions of each."""
-    pairs = hessian_pairs(features, fits, splits, manifest, probes=probes)
-    by_fit = hessian_agreement(pairs)
-    return Agreement(pairs, by_fit, penalty_effects(by_fit, settings, bootstrap=bootstrap))
 
 
 def hessian_pairs(
@@ -165,7 +147,7 @@ def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float 
         by_target = of_method.groupby("target", sort=False)[list(MEASURES)].mean()
         by_target.loc[MEAN] = by_target.mean()
         metrics[str(method)] = {
-            str(target): {str(name): float(value) if math.isfinite(value) else None for name, value in row.items()}
+            str(target): {str(name): finite(value) for name, value in row.items()}
             for target, row in by_target.to_dict("index").items()
         }
     return metrics

@@ -24,6 +24,11 @@ def spread_of(metric: str) -> str:
     return f"{metric}_spread"
 
 
+def finite(value: float) -> float | None:
+    """A number for JSON, which has no NaN; None where nothing was measured."""
+    return float(value) if math.isfinite(value) else None
+
+
 def numbers_of(metrics: Metrics, method: str, target: str = MEAN, open_set: str = "") -> Numbers:
     """The numbers of a method on a held-out domain, on one open set if it is named; empty where there are none."""
     numbers: Numbers = metrics.get(method, {}).get(target, {})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError
 from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
 from pipeline.evaluation.measures import BASE_RATE, METRICS, OPEN_SET, keys, known_tested, measure, open_sets
-from pipeline.evaluation.results import BY_OPEN_SET, spread_of
+from pipeline.evaluation.results import BY_OPEN_SET, finite, spread_of
 from pipeline.tables import MEAN, TEST_UNKNOWN
 
 if TYPE_CHECKING:
@@ -96,21 +96,17 @@ def _numbers(by_seed: pd.DataFrame, resampled: np.ndarray, part: pd.DataFrame, s
         values = {name: float(by_seed[open_set, name].mean()) for name in (*names, BASE_RATE)}
         # NaN for one seed: a single fit has no spread.
         values |= {spread_of(name): float(by_seed[open_set, name].std(ddof=1)) for name in names}
-        return {name: _finite(value) for name, value in values.items()}
+        return {name: finite(value) for name, value in values.items()}
 
     return {
         "n": part.loc[known_tested(part), "path"].nunique(),
         "n_unknown": unknown["path"].nunique(),
         "seeds": len(by_seed),
         **averaged("", METRICS),
-        "accuracy_low": _finite(low),
-        "accuracy_high": _finite(high),
+        "accuracy_low": finite(low),
+        "accuracy_high": finite(high),
         BY_OPEN_SET: {
             name: averaged(name, OPEN_SET) | {"n_unknown": unknown.loc[unknown["open_set"] == name, "path"].nunique()}
             for name in sets
         },
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

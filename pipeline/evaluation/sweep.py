@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.measures import measure, open_sets
 from pipeline.evaluation.predict import score_fits
+from pipeline.evaluation.results import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +59,8 @@ def sweep_metrics(table: pd.DataFrame, chosen: str) -> dict[str, Any]:
         "configurations": len(means),
         "runs": len(table),
         "diverged": int(table["diverged"].sum()),
-        **{name: _finite(of_chosen[name]) for name in MEASURES},
-        "regret": _finite(means["accuracy"].max() - of_chosen["accuracy"]),
+        **{name: finite(of_chosen[name]) for name in MEASURES},
+        "regret": finite(means["accuracy"].max() - of_chosen["accuracy"]),
     }
 
 
@@ -70,7 +71,3 @@ def means_by_configuration(table: pd.DataFrame) -> pd.DataFrame:
     )
     means.loc[means["diverged"] > 0, list(MEASURES)] = math.nan
     return means
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
