@@ -1,4 +1,4 @@
-"""From image files to the pixels of their views, ahead of the encoder: by threads, or by processes beside a GPU."""
+"""From image files to the pixels of their views, ahead of the encoder: by threads, or by processes for a GPU."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decoded(
     """Works with their pictures, in their order, decoded at most about `ahead` pictures in front.
 
     Pillow decodes and resizes without the interpreter's lock, so threads are enough where the encoder itself keeps the
-    processor busy. Beside a GPU they would compete with the thread that feeds it: there, take processes.
+    processor busy. With a GPU they would compete with the thread that feeds it: there, take processes.
 
     Args:
         works: what to decode.
@@ -49,7 +49,7 @@ def decoded(
         Pairs of a work and its pictures, (size, size, 3) uint8 each.
     Raises:
         DataError: an image cannot be read or is not the one that was ingested.
-        PipelineError: a process that decoded was ended from outside.
+        PipelineError: a process that decodes was killed.
     """
     pending: deque[tuple[Work, Future[list[np.ndarray]]]] = deque()
     queued = 0
@@ -67,7 +67,7 @@ def decoded(
                 queued -= len(work.items)
         except BrokenExecutor:
             raise PipelineError(
-                "featurize: a process that decodes images was ended from outside, perhaps for the memory that it took; "
+                "featurize: a process that decodes images was killed, perhaps because memory ran out; "
                 "lower featurize.workers or featurize.batch_size and run again"
             ) from None
         finally:

@@ -84,6 +84,12 @@ def test_openai_weights_are_refused_for_a_model_without_quickgelu(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_preprocessing_that_is_not_supported_is_refused_before_a_download(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="ViT-B-16-SigLIP wants images resized by squash, bicubic"):
+        save_backbone("ViT-B-16-SigLIP", "webli", tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def test_unreachable_hub_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
