@@ -1,7 +1,8 @@
-"""Open-set scores of logits; larger = more open-set. Plain tensor operations, so that they export to ONNX."""
+"""A catalogue of open-set scores of logits; larger = more open-set. Plain tensor operations, which export to ONNX."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +47,7 @@ def max_softmax(logits: Tensor) -> Tensor:
 def _check(logits: Tensor) -> None:
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ValueError(f"logits must be (B, C) with C > 0, got shape {tuple(logits.shape)}")
+
+
+CATALOGUE: dict[str, Callable[[Tensor], Tensor]] = {"energy": energy, "max-softmax": max_softmax}
+DEPLOYED = "energy"  # what evaluation measures and the exported graph computes

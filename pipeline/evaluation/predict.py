@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.detection.scores import energy
+from pipeline.detection.scores import CATALOGUE, DEPLOYED
 from pipeline.errors import DataError
 from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
@@ -82,6 +82,6 @@ def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarra
             batch = tensor(images[rows[start : start + _ROWS]])  # (b, D)
             values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
             confidence, predicted = values.softmax(dim=1).max(dim=1)
-            parts.append((predicted, confidence, energy(values)))
+            parts.append((predicted, confidence, CATALOGUE[DEPLOYED](values)))
     first, second, third = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
     return first, second, third
