@@ -1,4 +1,4 @@
-"""The whole diff of docs/extending.md for a new method, applied to a copy of the code and run."""
+"""The diffs of docs/extending.md, applied to a copy of the code and used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-USE = """
+METHOD = """
 import sys
 from pathlib import Path
 
@@ -53,19 +53,58 @@ share = (values.argmax(1).numpy() == labels[40:]).mean()
 assert abs(share - together[0].validation_accuracy) < 1e-9
 print(sorted(head.arrays), sorted(head.scalars))
 """
+OTHERS = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import pipeline
+from pipeline.backbone.load import load_backbone, load_tokenizer, save_backbone
+from pipeline.detection.scores import CATALOGUE
+from pipeline.sources.benchmarks import benchmark
+from stages._paths import CENSUS
+from stages.census import main
+
+out = Path(sys.argv[1])
+assert Path(pipeline.__file__).is_relative_to(out), pipeline.__file__
+assert CATALOGUE["margin"](torch.tensor([[1.0, 3.0, 2.0]])).tolist() == [-1.0]
+assert benchmark("eurosat").expected_images == 27000
+assert (main.stage, main.sections, CENSUS.name) == ("census", (), "census.csv")
+save_backbone("random-clip", "7", out / "weights.safetensors")
+backbone = load_backbone("random-clip", out / "weights.safetensors", "cpu")
+assert backbone.encode_images(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, backbone.width)
+assert backbone.encode_text(["a cat", "a dog"]).shape == (2, backbone.width)
+assert load_tokenizer("random-clip", out / "none").lengths(["a photo"]) == [4]
+print("ok")
+"""
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The code with the page's first diff, which must apply without fuzz."""
-    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "method.diff").write_text(blocks("diff")[0])
-    subprocess.run(["git", "apply", "--verbose", "method.diff"], cwd=tmp_path, check=True)
-    return tmp_path
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code with all diffs of the page."""
+    folder = tmp_path_factory.mktemp("extended")
+    for part in ("pipeline", "stages"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    for number, diff in enumerate(blocks("diff")):
+        (folder / f"{number}.diff").write_text(diff)
+        subprocess.run(["git", "apply", f"{number}.diff"], cwd=folder, check=True)
+    return folder
+
+
+def run(copy: Path, program: str, *arguments: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(copy), *map(str, arguments)],
+        cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_the_method_of_the_page_trains_in_a_stack_and_leaves_a_head(copy: Path) -> None:
@@ -73,12 +112,13 @@ def test_the_method_of_the_page_trains_in_a_stack_and_leaves_a_head(copy: Path) 
     params["finetune"]["methods"] |= yaml.safe_load(blocks("yaml")[0])["finetune"]["methods"]
     params["finetune"] |= {"epochs": 20, "batch_size": 8}
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    done = subprocess.run(
-        [sys.executable, "-c", USE, str(copy), str(copy / "params.yaml")],
-        cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['prototypes', 'residual'] ['alpha', 'scale']"
+    assert run(copy, METHOD, copy / "params.yaml") == "['prototypes', 'residual'] ['alpha', 'scale']"
+
+
+def test_the_score_stage_benchmark_and_backbone_of_the_page_work(copy: Path) -> None:
+    assert run(copy, OTHERS) == "ok"
+    stage = yaml.safe_load((copy / "dvc.yaml").read_text())["stages"]["census"]
+    assert "artifacts/runs/census.json" in stage["outs"]
 
 
 def test_the_diff_is_one_file_and_one_row() -> None:
