@@ -41,15 +41,15 @@ def method_options(finetune: Finetune, method: str, changes: Mapping[str, Any] |
     Raises:
         ParamsError: as `options`.
     """
-    own = dict(finetune.methods[method] or {})
-    if own.pop("train", True) is False:  # the older way to write it
-        own.setdefault("kind", "zero-shot")
+    written = dict(finetune.methods[method] or {})
+    if written.pop("train", True) is False:  # the older way to write it
+        written.setdefault("kind", "zero-shot")
     if "kind" in (changes or {}):
         raise ParamsError("kind: a method's kind cannot be swept")
-    kind = own.get("kind", "adapters")
+    kind = written.get("kind", "adapters")
     known = METHODS[kind].options.model_fields if isinstance(kind, str) and kind in METHODS else {}
     shared = {key: value for key, value in finetune.model_dump().items() if key in known}
-    return options({**shared, **own, **(changes or {})})
+    return options({**shared, **written, **(changes or {})})
 
 
 def all_options(finetune: Finetune) -> dict[str, Section]:
@@ -58,13 +58,13 @@ def all_options(finetune: Finetune) -> dict[str, Section]:
     Raises:
         ParamsError: as `options`, with the method's key.
     """
-    found = {}
+    settings = {}
     for method in finetune.methods:
         try:
-            found[method] = method_options(finetune, method)
+            settings[method] = method_options(finetune, method)
         except ParamsError as error:
             raise ParamsError(f"finetune.methods.{method}: {error}") from None
-    return found
+    return settings
 
 
 def check_methods(params: Params, source: str = str(PARAMS_FILE)) -> Params:
