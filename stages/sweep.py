@@ -28,7 +28,7 @@ def main(params: Params) -> Record:
     from pipeline.methods.settings import method_options
     from pipeline.progress import Progress
     from pipeline.report.sweep import sweep_report
-    from pipeline.tracking import record_children
+    from pipeline.tracking.runs import record_children
     from pipeline.training.assemble import collect
     from pipeline.training.sweep import SWEEP, count_epochs, grid, sweep
 
