@@ -62,7 +62,9 @@ def hessian_pairs(
     import pandas as pd
     import torch
 
+    from pipeline.croft.adapters import Weights
     from pipeline.croft.hessian import agreement, domain_grams, random_probes
+    from pipeline.croft.options import Ratios
 
     kept = fits.table[
         (fits.table["target"] != DEPLOY) & ~fits.table["diverged"] & fits.table["kind"].isin(["adapters", "zero-shot"])
@@ -71,7 +73,7 @@ def hessian_pairs(
     all_text = torch.from_numpy(features.text.copy())
     known = known_by_fit(splits)
     directions = random_probes(probes, all_text.shape[1], seed=seed, like=all_text) if len(kept) else all_text
-    eye = torch.eye(all_text.shape[1])
+    eye, scale = torch.eye(all_text.shape[1]), float(features.meta["logit_scale"])
     rows = []
     for (target, number), members in kept.groupby(["target", "seed"], sort=False):
         split = splits[(splits["target"] == target) & (splits["seed"] == number) & splits["role"].isin(_ROLES)]
@@ -91,11 +93,9 @@ def hessian_pairs(
             names = ("image_weight", "text_weight")
             if not {"ratio_image", "ratio_text"} <= set(ratios) or not (untrained or set(names) <= set(head.arrays)):
                 continue
-            weights = [eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names]
-            grams = domain_grams(
-                images, labels, text, weights[0], weights[1], directions, scale=float(features.meta["logit_scale"]),
-                ratio_image=float(ratios["ratio_image"]), ratio_text=float(ratios["ratio_text"]),
-            )  # fmt: skip
+            matrices = (eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names)
+            shares = Ratios(float(ratios["ratio_image"]), float(ratios["ratio_text"]))
+            grams = domain_grams(images, labels, text, Weights(*matrices, None), directions, ratios=shares, scale=scale)
             cosine, distance = (part.numpy() for part in agreement(grams.double().mean(0)))
             rows += [
                 (fit["method"], target, number, domains[a], domains[b], float(cosine[a, b]), float(distance[a, b]))

@@ -9,7 +9,7 @@ from pipeline.evaluation.results import by_accuracy, held_out, measured, measure
 from pipeline.report import agreement, figures, tables
 from pipeline.report.gallery import ACCEPT, Gallery
 from pipeline.report.headline import headline
-from pipeline.report.settings import differing_settings, diverged_notes, flattened, shared_settings
+from pipeline.report.settings import differing_settings, diverged_notes, shared_settings
 from pipeline.report.template import drawn, render
 from pipeline.report.wording import NONE, OPEN_SET, called, tested_on
 from pipeline.tables import UNKNOWN_CLASSES
@@ -34,7 +34,6 @@ def render_report(
     """
     metrics, deployed = evaluation.metrics, evaluation.deployed
     methods, sets = by_accuracy(metrics), measured_open_sets(metrics)
-    settings = {method: flattened(options) for method, options in evaluation.settings.items()}
     hessians = evaluation.agreement
     return render(
         "report.html.j2",
@@ -60,8 +59,8 @@ def render_report(
         verdicts=agreement.verdicts(hessians.effects) if hessians else [],
         gallery=gallery,
         accept=f"{100 * ACCEPT:.0f}",
-        shared=shared_settings(settings),
-        differing=differing_settings(settings),
+        shared=shared_settings(evaluation.settings),
+        differing=differing_settings(evaluation.settings),
         lineage=lineage,
         links=links or {},
         notes=diverged_notes(evaluation.diverged),

@@ -13,18 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Settings = Mapping[str, Mapping[str, object]]
-"""{method: {name: value}}."""
-
-
-def flattened(settings: Mapping[str, object]) -> dict[str, object]:
-    """Settings without nesting and without those that are not set."""
-    flat: dict[str, object] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat.update(flattened(value))
-        elif value is not None:
-            flat[key] = value
-    return flat
+"""{method: {name: value}}, as `pipeline.methods.settings.record` gives them."""
 
 
 def shared_settings(settings: Settings) -> dict[str, str]:
@@ -52,7 +41,7 @@ def diverged_notes(diverged: pd.DataFrame) -> list[str]:
 
 
 def _diverged(row: Mapping[Hashable, Any]) -> str:
-    settings = ", ".join(f"{name}: {value}" for name, value in flattened(json.loads(row["settings"])).items())
+    settings = ", ".join(f"{name}: {value}" for name, value in json.loads(row["settings"]).items())
     fit = f"{row['method']} diverged with {_held_out(row['target'])}, seed {row['seed']}"
     return f"{fit}, and is left out. Its settings: {settings}."
 

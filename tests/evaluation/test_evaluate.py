@@ -9,10 +9,13 @@ import pytest
 
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.results import flat
+from pipeline.params import Evaluate
 
 
 def run(world, manifest: pd.DataFrame, **more: int) -> Evaluation:
-    return evaluate(*world, manifest, deployed="tuned", bootstrap=100, bins=20, **more)
+    return evaluate(
+        *world, manifest, Evaluate(bootstrap=100, bins=20, **{"hessian_probes": 0, **more}), deployed="tuned"
+    )
 
 
 def test_gives_scores_metrics_curves_and_differences(world, scores, summary, manifest: pd.DataFrame) -> None:
@@ -39,7 +42,7 @@ def test_diverged_fits_are_left_out_and_named(world, manifest: pd.DataFrame) -> 
 
 
 def test_a_deployed_method_without_a_fit_is_compared_with_nothing(world, manifest: pd.DataFrame) -> None:
-    result = evaluate(*world, manifest, deployed="absent", bootstrap=100, bins=20)
+    result = evaluate(*world, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=0), deployed="absent")
     assert result.differences == ()
 
 

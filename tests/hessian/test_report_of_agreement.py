@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.croft.adapters import Weights
 from pipeline.croft.hessian import agreement, domain_grams, random_probes
+from pipeline.croft.options import Ratios
 from pipeline.evaluation.hessian import (
     COLUMNS,
     PAIRS,
@@ -97,8 +99,8 @@ def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_sourc
     arrays = fits.heads[0].arrays
     grams = domain_grams(
         torch.from_numpy(features.clean)[torch.tensor(chosen)], torch.tensor(chosen) % 2, text,
-        torch.from_numpy(arrays["image_weight"]), torch.from_numpy(arrays["text_weight"]),
-        random_probes(3, WIDTH, seed=5, like=text), ratio_image=0.4, ratio_text=0.5, scale=SCALE,
+        Weights(torch.from_numpy(arrays["image_weight"]), torch.from_numpy(arrays["text_weight"]), None),
+        random_probes(3, WIDTH, seed=5, like=text), ratios=Ratios(0.4, 0.5), scale=SCALE,
     )  # fmt: skip
     cosine, distance = agreement(grams.double().mean(0))
     assert row["hessian_cosine"] == pytest.approx(float(cosine[0, 1:].mean()), rel=1e-4)

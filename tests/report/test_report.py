@@ -17,6 +17,7 @@ from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.summary import summarise
+from pipeline.params import Evaluate
 from pipeline.report import figures
 from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
@@ -251,7 +252,9 @@ def test_names_diverged_fits(world, manifest) -> None:
     features, fits, splits = world
     lost = (fits.table["method"] == "tuned") & (fits.table["target"] == "oil")
     fits = dataclasses.replace(fits, table=fits.table.assign(diverged=lost))
-    result = evaluate(features, fits, splits, manifest, deployed="tuned", bootstrap=100, bins=20)
+    result = evaluate(
+        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=0), deployed="tuned"
+    )
     text = Page(render(result)).text
     expected = "tuned diverged with oil held out, seed 1, and is left out. Its settings: train: True, epochs: 3."
     assert expected in text
@@ -259,7 +262,7 @@ def test_names_diverged_fits(world, manifest) -> None:
 
 def test_agreement_of_hessians_has_a_table_and_a_figure(world, manifest) -> None:
     plain, measured = (
-        render(evaluate(*world, manifest, deployed="tuned", bootstrap=100, bins=20, hessian_probes=probes))
+        render(evaluate(*world, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=probes), deployed="tuned"))
         for probes in (0, 2)
     )
     assert "cosine, held-out with source" not in plain
