@@ -72,10 +72,9 @@ def _attribute(section: str) -> str:
 
 
 def _only(params: Params, sections: Sequence[str]) -> Params:
-    kept = {_attribute(section): getattr(params, _attribute(section)) for section in sections}
-    only = Params.model_construct(**kept)
-    for name in Params.model_fields.keys() - kept.keys():
-        only.__dict__.pop(name, None)  # model_construct fills in defaults, not the values of params.yaml
+    only = params.model_copy()
+    for name in Params.model_fields.keys() - {_attribute(section) for section in sections}:
+        del only.__dict__[name]
     return only
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.results import finite
@@ -27,19 +26,6 @@ COLUMNS = ("method", "target", "seed", *MEASURES)
 PAIRS = ("method", "target", "seed", "domain", "other", "cosine", "distance")
 IMAGES = 128  # of each domain at most: the estimate's error is that of the probes, not of the images
 _ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far the Hessians of the domains agree.
-
-    Attributes:
-        fits: from `hessian_agreement`.
-        effects: of the penalty, from `penalty_effects`.
-    """
-
-    fits: pd.DataFrame
-    effects: list[dict[str, Any]]
 
 
 def hessian_pairs(
@@ -93,9 +79,10 @@ def hessian_pairs(
             names = ("image_weight", "text_weight")
             if not {"ratio_image", "ratio_text"} <= set(ratios) or not (untrained or set(names) <= set(head.arrays)):
                 continue
-            matrices = (eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names)
+            image, words = (eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names)
             shares = Ratios(float(ratios["ratio_image"]), float(ratios["ratio_text"]))
-            grams = domain_grams(images, labels, text, Weights(*matrices, None), directions, ratios=shares, scale=scale)
+            weights = Weights(image, words, None)
+            grams = domain_grams(images, labels, text, weights, directions, ratios=shares, scale=scale)
             cosine, distance = (part.numpy() for part in agreement(grams.double().mean(0)))
             rows += [
                 (fit["method"], target, number, domains[a], domains[b], float(cosine[a, b]), float(distance[a, b]))
@@ -154,7 +141,7 @@ def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float 
 
 
 def penalty_effects(
-    table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int, seed: int = 0
+    table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int
 ) -> list[dict[str, Any]]:
     """How the energy-gradient penalty changes the agreement: each method with it against one without it.
 
@@ -162,7 +149,6 @@ def penalty_effects(
         table: from `hessian_agreement`.
         settings: of each method.
         bootstrap: resamples of the (held-out domain, seed) pairs.
-        seed: of the resampling.
     Returns:
         One entry per pair of methods that differ in λ2 alone, or, for a method without such a partner, per method
         without the penalty: with, without, also (other settings that differ), gain (of the cosine, mean over pairs),
@@ -186,7 +172,7 @@ def penalty_effects(
             gains = (cosine[method] - cosine[other]).dropna().to_numpy()
             if not gains.size:
                 continue
-            draws = np.random.default_rng(seed).integers(len(gains), size=(bootstrap, len(gains)))
+            draws = np.random.default_rng(0).integers(len(gains), size=(bootstrap, len(gains)))
             low, high = np.percentile(gains[draws].mean(axis=1), [2.5, 97.5])
             effects.append(
                 {

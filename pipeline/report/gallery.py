@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ACCEPT = 0.95
 """Share of the ID test images that the gallery's threshold accepts, fit by fit."""
+COUNT = 10
+"""Images at most of each domain and pool (one a class), mistakes, and accepted unknown images."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ def build_gallery(
     data: Data,
     *,
     method: str,
-    count: int = 10,
 ) -> Gallery:
     """Choose and read the images of the report.
 
@@ -61,7 +62,6 @@ def build_gallery(
         manifest, scores, splits: MANIFEST, SCORES and SPLITS tables.
         data: the data root, and the number of pixels above which an image is refused.
         method: whose mistakes to show.
-        count: images at most of each domain and pool (one a class), mistakes, and accepted unknown images.
     Returns:
         Thumbnails, the same for the same tables.
     Raises:
@@ -85,7 +85,7 @@ def build_gallery(
     def strip(rows: pd.DataFrame, is_known: bool) -> list[Example]:
         return [
             example(row["path"], "" if is_known and row["class"] in classes else "unknown")
-            for row in one_a_class(rows, count).to_dict("records")
+            for row in one_a_class(rows, COUNT).to_dict("records")
         ]
 
     domains, tested = manifest[manifest["pool"] == ""], set(scores["open_set"])
@@ -93,8 +93,8 @@ def build_gallery(
     return Gallery(
         domains={str(name): strip(rows, True) for name, rows in domains.groupby("domain", sort=True)}
         | {f"open set {name}": strip(rows, False) for name, rows in pooled.groupby("pool", sort=True)},
-        mistakes=answered(confident_mistakes(of_method, count)),
-        accepted=answered(accepted_unknown(of_method, count)),
+        mistakes=answered(confident_mistakes(of_method, COUNT)),
+        accepted=answered(accepted_unknown(of_method, COUNT)),
     )
 
 

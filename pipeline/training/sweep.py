@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError
 from pipeline.methods.settings import options
 from pipeline.tables import DEPLOY, TRAIN, VALIDATION, Table
 from pipeline.training.assemble import plan_runs
@@ -44,14 +44,9 @@ SWEEP = Table(
 def grid(axes: Mapping[str, Sequence[Any]]) -> dict[str, Point]:
     """Every point of the grid, the last axis fastest; named by its place and what it sets.
 
-    Raises:
-        ParamsError: there is no axis, an axis has no values, or one value twice.
+    Args:
+        axes: at least one setting, each with different values, as `params.Sweep` checks them.
     """
-    if not axes:
-        raise ParamsError("sweep.axes: expected at least one setting with its values")
-    for name, values in axes.items():
-        if not values or len(set(values)) != len(values):
-            raise ParamsError(f"sweep.axes.{name}: expected at least one value, all different")
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     digits = len(str(len(points)))
     return {

@@ -25,7 +25,7 @@ from pipeline.evaluation.hessian import (
 )
 from pipeline.features import Features
 from pipeline.fits import Fits, Head
-from pipeline.report.agreement import hessian_pairs_figure, verdicts
+from pipeline.report.agreement import hessian_pairs_figure, verdict
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 
 WIDTH, SCALE = 4, 9.0
@@ -182,7 +182,7 @@ def test_without_one_the_other_differences_are_named() -> None:
     settings = {"croft": options(), "plain": options(lambda_2=0.0, generator=False)}
     (effect,) = penalty_effects(cosines(croft=[0.1], plain=[0.2]), settings, bootstrap=100)
     assert effect["also"] == ["generator"]
-    assert "The two methods also differ in: generator." in verdicts([effect])[0]
+    assert "The two methods also differ in: generator." in verdict(effect)
 
 
 @pytest.mark.parametrize(
@@ -195,5 +195,5 @@ def test_without_one_the_other_differences_are_named() -> None:
 )
 def test_the_sentence_follows_the_interval(croft: list[float], says: str) -> None:
     settings = {"croft": options(), "generator": options(lambda_2=0.0)}
-    (sentence,) = verdicts(penalty_effects(cosines(croft=croft, generator=[0.5, 0.5]), settings, bootstrap=500))
+    (sentence,) = map(verdict, penalty_effects(cosines(croft=croft, generator=[0.5, 0.5]), settings, bootstrap=500))
     assert says in sentence

@@ -16,6 +16,7 @@ from rich.console import Console
 from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.evaluate import Evaluation, evaluate
+from pipeline.evaluation.hessian import COLUMNS
 from pipeline.evaluation.summary import summarise
 from pipeline.params import Evaluate
 from pipeline.report import figures
@@ -83,7 +84,8 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
             "roc": roc_points(scores),
         },
         "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
-        "agreement": None,
+        "agreement": pd.DataFrame(columns=list(COLUMNS)),
+        "effects": (),
         "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
         "diverged": pd.DataFrame(columns=list(FITS.columns)),
         "deployed": "tuned",
