@@ -93,7 +93,7 @@ class _StoredHeads(Mapping[int, Head]):
             raise DataError(f"{path}: not readable: {error}; run `dvc repro -f finetune`") from None
         self._rows = {int(row["fit"]): (str(row["kind"]), str(row["scalars"])) for row in table.to_dict("records")}
         self._names: dict[int, list[str]] = {number: [] for number in self._rows}
-        for key in self._file.keys():  # noqa: SIM118 (it is no mapping)
+        for key in self._file.keys():  # type: ignore[no-untyped-call]  # noqa: SIM118
             number, _, name = key.partition(".")
             if not number.isdecimal() or int(number) not in self._names:
                 raise DataError(f"{path}: {key!r} belongs to no fit of its table; run `dvc repro -f finetune`")

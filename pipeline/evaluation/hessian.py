@@ -29,7 +29,7 @@ _ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
 
 
 def hessian_pairs(
-    features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int, seed: int = 0
+    features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int
 ) -> pd.DataFrame:
     """How well the Hessians of the domains agree, at the weights of each fit of adapters.
 
@@ -40,7 +40,6 @@ def hessian_pairs(
     Args:
         features, fits, splits, manifest: as the earlier stages wrote them.
         probes: random directions, at least 1.
-        seed: of the probes.
     Returns:
         One row per fit and pair of domains, `domain` being the held-out one where it is in the pair. cosine, distance:
         see `croft.hessian.agreement`.
@@ -58,7 +57,7 @@ def hessian_pairs(
     domain_of = manifest.set_index("path")["domain"]
     all_text = torch.from_numpy(features.text.copy())
     known = known_by_fit(splits)
-    directions = random_probes(probes, all_text.shape[1], seed=seed, like=all_text) if len(kept) else all_text
+    directions = random_probes(probes, all_text.shape[1], seed=0, like=all_text) if len(kept) else all_text
     eye, scale = torch.eye(all_text.shape[1]), float(features.meta["logit_scale"])
     rows = []
     for (target, number), members in kept.groupby(["target", "seed"], sort=False):

@@ -27,9 +27,8 @@ def die_with_parent() -> None:
     process). Processes above DVC are not watched: `nohup dvc repro` may lose its shell.
     """
     chain = _up_to_dvc()
-    if not chain:
-        return
-    _end_unless(lambda: os.getppid() == chain[0].pid and all(running(process) for process in chain))
+    if chain:
+        _end_unless(lambda: os.getppid() == chain[0].pid and all(running(process) for process in chain))
 
 
 def end_with(parent: int) -> None:

@@ -102,5 +102,5 @@ def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
                 place = targets.index(target) + shift
                 axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
         domain_axis(axes, targets, "held-out domain", "cosine of Hessians")
-        legend_above(figure, handles)
+        legend_above(figure, handles.items())
         return svg(figure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,8 @@ def legend_labels(names: Iterable[str]) -> list[str]:
     return [f" {name}" if name.startswith("_") else name for name in names]
 
 
-def legend_above(figure: Figure, handles: Mapping[str, Any]) -> None:
-    """One legend in a row above all panels: names and what is drawn for them."""
-    columns = max(1, min(4, len(handles)))
-    figure.legend(list(handles.values()), legend_labels(handles), loc="outside upper left", ncols=columns)
+def legend_above(figure: Figure, entries: Iterable[tuple[str, Any]]) -> None:
+    """One legend in a row above all panels, of names and what is drawn for them."""
+    pairs = list(entries)
+    labels, handles = legend_labels([name for name, _ in pairs]), [handle for _, handle in pairs]
+    figure.legend(handles, labels, loc="outside upper left", ncols=max(1, min(4, len(pairs))))

@@ -59,7 +59,7 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
         for place in range(1, len(targets)):
             axes.axvline(place - 0.5, color="#e5e7eb", linewidth=0.8, linestyle="-" if targets[place] != MEAN else "--")
         domain_axis(axes, targets, "held-out domain" if MEAN in targets else "", "accuracy on known classes, %")
-        legend_above(figure, handles)
+        legend_above(figure, handles.items())
         return svg(figure)
 
 
@@ -83,11 +83,10 @@ def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
             if len(sets) > 1:
                 axes.set_title(_LABELS.get(name, name))
         if len(sets) == 1:
-            panels[0].legend(
-                list(handles.values()), legend_labels(handles), loc="lower right", bbox_to_anchor=(1.0, 0.08)
-            )
+            labels = legend_labels(handles)
+            panels[0].legend(list(handles.values()), labels, loc="lower right", bbox_to_anchor=(1.0, 0.08))
         else:
-            legend_above(figure, handles)
+            legend_above(figure, handles.items())
         return svg(figure)
 
 
@@ -147,7 +146,7 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.set_ylim(bottom=0)
         figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
         figure.supylabel("% of images", fontsize=10, color="#374151")
-        legend_above(figure, {_LABELS.get(name, name): handle for name, handle in handles.items()})
+        legend_above(figure, ((_LABELS.get(name, name), handle) for name, handle in handles.items()))
         return svg(figure)
 
 
@@ -177,5 +176,5 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.set_xlabel("epoch")
             axes.grid()
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend_above(figure, handles)
+        legend_above(figure, handles.items())
         return svg(figure)

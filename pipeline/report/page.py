@@ -70,18 +70,13 @@ def render_report(
 
 
 def _figures(evaluation: Evaluation, methods: Sequence[str]) -> dict[str, str]:
-    curves = evaluation.curves
+    curves, effects = evaluation.curves, evaluation.effects
     svgs = {
-        **dict.fromkeys(("roc", "history", "hessian", "hessian_pairs"), ""),
         "accuracy": figures.accuracy_figure(curves["accuracy"], methods),
         "histogram": figures.histogram_figure(curves["histogram"], methods),
+        "roc": figures.roc_figure(curves["roc"], methods) if len(curves["roc"]) else "",
+        "history": figures.history_figure(curves["history"], methods) if len(curves["history"]) else "",
+        "hessian": agreement.hessian_figure(evaluation.agreement, methods) if len(evaluation.agreement) else "",
+        "hessian_pairs": agreement.hessian_pairs_figure(curves["hessian"], effects, methods) if effects else "",
     }
-    if len(curves["roc"]):
-        svgs["roc"] = figures.roc_figure(curves["roc"], methods)
-    if len(curves["history"]):
-        svgs["history"] = figures.history_figure(curves["history"], methods)
-    if len(evaluation.agreement):
-        svgs["hessian"] = agreement.hessian_figure(evaluation.agreement, methods)
-    if evaluation.effects:
-        svgs["hessian_pairs"] = agreement.hessian_pairs_figure(curves["hessian"], evaluation.effects, methods)
     return {name: drawn(svg) for name, svg in svgs.items()}

@@ -157,19 +157,16 @@ def stage_run(
         raise
 
 
-def record_children(
-    parent: str, children: Sequence[tuple[str, Mapping[str, object], Mapping[str, float]]], *, root: Path | None = None
-) -> None:
-    """Record finished runs nested under a run, three requests each.
+def record_children(parent: str, children: Sequence[tuple[str, Mapping[str, object], Mapping[str, float]]]) -> None:
+    """Record finished runs nested under a run of the working directory's project, three requests each.
 
     Args:
         parent: the run's id.
         children: (name, parameters, metrics) of each; metrics that are not finite are left out.
-        root: the project; the working directory by default.
     Raises:
         TrackingError: the server cannot be reached or refuses.
     """
-    client = connect(root or Path.cwd())
+    client = connect(Path.cwd())
     with reported(client.tracking_uri):
         experiment = client.get_run(parent).info.experiment_id
         for name, params, metrics in children:

@@ -87,7 +87,7 @@ def test_rows_are_the_adapters_of_held_out_domains(world) -> None:
 
 def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_source_domain(world) -> None:
     features, fits, splits, manifest = world
-    pairs = hessian_pairs(features, fits, splits, manifest, probes=3, seed=5)
+    pairs = hessian_pairs(features, fits, splits, manifest, probes=3)
     row = hessian_agreement(pairs).iloc[0]
     # Source domains have 6 images outside training; of the 8 held-out ones, sorted by label, places ⌊8 k / 6⌋ count.
     chosen = []
@@ -100,7 +100,7 @@ def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_sourc
     grams = domain_grams(
         torch.from_numpy(features.clean)[torch.tensor(chosen)], torch.tensor(chosen) % 2, text,
         Weights(torch.from_numpy(arrays["image_weight"]), torch.from_numpy(arrays["text_weight"]), None),
-        random_probes(3, WIDTH, seed=5, like=text), ratios=Ratios(0.4, 0.5), scale=SCALE,
+        random_probes(3, WIDTH, seed=0, like=text), ratios=Ratios(0.4, 0.5), scale=SCALE,
     )  # fmt: skip
     cosine, distance = agreement(grams.double().mean(0))
     assert row["hessian_cosine"] == pytest.approx(float(cosine[0, 1:].mean()), rel=1e-4)
