@@ -22,7 +22,10 @@ from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params
 from pipeline.progress import Progress
 from pipeline.tables import SPLITS, read_table
-from pipeline.training.sweep import count_epochs, grid, sweep
+from pipeline.training.assemble import collect
+from pipeline.training.engine import fit
+from pipeline.training.runs import Inputs, count_epochs
+from pipeline.training.sweep import grid, plan_sweep, validation
 
 Axes = dict[str, list[Any]]
 ADAPTERS: Axes = {
@@ -59,18 +62,12 @@ def measure(params: Params, method: str, points: Mapping[str, dict[str, Any]], r
     backbone = backbone_of(
         features.meta, model=params.backbone.model, weights=Path(params.backbone.weights), device=device
     )
-    with Progress("grid", count_epochs(points, base, splits), "epochs") as progress:
-        found = sweep(
-            points,
-            base,
-            splits,
-            features,
-            device=device,
-            tower=lambda: backbone().prompt_tower(),
-            on_epoch=lambda done, _: progress.advance(done - progress.done),
-        )
+    runs = plan_sweep(points, base, splits, features)
+    inputs = Inputs.of(features, tower=lambda: backbone().prompt_tower())
+    with Progress("grid", count_epochs(runs), "epochs") as progress:
+        fits = fit(runs, inputs, device=device, on_epoch=lambda done, _: progress.advance(done - progress.done))
     table = (
-        found.validation()
+        validation(points, collect(fits))
         .groupby("configuration")
         .agg(
             accuracy=("validation_accuracy", "mean"),

@@ -21,7 +21,9 @@ from pipeline.features import read_features
 from pipeline.methods.settings import method_options
 from pipeline.params import Params, load_params
 from pipeline.tables import SPLITS, read_table
-from pipeline.training.sweep import sweep
+from pipeline.training.engine import fit
+from pipeline.training.runs import Inputs
+from pipeline.training.sweep import plan_sweep
 
 Point = dict[str, Any]
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # the paper's λ2 in Setup II
@@ -42,8 +44,9 @@ def sizes(params: Params, method: str, choices: dict[str, Point], root: Path, de
     """L_e of each choice before training, mean over held-out domains, seeds and the mini-batches of one epoch."""
     points = {name: {**point, "epochs": 1, "lambda_2": 1e-12} for name, point in choices.items()}
     splits, features = read_table(root / "splits.parquet", SPLITS), read_features(root / "features")
-    found = sweep(points, method_options(params.finetune, method).model_dump(), splits, features, device=device)
-    rows = [(fit.run.method, fit.history[0]["penalty"]) for fit in found.trained]
+    runs = plan_sweep(points, method_options(params.finetune, method).model_dump(), splits, features)
+    trained = fit(runs, Inputs.of(features), device=device)
+    rows = [(result.run.method, result.history[0]["penalty"]) for result in trained]
     return pd.DataFrame(rows, columns=["choice", "size"]).groupby("choice")["size"].mean()
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.tables import FITS, HISTORY, atomic_path, read_table, write_table
@@ -38,7 +38,7 @@ class Fits:
     """F fits side by side.
 
     Attributes:
-        table: FITS table, F rows; holds the heads' kinds and scalars when written.
+        table: FITS table, F rows.
         heads: by the number in the table's column `fit`; one read from disk is loaded when it is asked for.
         history: HISTORY table, one row per trained fit and epoch.
     """
@@ -62,12 +62,7 @@ def write_fits(fits: Fits, folder: Path) -> None:
         save_file(tensors, temporary)
         temporary.chmod(0o644)  # safetensors replaces the file it is given
     write_table(fits.history, folder / "history.parquet", HISTORY)
-    numbers = fits.table["fit"]
-    table = fits.table.assign(
-        kind=[fits.heads[number].kind for number in numbers],
-        scalars=[json.dumps(dict(fits.heads[number].scalars), sort_keys=True) for number in numbers],
-    )
-    write_table(table, folder / "fits.parquet", FITS)
+    write_table(fits.table, folder / "fits.parquet", FITS)
 
 
 def read_fits(folder: Path) -> Fits:
@@ -93,14 +88,12 @@ class _StoredHeads(Mapping[int, Head]):
         if not path.is_file():
             raise DataError(f"{path}: no such file; run `dvc repro` to make it")
         try:
-            with safe_open(path, framework="numpy") as file:
-                keys = list(file.keys())
+            self._file: Any = safe_open(path, framework="numpy")
         except (SafetensorError, OSError) as error:
             raise DataError(f"{path}: not readable: {error}; run `dvc repro -f finetune`") from None
-        self._path = path
         self._rows = {int(row["fit"]): (str(row["kind"]), str(row["scalars"])) for row in table.to_dict("records")}
         self._names: dict[int, list[str]] = {number: [] for number in self._rows}
-        for key in keys:
+        for key in self._file.keys():  # type: ignore[no-untyped-call]  # noqa: SIM118
             number, _, name = key.partition(".")
             if not number.isdecimal() or int(number) not in self._names:
                 raise DataError(f"{path}: {key!r} belongs to no fit of its table; run `dvc repro -f finetune`")
@@ -110,11 +103,8 @@ class _StoredHeads(Mapping[int, Head]):
             raise DataError(f"{path}: holds nothing of fit {empty[0]}; run `dvc repro -f finetune`")
 
     def __getitem__(self, number: int) -> Head:
-        from safetensors import safe_open
-
         kind, scalars = self._rows[number]
-        with safe_open(self._path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(f"{number}.{name}") for name in self._names[number]}
+        arrays = {name: self._file.get_tensor(f"{number}.{name}") for name in self._names[number]}
         return Head(kind, arrays, json.loads(scalars))
 
     def __iter__(self) -> Iterator[int]:

@@ -28,18 +28,13 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def host() -> str:
-    """This machine's name."""
-    return socket.gethostname()
-
-
 def process_tags() -> dict[str, str]:
     """Tags that identify this process, even after its process id has been reused."""
     import psutil
 
     started = psutil.Process().create_time()
     return {
-        "croft.host": host(),
+        "croft.host": socket.gethostname(),
         "croft.pid": str(os.getpid()),
         "croft.process_started": f"{started:.2f}",
     }

@@ -226,9 +226,7 @@ def _checked(frame: pd.DataFrame, table: Table, source: str) -> pd.DataFrame:
 
 def write_json(content: object, path: Path) -> None:
     """Write JSON with sorted keys, so that equal content has an equal hash; NaN is refused (JSON has none)."""
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path)
 
 
 def read_json(path: Path) -> Any:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import process, telemetry
+from pipeline import telemetry
 from pipeline.errors import CroftError
 from pipeline.methods.settings import load_checked
 from pipeline.params import PARAMS_FILE, Params
+from pipeline.process.parent import die_with_parent
 from stages._paths import RUNS
 
 
@@ -49,7 +50,7 @@ def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Re
     def decorate(body: Callable[[Params], Record]) -> Callable[..., None]:
         def main(file: Path = PARAMS_FILE) -> None:
             telemetry.disable()
-            process.die_with_parent()
+            die_with_parent()
             started = time.time()
             try:
                 params = load_checked(file)
@@ -71,15 +72,14 @@ def _attribute(section: str) -> str:
 
 
 def _only(params: Params, sections: Sequence[str]) -> Params:
-    kept = {_attribute(section): getattr(params, _attribute(section)) for section in sections}
-    only = Params.model_construct(**kept)
-    for name in Params.model_fields.keys() - kept.keys():
-        only.__dict__.pop(name, None)  # model_construct fills in defaults, not the values of params.yaml
+    only = params.model_copy()
+    for name in Params.model_fields.keys() - {_attribute(section) for section in sections}:
+        del only.__dict__[name]
     return only
 
 
 def _track(name: str, started: float, params: Params, sections: Sequence[str], record: Record) -> None:
-    from pipeline.tracking import stage_run
+    from pipeline.tracking.runs import stage_run
 
     values = {s: getattr(params, _attribute(s)).model_dump(mode="json") for s in sections}
     with stage_run(name, started=started, params=values, tags=record.tags, out=RUNS / f"{name}.json") as run:

@@ -8,7 +8,6 @@ from pipeline.features import read_features
 from pipeline.fits import read_fits
 from pipeline.hashing import lineage
 from pipeline.params import Params
-from pipeline.splits import known_by_fit
 from pipeline.tables import MANIFEST, SCORES, SPLITS, read_table, write_csv, write_json, write_table, write_text
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -22,19 +21,14 @@ def main(params: Params) -> Record:
     from pipeline.report.page import render_report
 
     files = {"manifest": paths.MANIFEST, "splits": paths.SPLITS, "features": paths.FEATURES, "fits": paths.FITS}
-    inputs, root, deployed = lineage(files), Path(params.data.root), params.export.method
+    inputs, deployed = lineage(files), params.export.method
     features, fits = read_features(paths.FEATURES), read_fits(paths.FITS)
     splits, manifest = read_table(paths.SPLITS, SPLITS), read_table(paths.MANIFEST, MANIFEST)
-    result = evaluate(
-        features, fits, splits, manifest, deployed=deployed, bootstrap=params.evaluate.bootstrap,
-        bins=params.evaluate.bins, hessian_probes=params.evaluate.hessian_probes,
-    )  # fmt: skip
-    gallery = build_gallery(
-        manifest, result.scores, root=root, classes=features.meta["classes"], known=known_by_fit(splits),
-        method=deployed, max_pixels=params.data.max_pixels,
-    )  # fmt: skip
+    result = evaluate(features, fits, splits, manifest, params.evaluate, deployed=deployed)
+    gallery = build_gallery(manifest, result.scores, splits, params.data, method=deployed)
     report = render_report(
-        result, gallery, title=root.name, lineage={"weights": features.meta["weights_sha256"], **inputs},
+        result, gallery, title=Path(params.data.root).name,
+        lineage={"weights": features.meta["weights_sha256"], **inputs},
         links={"Data Docs: what the data gate checked": "../validation/docs/index.html"},
     )  # fmt: skip
     write_table(result.scores, paths.SCORES, SCORES)

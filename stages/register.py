@@ -12,7 +12,7 @@ from stages._run import Record, stage
 @stage("register", sections=("register",))
 def main(params: Params) -> Record:
     from pipeline.registry.register import register_model
-    from pipeline.tracking import read_stage_run
+    from pipeline.tracking.runs import read_stage_run
 
     name, metrics = params.register_.model, read_json(paths.METRICS)
     # No dependency: these say which runs made the files that this stage does depend on.

@@ -28,9 +28,11 @@ def main(params: Params) -> Record:
     from pipeline.methods.settings import method_options
     from pipeline.progress import Progress
     from pipeline.report.sweep import sweep_report
-    from pipeline.tracking import record_children
+    from pipeline.tracking.runs import record_children
     from pipeline.training.assemble import collect
-    from pipeline.training.sweep import SWEEP, count_epochs, grid, sweep
+    from pipeline.training.engine import fit
+    from pipeline.training.runs import Inputs, count_epochs
+    from pipeline.training.sweep import SWEEP, choose, grid, plan_sweep, validation
 
     features, splits = read_features(paths.FEATURES), read_table(paths.SPLITS, SPLITS)
     device = resolve_device(params.compute.device)
@@ -42,16 +44,18 @@ def main(params: Params) -> Record:
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     points, base = grid(params.sweep.axes), method_options(params.finetune, params.sweep.method).model_dump()
-    with Progress(f"training {len(points)} configurations", count_epochs(points, base, splits), "epochs") as progress:
-        found = sweep(
-            points, base, splits, features, device=device, views=views, tower=lambda: backbone().prompt_tower(),
-            on_epoch=lambda done, _: progress.advance(done - progress.done),
-        )  # fmt: skip
-    table = held_out(found.validation(), features, collect(found.trained), splits)
-    metrics = sweep_metrics(table, found.chosen)
-    inputs = lineage({"splits": paths.SPLITS, "features": paths.FEATURES})
+    runs = plan_sweep(points, base, splits, features)
+    inputs = Inputs.of(features, views, lambda: backbone().prompt_tower())
+    with Progress(f"training {len(points)} configurations", count_epochs(runs), "epochs") as progress:
+        trained = fit(runs, inputs, device=device, on_epoch=lambda done, _: progress.advance(done - progress.done))
+    fits = collect(trained)
+    rows = validation(points, fits)
+    chosen = choose(rows)
+    table = held_out(rows, features, fits, splits)
+    metrics = sweep_metrics(table, chosen)
+    hashes = lineage({"splits": paths.SPLITS, "features": paths.FEATURES})
     write_table(table, FOLDER / "sweep.parquet", SWEEP)
-    page = sweep_report(table, found.chosen, title=Path(params.data.root).name, lineage=inputs)
+    page = sweep_report(table, chosen, title=Path(params.data.root).name, lineage=hashes)
     write_text(page, FOLDER / "report.html")
     write_json(metrics, FOLDER / "sweep.json")
     means = means_by_configuration(table)[list(MEASURES)]
@@ -59,8 +63,8 @@ def main(params: Params) -> Record:
     return Record(
         metrics={name: value for name, value in metrics.items() if isinstance(value, int | float)},
         artifacts=[FOLDER / "sweep.json", FOLDER / "report.html"],
-        datasets=[(name, digest, f"artifacts/{name}") for name, digest in inputs.items()],
-        tags={"chosen": json.dumps(points[found.chosen])},
+        datasets=[(name, digest, f"artifacts/{name}") for name, digest in hashes.items()],
+        tags={"chosen": json.dumps(points[chosen])},
         within=lambda run: record_children(run, [(name, points[name], measured[name]) for name in points]),
     )
 

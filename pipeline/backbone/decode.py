@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import DataError, PipelineError
 from pipeline.images import open_rgb
-from pipeline.process import end_with
+from pipeline.process.parent import end_with
 
 if TYPE_CHECKING:
     import numpy as np

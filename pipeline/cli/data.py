@@ -37,10 +37,10 @@ def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune
     from pipeline.cli.run import begin_flow
 
     api = begin_flow(Path.cwd())
-    from pipeline import tracking
     from pipeline.flows.version_data import version_data
+    from pipeline.tracking.client import connect
 
-    tracking.connect(Path.cwd())
+    connect(Path.cwd())
     if api is not None:
         api.wait()
     values = dataclasses.asdict(options) | {"images": str(options.images or "")}

@@ -17,7 +17,7 @@ from pipeline.errors import TrackingError
 from pipeline.methods.settings import load_checked
 from pipeline.params import Params
 from pipeline.phrases import counted
-from pipeline.process import guard
+from pipeline.process.reaper import guard
 from pipeline.tables import read_json
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     from pipeline.dvc_runner.survey import survey_ahead
 
     survey_ahead(root)
-    from pipeline import tracking
     from pipeline.flows.train import train
+    from pipeline.tracking.client import connect
 
-    tracking.connect(root)
+    connect(root)
     if api is not None:
         api.wait()
     return train(root=str(root), targets=list(targets) or None)
@@ -114,7 +114,7 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
 def _print_registration(registration: dict[str, Any], params: Params, console: Console) -> None:
     from pipeline.registry.register import ensure_challenger
     from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
-    from pipeline.tracking import reported
+    from pipeline.tracking.client import reported
 
     name, version = str(registration["model"]), str(registration["version"])
     try:
@@ -142,7 +142,7 @@ def _print_registration(registration: dict[str, Any], params: Params, console: C
 
 
 def _print_commands(console: Console) -> None:
-    from pipeline.tracking import shown_uri, tracking_uri
+    from pipeline.tracking.client import shown_uri, tracking_uri
 
     uri = shown_uri(tracking_uri(Path.cwd()))
     look = f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if uri.startswith("sqlite:") else uri

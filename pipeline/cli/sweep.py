@@ -17,7 +17,7 @@ from pipeline.console import make_console, plain_table
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
-from pipeline.process import run_group
+from pipeline.process.group import run_group
 from pipeline.tables import read_json, write_text
 
 if TYPE_CHECKING:

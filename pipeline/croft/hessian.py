@@ -5,19 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.croft.adapters import adapt, cross_entropy, logits
+from pipeline.croft.adapters import Weights, adapt, cross_entropy, logits
+from pipeline.croft.options import Ratios
 
 
 def domain_grams(
     features: Tensor,
     labels: Tensor,
     text: Tensor,
-    weight_image: Tensor,
-    weight_text: Tensor,
+    weights: Weights,
     probes: Tensor,
     *,
-    ratio_image: float,
-    ratio_text: float,
+    ratios: Ratios,
     scale: float,
 ) -> Tensor:
     """Inner products (H_a v)·(H_b v) of every pair of domains, for each probe v.
@@ -30,16 +29,16 @@ def domain_grams(
         features: (K, N, D) raw image features, N images of each of K domains.
         labels: (K, N) int64 in [0, C).
         text: (C, D) raw text features.
-        weight_image, weight_text: (D, D).
+        weights: W_I and W_T, (D, D).
         probes: (P, 2, D, D); [:, 0] perturbs W_I, [:, 1] W_T.
-        ratio_image, ratio_text: in [0, 1]; scale: s > 0.
+        ratios: numbers; scale: s > 0.
     Returns:
         (P, K, K), symmetric, not negative on the diagonal.
     """
     domains = len(features)
-    stacked = [w.detach().expand(domains, -1, -1).clone().requires_grad_() for w in (weight_image, weight_text)]
-    words = adapt(text, stacked[1], ratio_text)  # (K, C, D)
-    loss = cross_entropy(logits(adapt(features, stacked[0], ratio_image), words, scale), labels)  # (K,)
+    stacked = [w.detach().expand(domains, -1, -1).clone().requires_grad_() for w in (weights.image, weights.text)]
+    words = adapt(text, stacked[1], ratios.text)  # (K, C, D)
+    loss = cross_entropy(logits(adapt(features, stacked[0], ratios.image), words, scale), labels)  # (K,)
     gradient = torch.autograd.grad(loss.sum(), stacked, create_graph=True)
     grams = []
     for probe in probes:

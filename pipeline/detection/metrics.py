@@ -45,16 +45,7 @@ def fpr95_ood_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 
     Arguments, range and errors as in `auroc`; smaller is better.
     """
-    return _rate_at(_scores(id_scores, "ID"), _scores(open_scores, "open-set"))
-
-
-def aupr_trapezoid(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
-    """Area under precision over recall by the trapezoid rule, open-set positive (OpenOOD, pytorch-ood).
-
-    Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that with it.
-    """
-    precision, recall = _precision_recall(id_scores, open_scores)
-    return float(np.trapezoid(np.append(1.0, precision), np.append(0.0, recall)))
+    return _rate_at(id_scores, open_scores)
 
 
 def average_precision(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -62,8 +53,10 @@ def average_precision(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 
     Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that with it.
     """
-    precision, recall = _precision_recall(id_scores, open_scores)
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    negative, positive = _scores(id_scores, "ID"), _scores(open_scores, "open-set")
+    false_count, true_count, _ = _counts(negative, positive)
+    precision = true_count / (false_count + true_count)
+    return float(np.sum(np.diff(true_count / positive.size, prepend=0.0) * precision))
 
 
 def base_rate(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -84,15 +77,7 @@ def roc_curve(id_scores: ArrayLike, open_scores: ArrayLike) -> tuple[Array, Arra
     Raises:
         DataError: one side is empty, or a score is not finite.
     """
-    return _roc(_scores(id_scores, "ID"), _scores(open_scores, "open-set"))
-
-
-def _rate_at(negative: Array, positive: Array) -> float:
-    false_share, true_share, _ = _roc(negative, positive)
-    return float(false_share[np.searchsorted(true_share, RATE)])
-
-
-def _roc(negative: Array, positive: Array) -> tuple[Array, Array, Array]:
+    negative, positive = _scores(id_scores, "ID"), _scores(open_scores, "open-set")
     false_count, true_count, thresholds = _counts(negative, positive)
     # Shares by one division of counts: a running sum of 1/n would miss a rate such as 0.95 by a rounding error.
     return (
@@ -102,10 +87,9 @@ def _roc(negative: Array, positive: Array) -> tuple[Array, Array, Array]:
     )
 
 
-def _precision_recall(id_scores: ArrayLike, open_scores: ArrayLike) -> tuple[Array, Array]:
-    negative, positive = _scores(id_scores, "ID"), _scores(open_scores, "open-set")
-    false_count, true_count, _ = _counts(negative, positive)
-    return true_count / (false_count + true_count), true_count / positive.size
+def _rate_at(negative: ArrayLike, positive: ArrayLike) -> float:
+    false_share, true_share, _ = roc_curve(negative, positive)
+    return float(false_share[np.searchsorted(true_share, RATE)])
 
 
 def _counts(negative: Array, positive: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:

@@ -9,23 +9,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
+def energy(logits: Tensor) -> Tensor:
     """Free energy of the logits; larger means more likely open-set.
 
-    E(x) = -T * logsumexp_c(logits_c / T)                      (Liu et al., NeurIPS 2020, eq. 4)
+    E(x) = -logsumexp_c(logits_c)                  (Liu et al., NeurIPS 2020, eq. 4 with T = 1)
 
     Args:
         logits: (B, C), already multiplied by the logit scale; any float dtype, computed in float32.
-        temperature: T > 0, in logit units.
     Returns:
         (B,) float32, unbounded.
     Raises:
-        ValueError: logits is not 2-D, C is 0, or T is not positive.
+        ValueError: logits is not 2-D or C is 0.
     """
     _check(logits)
-    if not temperature > 0.0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    return -temperature * (logits.float() / temperature).logsumexp(dim=1)
+    return -logits.float().logsumexp(dim=1)
 
 
 def max_softmax(logits: Tensor) -> Tensor:

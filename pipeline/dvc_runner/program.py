@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.dvc_runner.locks import clear_stale_locks
 from pipeline.dvc_runner.output import Listener, error_line, lines, reason
 from pipeline.errors import PipelineError
-from pipeline.process import run_group
+from pipeline.process.group import run_group
 
 _DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
 

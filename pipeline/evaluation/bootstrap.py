@@ -23,7 +23,7 @@ def correct_by_image(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(correct=correct).pivot(index="path", columns="seed", values="correct").sort_index()
 
 
-def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...]) -> np.ndarray:
+def resampled_means(values: pd.DataFrame, resamples: int, *, target: str) -> np.ndarray:
     """Mean over seeds of the mean over images, for each resample of the images.
 
     An image is drawn with all its seeds, since the fits of all seeds see the same images.
@@ -31,8 +31,8 @@ def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...
     Args:
         values: images x seeds, NaN where there is none.
         resamples: how many times as many images as there are, are drawn with replacement.
-        key: seed of the draws; equal keys and numbers of images give the same draws, so that methods are compared on
-            the same resamples.
+        target: held-out domain, the seed of the draws: for equal targets and numbers of images they are the same, so
+            that methods are compared on the same resamples.
     Returns:
         (resamples,) float64; NaN without images.
     """
@@ -44,7 +44,7 @@ def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...
     table = values.to_numpy(dtype="float64")  # (I, S)
     tested = ~np.isnan(table)
     filled = np.where(tested, table, 0.0)
-    rng = np.random.default_rng(key)
+    rng = np.random.default_rng((0, *target.encode()))
     step = max(1, _CELLS // images)
     means = []
     for start in range(0, resamples, step):
@@ -55,10 +55,10 @@ def resampled_means(values: pd.DataFrame, resamples: int, *, key: tuple[int, ...
     return np.concatenate(means)
 
 
-def interval(replicates: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of bootstrap replicates; NaN where there is none."""
+def interval(replicates: np.ndarray) -> tuple[float, float]:
+    """95 % percentile interval of bootstrap replicates; NaN where there is none."""
     import numpy as np
 
-    tail = (1 - level) / 2
+    tail = (1 - 0.95) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return float(low), float(high)

@@ -31,14 +31,13 @@ class Difference:
         return "worse" if self.high < 0 else "unclear"
 
 
-def difference(scores: pd.DataFrame, method: str, reference: str, *, bootstrap: int, seed: int = 0) -> Difference:
+def difference(scores: pd.DataFrame, method: str, reference: str, *, bootstrap: int) -> Difference:
     """Paired difference in accuracy on held-out domains, on the seeds that both methods have.
 
     Args:
         scores: SCORES table.
         method, reference: two methods of it.
         bootstrap: resamples of the test images; both methods are compared on the same ones.
-        seed: of the resampling.
     Returns:
         The mean over held-out domains, its interval over images; NaN where a domain lacks a fit of either.
     """
@@ -51,7 +50,7 @@ def difference(scores: pd.DataFrame, method: str, reference: str, *, bootstrap: 
         seeds = first.columns.intersection(second.columns)
         gain = first[seeds] - second[seeds]
         values.append(float(gain.mean().mean()))
-        replicates.append(resampled_means(gain, bootstrap, key=(seed, *str(target).encode())))
+        replicates.append(resampled_means(gain, bootstrap, target=str(target)))
     if not values:
         return Difference(method, reference, math.nan, math.nan, math.nan)
     low, high = interval(np.mean(replicates, axis=0))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.results import finite
@@ -29,21 +28,8 @@ IMAGES = 128  # of each domain at most: the estimate's error is that of the prob
 _ROLES = (VALIDATION, TEST_ID, TEST_SHIFTED)  # known classes, never trained on
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far the Hessians of the domains agree.
-
-    Attributes:
-        fits: from `hessian_agreement`.
-        effects: of the penalty, from `penalty_effects`.
-    """
-
-    fits: pd.DataFrame
-    effects: list[dict[str, Any]]
-
-
 def hessian_pairs(
-    features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int, seed: int = 0
+    features: Features, fits: Fits, splits: pd.DataFrame, manifest: pd.DataFrame, *, probes: int
 ) -> pd.DataFrame:
     """How well the Hessians of the domains agree, at the weights of each fit of adapters.
 
@@ -54,7 +40,6 @@ def hessian_pairs(
     Args:
         features, fits, splits, manifest: as the earlier stages wrote them.
         probes: random directions, at least 1.
-        seed: of the probes.
     Returns:
         One row per fit and pair of domains, `domain` being the held-out one where it is in the pair. cosine, distance:
         see `croft.hessian.agreement`.
@@ -62,7 +47,9 @@ def hessian_pairs(
     import pandas as pd
     import torch
 
+    from pipeline.croft.adapters import Weights
     from pipeline.croft.hessian import agreement, domain_grams, random_probes
+    from pipeline.croft.options import Ratios
 
     kept = fits.table[
         (fits.table["target"] != DEPLOY) & ~fits.table["diverged"] & fits.table["kind"].isin(["adapters", "zero-shot"])
@@ -70,8 +57,8 @@ def hessian_pairs(
     domain_of = manifest.set_index("path")["domain"]
     all_text = torch.from_numpy(features.text.copy())
     known = known_by_fit(splits)
-    directions = random_probes(probes, all_text.shape[1], seed=seed, like=all_text) if len(kept) else all_text
-    eye = torch.eye(all_text.shape[1])
+    directions = random_probes(probes, all_text.shape[1], seed=0, like=all_text) if len(kept) else all_text
+    eye, scale = torch.eye(all_text.shape[1]), float(features.meta["logit_scale"])
     rows = []
     for (target, number), members in kept.groupby(["target", "seed"], sort=False):
         split = splits[(splits["target"] == target) & (splits["seed"] == number) & splits["role"].isin(_ROLES)]
@@ -91,11 +78,10 @@ def hessian_pairs(
             names = ("image_weight", "text_weight")
             if not {"ratio_image", "ratio_text"} <= set(ratios) or not (untrained or set(names) <= set(head.arrays)):
                 continue
-            weights = [eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names]
-            grams = domain_grams(
-                images, labels, text, weights[0], weights[1], directions, scale=float(features.meta["logit_scale"]),
-                ratio_image=float(ratios["ratio_image"]), ratio_text=float(ratios["ratio_text"]),
-            )  # fmt: skip
+            image, words = (eye if untrained else torch.from_numpy(head.arrays[name].copy()) for name in names)
+            shares = Ratios(float(ratios["ratio_image"]), float(ratios["ratio_text"]))
+            weights = Weights(image, words, None)
+            grams = domain_grams(images, labels, text, weights, directions, ratios=shares, scale=scale)
             cosine, distance = (part.numpy() for part in agreement(grams.double().mean(0)))
             rows += [
                 (fit["method"], target, number, domains[a], domains[b], float(cosine[a, b]), float(distance[a, b]))
@@ -154,7 +140,7 @@ def hessian_metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float 
 
 
 def penalty_effects(
-    table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int, seed: int = 0
+    table: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], *, bootstrap: int
 ) -> list[dict[str, Any]]:
     """How the energy-gradient penalty changes the agreement: each method with it against one without it.
 
@@ -162,7 +148,6 @@ def penalty_effects(
         table: from `hessian_agreement`.
         settings: of each method.
         bootstrap: resamples of the (held-out domain, seed) pairs.
-        seed: of the resampling.
     Returns:
         One entry per pair of methods that differ in λ2 alone, or, for a method without such a partner, per method
         without the penalty: with, without, also (other settings that differ), gain (of the cosine, mean over pairs),
@@ -186,7 +171,7 @@ def penalty_effects(
             gains = (cosine[method] - cosine[other]).dropna().to_numpy()
             if not gains.size:
                 continue
-            draws = np.random.default_rng(seed).integers(len(gains), size=(bootstrap, len(gains)))
+            draws = np.random.default_rng(0).integers(len(gains), size=(bootstrap, len(gains)))
             low, high = np.percentile(gains[draws].mean(axis=1), [2.5, 97.5])
             effects.append(
                 {

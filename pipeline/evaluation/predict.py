@@ -45,8 +45,7 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
             rows.append(tests[target, seed])
         # Targets that share a fit (fixed sources) share most of their test images too: each is classified once.
         paths = pd.concat(rows)["path"].drop_duplicates()
-        columns = predict(features.clean, features.clean_rows(paths), fits.heads[number])
-        answers = pd.DataFrame(dict(zip(("predicted", "confidence", "score"), columns, strict=True)), index=paths)
+        answers = pd.DataFrame(predict(features.clean, features.clean_rows(paths), fits.heads[number]), index=paths)
         for place, method, part in zip(members.index, members["method"], rows, strict=True):
             tested = part[["target", "seed", "path", "role", "open_set", "label"]].assign(method=method)
             parts[place] = tested.join(answers, on="path")
@@ -56,7 +55,7 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
     return scores[list(SCORES.columns)].astype(dict(SCORES.columns))
 
 
-def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> dict[str, np.ndarray]:
     """Classify and score images by one fit.
 
     Args:
@@ -83,5 +82,5 @@ def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> tuple[np.ndarra
             values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
             confidence, predicted = values.softmax(dim=1).max(dim=1)
             parts.append((predicted, confidence, CATALOGUE[DEPLOYED](values)))
-    first, second, third = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
-    return first, second, third
+    names = ("predicted", "confidence", "score")
+    return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*parts, strict=True), strict=True)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.tables import IN_DISTRIBUTION, MEAN, UNKNOWN_CLASSES
@@ -65,8 +65,13 @@ def by_accuracy(metrics: Metrics) -> list[str]:
 
 
 def targets_of(metrics: Metrics) -> list[str]:
+    """The targets of all methods, as `ordered_targets` orders them."""
+    return ordered_targets(target for targets in metrics.values() for target in targets)
+
+
+def ordered_targets(targets: Iterable[str]) -> list[str]:
     """All held-out domains, sorted, MEAN last; IN_DISTRIBUTION alone where none was held out."""
-    names = {target for targets in metrics.values() for target in targets} - {MEAN}
+    names = set(targets) - {MEAN}
     return [IN_DISTRIBUTION] if names == {IN_DISTRIBUTION} else [*sorted(names), MEAN]
 
 

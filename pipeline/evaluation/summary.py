@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 Summary = dict[str, dict[str, dict[str, Any]]]
 
 
-def summarise(scores: pd.DataFrame, *, bootstrap: int, seed: int = 0) -> Summary:
+def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
     """The content of metrics.json: {method: {held-out domain: numbers}}, and MEAN after a method's domains.
 
     Args:
         scores: SCORES table.
-        bootstrap: resamples of the test images for the interval.
-        seed: of the resampling; all methods see the same resamples of a domain.
+        bootstrap: resamples of the test images for the interval; all methods see the same ones of a domain.
     Returns:
         Methods and domains in the order of `scores`. Of each:
         n, n_unknown: different images of known classes in the held-out domain, and of all open sets; seeds: fits
@@ -60,7 +59,7 @@ def summarise(scores: pd.DataFrame, *, bootstrap: int, seed: int = 0) -> Summary
             target = str(name)
             by_seed[target] = _by_seed(part, sets)
             correct = correct_by_image(part[known_tested(part)])
-            resampled[target] = resampled_means(correct, bootstrap, key=(seed, *target.encode()))
+            resampled[target] = resampled_means(correct, bootstrap, target=target)
             rows[target] = _numbers(by_seed[target], resampled[target], part, sets)
         rows[MEAN] = _numbers(*_over_targets(targets, by_seed, resampled, sets), of_method, sets)
     return summary

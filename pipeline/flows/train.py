@@ -9,12 +9,14 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import telemetry, tracking
+from pipeline import telemetry
 from pipeline.dvc_runner.graph import is_input, label
 from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
 from pipeline.dvc_runner.survey import take_survey
 from pipeline.errors import DataError, PipelineError
-from pipeline.process import guard
+from pipeline.process.reaper import guard
+from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
+from pipeline.tracking.runs import PARENT_VARIABLE, read_stage_run
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -51,9 +53,9 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     guard()
     survey = take_survey(root)
     order = survey.graph.order(targets)
-    tracking.close_stale_parents(root=root)
-    parent = tracking.open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
-    extra = {tracking.PARENT_VARIABLE: parent}
+    close_stale_parents(root=root)
+    parent = open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
+    extra = {PARENT_VARIABLE: parent}
     results: list[StageResult] = []
     moved: set[str] = set()
     status = "KILLED"
@@ -73,7 +75,7 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
         status = "FAILED"
         raise
     finally:
-        tracking.close_parent(parent, status, _stage_tags(root, results), root=root)
+        close_parent(parent, status, _stage_tags(root, results), root=root)
     return results
 
 
@@ -83,9 +85,7 @@ def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
         name = label(result.stage)
         tags[f"stage.{name}.state"] = result.state
         try:
-            tags[f"stage.{name}.run_id"] = tracking.read_stage_run(root / "artifacts" / "runs" / f"{name}.json")[
-                "run_id"
-            ]
+            tags[f"stage.{name}.run_id"] = read_stage_run(root / "artifacts" / "runs" / f"{name}.json")["run_id"]
         except DataError:  # inputs and the built-in data have no run of their own
             continue
     return tags

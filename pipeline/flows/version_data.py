@@ -12,7 +12,7 @@ from pipeline import telemetry
 from pipeline.console import make_console
 from pipeline.errors import CroftError, PipelineError
 from pipeline.params import PARAMS_FILE, load_params
-from pipeline.process import guard
+from pipeline.process.reaper import guard
 from pipeline.sources import SourceOptions
 from pipeline.versioning.adding import Addition
 from pipeline.versioning.outcome import print_addition

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import psutil
 
@@ -27,14 +27,8 @@ def die_with_parent() -> None:
     process). Processes above DVC are not watched: `nohup dvc repro` may lose its shell.
     """
     chain = _up_to_dvc()
-    if not chain:
-        return
-    if sys.platform == "linux":
-        # The kernel's own signal also reaches a stage whose interpreter is busy in native code.
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != chain[0].pid:  # it died before the signal was set
-        _end_self()
-    threading.Thread(target=_watch, args=(chain,), name="die-with-parent", daemon=True).start()
+    if chain:
+        _end_unless(lambda: os.getppid() == chain[0].pid and all(running(process) for process in chain))
 
 
 def end_with(parent: int) -> None:
@@ -43,13 +37,21 @@ def end_with(parent: int) -> None:
     Args:
         parent: process id of the parent.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _end_unless(lambda: os.getppid() == parent)
 
-    def watch() -> None:  # for kernels without that signal, and for a parent that died before it was set
-        while os.getppid() == parent:
+
+def _end_unless(alive: Callable[[], bool]) -> None:
+    """End this process once `alive` is false, or its parent has died."""
+    if sys.platform == "linux":
+        # The kernel's own signal also reaches a process whose interpreter is busy in native code.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if not alive():  # the parent died before the signal was set
+        _end_self()
+
+    def watch() -> None:
+        while alive():
             time.sleep(_POLL_SECONDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+        _end_self()
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
@@ -87,25 +89,6 @@ def _adopted(child: int, parent: int) -> bool:
     with contextlib.suppress(OSError):
         return os.getsid(child) not in (child, os.getsid(parent))
     return False
-
-
-def _watch(chain: list[psutil.Process]) -> None:
-    descriptors = []
-    try:
-        for process in chain:
-            descriptors.append(os.pidfd_open(process.pid))  # type: ignore[attr-defined,unused-ignore]
-    except ProcessLookupError:
-        _end_self()
-    except (AttributeError, OSError):  # not Linux, an old kernel, or a sandbox: poll
-        while all(running(process) for process in chain):
-            time.sleep(_POLL_SECONDS)
-        _end_self()
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    if all(running(process) for process in chain):
-        poll.poll()
-    _end_self()
 
 
 def _end_self() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.registry.journal import entries
 from pipeline.registry.versions import CHAMPION, model_version, open_registry, registered_model
-from pipeline.tracking import reported, shown_uri
+from pipeline.tracking.client import reported, shown_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -12,7 +12,7 @@ from pipeline.registry.gate import Check, GateFacts, Verdict, judge
 from pipeline.registry.journal import Entry, champions, entries
 from pipeline.registry.register import FACTS_TAG
 from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, model_version, open_registry, registered_model
-from pipeline.tracking import reported
+from pipeline.tracking.client import reported
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

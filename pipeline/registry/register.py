@@ -12,7 +12,7 @@ from pipeline.registry.gate import facts
 from pipeline.registry.package import CARD_FILE, save_package
 from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
 from pipeline.tables import read_json
-from pipeline.tracking import reported
+from pipeline.tracking.client import reported
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
 from pipeline.phrases import suggest
-from pipeline.tracking import connect, shown_uri, tracking_uri
+from pipeline.tracking.client import connect, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel

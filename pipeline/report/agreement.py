@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def verdicts(effects: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each effect of `penalty_effects` as a sentence: whether the theory's direction holds on these data."""
-    return [_verdict(effect) for effect in effects]
-
-
-def _verdict(effect: Mapping[str, Any]) -> str:
+def verdict(effect: Mapping[str, Any]) -> str:
+    """An effect of `penalty_effects` as a sentence: whether the theory's direction holds on these data."""
     if effect["low"] > 0:
         direction = "The Hessians agree more with the penalty, as the theory predicts"
     elif effect["high"] < 0:
@@ -95,16 +91,16 @@ def hessian_figure(hessian: pd.DataFrame, methods: Sequence[str]) -> str:
     targets = sorted(hessian["target"].unique())
     with house_style():
         figure, (axes,) = new_figure(9.2, 3.2)
-        handles = []
+        handles = {}
         for index, method in enumerate(shown):
             rows = hessian[hessian["method"] == method]
             shift = offset(index, len(shown))
             style = looks(methods)[method] | {"linestyle": "none", "alpha": 0.75}
             x = [targets.index(target) + shift for target in rows["target"]]
-            handles.append(axes.plot(x, rows["hessian_cosine"], **style)[0])
+            handles[method] = axes.plot(x, rows["hessian_cosine"], **style)[0]
             for target, mean in rows.groupby("target")["hessian_cosine"].mean().items():
                 place = targets.index(target) + shift
                 axes.plot([place - 0.06, place + 0.06], [mean, mean], color=style["color"], linewidth=2)
         domain_axis(axes, targets, "held-out domain", "cosine of Hessians")
-        legend_above(figure, handles, shown)
+        legend_above(figure, handles.items())
         return svg(figure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -104,11 +104,13 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]  # an XML prolog is not allowed inside HTML
 
 
-def legend_labels(names: Sequence[str]) -> list[str]:
+def legend_labels(names: Iterable[str]) -> list[str]:
     """Names for a legend, which leaves out those that start with an underscore."""
     return [f" {name}" if name.startswith("_") else name for name in names]
 
 
-def legend_above(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """One legend in a row above all panels."""
-    figure.legend(handles, legend_labels(names), loc="outside upper left", ncols=max(1, min(4, len(names))))
+def legend_above(figure: Figure, entries: Iterable[tuple[str, Any]]) -> None:
+    """One legend in a row above all panels, of names and what is drawn for them."""
+    pairs = list(entries)
+    labels, handles = legend_labels([name for name, _ in pairs]), [handle for _, handle in pairs]
+    figure.legend(handles, labels, loc="outside upper left", ncols=max(1, min(4, len(pairs))))

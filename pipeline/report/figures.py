@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.evaluation.results import ordered_targets
 from pipeline.report.drawing import (
     GREY,
     domain_axis,
@@ -16,7 +17,7 @@ from pipeline.report.drawing import (
     offset,
     svg,
 )
-from pipeline.tables import IN_DISTRIBUTION, MEAN, TEST_ID, TEST_SHIFTED, UNKNOWN_CLASSES
+from pipeline.tables import MEAN, TEST_ID, TEST_SHIFTED, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +42,11 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
     Returns:
         <svg> text.
     """
-    targets = [*sorted(set(accuracy["target"]) - {MEAN}), MEAN]
-    if targets == [IN_DISTRIBUTION, MEAN]:
-        targets = [IN_DISTRIBUTION]
+    targets = ordered_targets(accuracy["target"])
     numbers = ["accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]
     with house_style():
         figure, (axes,) = new_figure(9.2, 3.6)
-        handles = []
+        handles = {}
         for index, method in enumerate(methods):
             rows = 100 * accuracy[accuracy["method"] == method].set_index("target")[numbers].reindex(targets)
             x = [place + offset(index, len(methods)) for place in range(len(targets))]
@@ -55,12 +54,12 @@ def accuracy_figure(accuracy: pd.DataFrame, methods: Sequence[str]) -> str:
             colour = style["color"]
             axes.vlines(x, rows["accuracy_low"], rows["accuracy_high"], color=colour, alpha=0.25, linewidth=6)
             spread = rows["accuracy_spread"].fillna(0.0)
-            handle = axes.errorbar(x, rows["accuracy"], spread, fmt=style["marker"], color=colour, capsize=3, ms=6)
-            handles.append(handle)
+            marks = {"fmt": style["marker"], "color": colour, "capsize": 3, "ms": 6}
+            handles[method] = axes.errorbar(x, rows["accuracy"], spread, **marks)
         for place in range(1, len(targets)):
             axes.axvline(place - 0.5, color="#e5e7eb", linewidth=0.8, linestyle="-" if targets[place] != MEAN else "--")
         domain_axis(axes, targets, "held-out domain" if MEAN in targets else "", "accuracy on known classes, %")
-        legend_above(figure, handles, methods)
+        legend_above(figure, handles.items())
         return svg(figure)
 
 
@@ -84,10 +83,10 @@ def roc_figure(roc: pd.DataFrame, methods: Sequence[str]) -> str:
             if len(sets) > 1:
                 axes.set_title(_LABELS.get(name, name))
         if len(sets) == 1:
-            labels = legend_labels(list(handles))
+            labels = legend_labels(handles)
             panels[0].legend(list(handles.values()), labels, loc="lower right", bbox_to_anchor=(1.0, 0.08))
         else:
-            legend_above(figure, list(handles.values()), list(handles))
+            legend_above(figure, handles.items())
         return svg(figure)
 
 
@@ -147,7 +146,7 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
             axes.set_ylim(bottom=0)
         figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
         figure.supylabel("% of images", fontsize=10, color="#374151")
-        legend_above(figure, list(handles.values()), [_LABELS.get(name, name) for name in handles])
+        legend_above(figure, ((_LABELS.get(name, name), handle) for name, handle in handles.items()))
         return svg(figure)
 
 
@@ -164,19 +163,18 @@ def history_figure(history: pd.DataFrame, methods: Sequence[str]) -> str:
 
     with house_style():
         figure, (left, right) = new_figure(9.2, 3.0, panels=2, columns=2)
-        handles, names = [], []
+        handles = {}
         for method in methods:
             rows = history[history["method"] == method]
             if len(rows):
                 style = looks(methods)[method] | {"markersize": 3.5, "linewidth": 1.6}
-                handles.append(left.plot(rows["epoch"], rows["cross_entropy"], **style)[0])
+                handles[method] = left.plot(rows["epoch"], rows["cross_entropy"], **style)[0]
                 right.plot(rows["epoch"], 100 * rows["validation_accuracy"], **style)
-                names.append(method)
         left.set_title("Cross-entropy, training images (nats)")
         right.set_title("Accuracy, source-domain validation (%)")
         for axes in (left, right):
             axes.set_xlabel("epoch")
             axes.grid()
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend_above(figure, handles, names)
+        legend_above(figure, handles.items())
         return svg(figure)

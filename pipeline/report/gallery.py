@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.detection.thresholds import accept_threshold
 from pipeline.evaluation.measures import known_tested
 from pipeline.images import open_rgb
-from pipeline.splits import Fit
+from pipeline.params import Data
+from pipeline.splits import known_by_fit, known_classes
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ACCEPT = 0.95
 """Share of the ID test images that the gallery's threshold accepts, fit by fit."""
+COUNT = 10
+"""Images at most of each domain and pool (one a class), mistakes, and accepted unknown images."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,17 @@ class Gallery:
 def build_gallery(
     manifest: pd.DataFrame,
     scores: pd.DataFrame,
+    splits: pd.DataFrame,
+    data: Data,
     *,
-    root: Path,
-    classes: Sequence[str],
-    known: Mapping[Fit, Sequence[str]],
     method: str,
-    max_pixels: int,
-    count: int = 10,
 ) -> Gallery:
     """Choose and read the images of the report.
 
     Args:
-        manifest: MANIFEST table.
-        scores: SCORES table.
-        root: the data root.
-        classes: that some fit knows.
-        known: the classes of each fit, in the order of its labels.
+        manifest, scores, splits: MANIFEST, SCORES and SPLITS tables.
+        data: the data root, and the number of pixels above which an image is refused.
         method: whose mistakes to show.
-        max_pixels: above which an image is refused.
-        count: images at most of each domain and pool (one a class), mistakes, and accepted unknown images.
     Returns:
         Thumbnails, the same for the same tables.
     Raises:
@@ -74,10 +69,10 @@ def build_gallery(
     """
     pools = dict(zip(manifest["path"], manifest["pool"], strict=True))
     true_class = dict(zip(manifest["path"], manifest["class"], strict=True))
-    of_method = scores[scores["method"] == method]
+    of_method, classes, known = scores[scores["method"] == method], known_classes(splits), known_by_fit(splits)
 
     def example(path: str, note: str = "") -> Example:
-        return Example(thumbnail(root / path, max_pixels=max_pixels), true_class[path], note)
+        return Example(thumbnail(Path(data.root, path), max_pixels=data.max_pixels), true_class[path], note)
 
     def answered(rows: pd.DataFrame) -> list[Example]:
         return [example(row["path"], answer(row)) for row in rows.to_dict("records")]
@@ -90,7 +85,7 @@ def build_gallery(
     def strip(rows: pd.DataFrame, is_known: bool) -> list[Example]:
         return [
             example(row["path"], "" if is_known and row["class"] in classes else "unknown")
-            for row in one_a_class(rows, count).to_dict("records")
+            for row in one_a_class(rows, COUNT).to_dict("records")
         ]
 
     domains, tested = manifest[manifest["pool"] == ""], set(scores["open_set"])
@@ -98,8 +93,8 @@ def build_gallery(
     return Gallery(
         domains={str(name): strip(rows, True) for name, rows in domains.groupby("domain", sort=True)}
         | {f"open set {name}": strip(rows, False) for name, rows in pooled.groupby("pool", sort=True)},
-        mistakes=answered(confident_mistakes(of_method, count)),
-        accepted=answered(accepted_unknown(of_method, count)),
+        mistakes=answered(confident_mistakes(of_method, COUNT)),
+        accepted=answered(accepted_unknown(of_method, COUNT)),
     )
 
 

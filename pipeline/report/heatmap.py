@@ -57,6 +57,7 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
         <svg> text.
     """
     import numpy as np
+    from matplotlib.patches import Rectangle
 
     axes, down, across, third = heatmap_axes(points, chosen)
     rows, columns, panels = axes.get(down, [""]), axes[across], axes.get(third, [None])
@@ -77,7 +78,8 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
             if third:
                 axis.set_title(f"{_words(third)} {panel}")
             if not third or panel == points[chosen][third]:
-                axis.add_patch(_frame(columns.index(points[chosen][across]), rows.index(points[chosen].get(down, ""))))
+                corner = columns.index(points[chosen][across]) - 0.5, rows.index(points[chosen].get(down, "")) - 0.5
+                axis.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=3))
             axis.set_xticks(range(len(columns)), [str(value) for value in columns])
             axis.set_yticks(range(len(rows)), [str(value) for value in rows])
             axis.set_xlabel(_words(across))
@@ -90,9 +92,3 @@ def heatmap_figure(points: Points, values: Mapping[str, float], chosen: str) -> 
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _frame(x: int, y: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)

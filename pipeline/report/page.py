@@ -9,7 +9,7 @@ from pipeline.evaluation.results import by_accuracy, held_out, measured, measure
 from pipeline.report import agreement, figures, tables
 from pipeline.report.gallery import ACCEPT, Gallery
 from pipeline.report.headline import headline
-from pipeline.report.settings import differing_settings, diverged_notes, flattened, shared_settings
+from pipeline.report.settings import compared_settings, diverged_note
 from pipeline.report.template import drawn, render
 from pipeline.report.wording import NONE, OPEN_SET, called, tested_on
 from pipeline.tables import UNKNOWN_CLASSES
@@ -34,8 +34,7 @@ def render_report(
     """
     metrics, deployed = evaluation.metrics, evaluation.deployed
     methods, sets = by_accuracy(metrics), measured_open_sets(metrics)
-    settings = {method: flattened(options) for method, options in evaluation.settings.items()}
-    hessians = evaluation.agreement
+    shared, differing = compared_settings(evaluation.settings)
     return render(
         "report.html.j2",
         title=title,
@@ -56,33 +55,28 @@ def render_report(
         base_rates={called(name): rate for name, rate in tables.base_rates(metrics).items()},
         counts=tables.counts(metrics),
         figures=_figures(evaluation, methods),
-        hessian=agreement.hessian_rows(hessians.fits, methods) if hessians else [],
-        verdicts=agreement.verdicts(hessians.effects) if hessians else [],
+        hessian=agreement.hessian_rows(evaluation.agreement, methods),
+        verdicts=[agreement.verdict(effect) for effect in evaluation.effects],
         gallery=gallery,
         accept=f"{100 * ACCEPT:.0f}",
-        shared=shared_settings(settings),
-        differing=differing_settings(settings),
+        shared=shared,
+        differing=differing,
         lineage=lineage,
         links=links or {},
-        notes=diverged_notes(evaluation.diverged),
+        notes=[diverged_note(row) for row in evaluation.diverged.to_dict("records")],
         bootstrap=evaluation.bootstrap,
         none=NONE,
     )
 
 
 def _figures(evaluation: Evaluation, methods: Sequence[str]) -> dict[str, str]:
-    curves, hessians = evaluation.curves, evaluation.agreement
+    curves, effects = evaluation.curves, evaluation.effects
     svgs = {
-        **dict.fromkeys(("roc", "history", "hessian", "hessian_pairs"), ""),
         "accuracy": figures.accuracy_figure(curves["accuracy"], methods),
         "histogram": figures.histogram_figure(curves["histogram"], methods),
+        "roc": figures.roc_figure(curves["roc"], methods) if len(curves["roc"]) else "",
+        "history": figures.history_figure(curves["history"], methods) if len(curves["history"]) else "",
+        "hessian": agreement.hessian_figure(evaluation.agreement, methods) if len(evaluation.agreement) else "",
+        "hessian_pairs": agreement.hessian_pairs_figure(curves["hessian"], effects, methods) if effects else "",
     }
-    if len(curves["roc"]):
-        svgs["roc"] = figures.roc_figure(curves["roc"], methods)
-    if len(curves["history"]):
-        svgs["history"] = figures.history_figure(curves["history"], methods)
-    if hessians is not None and len(hessians.fits):
-        svgs["hessian"] = agreement.hessian_figure(hessians.fits, methods)
-    if hessians is not None and hessians.effects:
-        svgs["hessian_pairs"] = agreement.hessian_pairs_figure(curves["hessian"], hessians.effects, methods)
     return {name: drawn(svg) for name, svg in svgs.items()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from socket import gethostname
 
-from pipeline.origin import alive, git_state, host, process_tags
+from pipeline.origin import alive, git_state, process_tags
 from pipeline.tracking.client import connect, experiment_id, reported
 from pipeline.tracking.runs import EMPTY, StageRun
 
@@ -52,7 +53,7 @@ def close_stale_parents(*, root: Path | None = None) -> list[str]:
     closed = []
     with reported(client.tracking_uri):
         _, number = experiment_id(client, root)
-        open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{host()}'"
+        open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{gethostname()}'"
         for run in client.search_runs([number], filter_string=open_here, max_results=1000):
             if not alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
                 client.set_terminated(run.info.run_id, "KILLED")

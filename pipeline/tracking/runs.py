@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -29,7 +30,7 @@ LOCK_FILE = "requirements.lock"
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 _BATCH = 100  # parameters and tags per request; the server's limit
-_METRICS_BATCH = 1000
+_METRICS_BATCH = 800  # with those, the 1000 values that the server takes in one request
 _PARAM_CHARACTERS = 6000
 _TAG_CHARACTERS = 8000
 _DIGEST_CHARACTERS = 36
@@ -51,7 +52,16 @@ class StageRun:
         datasets: Sequence[tuple[str, str, str]] = (),
         series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
     ) -> None:
-        """Log in as few requests as the server allows; arguments as `record_stage`."""
+        """Log in as few requests as the server allows.
+
+        Args:
+            params: nested mappings become dotted names.
+            metrics: name to number; numbers that are not finite are left out.
+            tags: name to text.
+            artifacts: small files or folders to keep with the run.
+            datasets: (name, digest, source) of each input.
+            series: metric name to (step, number) pairs.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
         now = int(time.time() * 1000)
@@ -64,12 +74,9 @@ class StageRun:
             if value is not None and math.isfinite(value)
         ]
         labels = [RunTag(key, str(value)[:_TAG_CHARACTERS]) for key, value in tags.items()]
-        for batch in _batches(flat, _BATCH):
-            self.client.log_batch(self.run_id, params=batch)
-        for batch in _batches(labels, _BATCH):
-            self.client.log_batch(self.run_id, tags=batch)
-        for batch in _batches(measured, _METRICS_BATCH):
-            self.client.log_batch(self.run_id, metrics=batch)
+        kinds = (_batches(measured, _METRICS_BATCH), _batches(flat, _BATCH), _batches(labels, _BATCH))
+        for batches in itertools.zip_longest(*kinds, fillvalue=()):
+            self.client.log_batch(self.run_id, *batches)
         inputs = [
             DatasetInput(
                 Dataset(name, digest[:_DIGEST_CHARACTERS], "local", json.dumps({"uri": source})),
@@ -150,62 +157,21 @@ def stage_run(
         raise
 
 
-def record_stage(
-    stage: str,
-    *,
-    started: float,
-    params: Mapping[str, object],
-    metrics: Mapping[str, float],
-    out: Path | None,
-    artifacts: Sequence[Path] = (),
-    tags: Mapping[str, str] = EMPTY,
-    datasets: Sequence[tuple[str, str, str]] = (),
-    series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
-    root: Path | None = None,
-) -> str:
-    """Record a stage that has done its work as one finished run and write its identity file.
-
-    Ten arguments, by name: those of `stage_run` and of `StageRun.log`, for callers that do both at once.
-
-    Args:
-        stage, started, params, out, tags, root: as `stage_run`.
-        metrics: name to number; numbers that are not finite are left out.
-        artifacts: small files or folders to keep with the run.
-        datasets: (name, digest, source) of each input.
-        series: metric name to (step, number) pairs.
-    Returns:
-        The run's id.
-    Raises:
-        TrackingError: the server cannot be reached or refuses; the run, if it was created, is FAILED.
-    """
-    with stage_run(stage, started=started, params=params, out=out, tags=tags, root=root) as run:
-        run.log(metrics=metrics, artifacts=artifacts, datasets=datasets, series=series)
-    return run.run_id
-
-
-def record_children(
-    parent: str, children: Sequence[tuple[str, Mapping[str, object], Mapping[str, float]]], *, root: Path | None = None
-) -> None:
-    """Record finished runs nested under a run, three requests each.
+def record_children(parent: str, children: Sequence[tuple[str, Mapping[str, object], Mapping[str, float]]]) -> None:
+    """Record finished runs nested under a run of the working directory's project, three requests each.
 
     Args:
         parent: the run's id.
         children: (name, parameters, metrics) of each; metrics that are not finite are left out.
-        root: the project; the working directory by default.
     Raises:
         TrackingError: the server cannot be reached or refuses.
     """
-    from mlflow.entities import Metric, Param
-
-    client = connect(root or Path.cwd())
+    client = connect(Path.cwd())
     with reported(client.tracking_uri):
         experiment = client.get_run(parent).info.experiment_id
         for name, params, metrics in children:
-            now = int(time.time() * 1000)
             run_id = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent}).info.run_id
-            measured = [Metric(_key(k), float(v), now, 0) for k, v in metrics.items() if math.isfinite(v)]
-            flat = [Param(_key(key), value[:_PARAM_CHARACTERS]) for key, value in _flat(params)]
-            client.log_batch(run_id, metrics=measured, params=flat)
+            StageRun(client, run_id).log(params=params, metrics=metrics)
             client.set_terminated(run_id, "FINISHED")
 
 

@@ -75,10 +75,8 @@ def collect(fits: Sequence[Trained]) -> Fits:
     rows = [
         {
             "fit": numbers[id(fit.head)],
-            "method": fit.run.method,
+            **_key(fit.run),
             "kind": fit.head.kind,
-            "target": fit.run.target,
-            "seed": fit.run.seed,
             "epoch": fit.epoch,
             "validation_accuracy": fit.validation_accuracy,
             "diverged": fit.diverged,
@@ -87,25 +85,17 @@ def collect(fits: Sequence[Trained]) -> Fits:
         }
         for fit in fits
     ]
-    history = [
-        {
-            "method": fit.run.method,
-            "target": fit.run.target,
-            "seed": fit.run.seed,
-            "epoch": int(epoch["epoch"]),
-            "learning_rate": epoch["lr"],
-            "loss": epoch["loss"],
-            "cross_entropy": epoch["cross_entropy"],
-            "validation_accuracy": epoch["validation_accuracy"],
-        }
-        for fit in fits
-        for epoch in fit.history
-    ]
+    history = pd.DataFrame([{**_key(fit.run), **epoch} for fit in fits for epoch in fit.history])
+    history = history.rename(columns={"lr": "learning_rate"}).reindex(columns=list(HISTORY.columns))
     return Fits(
         table=pd.DataFrame(rows),
         heads={numbers[id(fit.head)]: fit.head for fit in fits},
-        history=pd.DataFrame(history, columns=list(HISTORY.columns)),
+        history=history.astype(dict(HISTORY.columns)),
     )
+
+
+def _key(run: Run) -> dict[str, str | int]:
+    return {"method": run.method, "target": run.target, "seed": run.seed}
 
 
 def diverged_lines(fits: Sequence[Trained]) -> list[str]:

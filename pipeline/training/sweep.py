@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError
 from pipeline.methods.settings import options
 from pipeline.tables import DEPLOY, TRAIN, VALIDATION, Table
 from pipeline.training.assemble import plan_runs
-from pipeline.training.engine import fit
-from pipeline.training.runs import Inputs, Trained
+from pipeline.training.runs import Run
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
     from pipeline.features import Features
-    from pipeline.methods.contract import Tower
-    from pipeline.training.views import ViewSource
+    from pipeline.fits import Fits
 
 Point = dict[str, Any]
 
@@ -46,36 +41,12 @@ SWEEP = Table(
 )
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """What training a grid gives; no test image has played any part in it.
-
-    Attributes:
-        points: what each configuration sets, by the configuration's name, in the order of the grid.
-        trained: one result per configuration, held-out domain and seed; `run.method` is the configuration's name.
-        chosen: the configuration with the best source-validation accuracy.
-    """
-
-    points: dict[str, Point]
-    trained: list[Trained]
-    chosen: str
-
-    def validation(self) -> pd.DataFrame:
-        """The columns of SWEEP that training knows."""
-        return _validation(self.points, self.trained)
-
-
 def grid(axes: Mapping[str, Sequence[Any]]) -> dict[str, Point]:
     """Every point of the grid, the last axis fastest; named by its place and what it sets.
 
-    Raises:
-        ParamsError: there is no axis, an axis has no values, or one value twice.
+    Args:
+        axes: at least one setting, each with different values, as `params.Sweep` checks them.
     """
-    if not axes:
-        raise ParamsError("sweep.axes: expected at least one setting with its values")
-    for name, values in axes.items():
-        if not values or len(set(values)) != len(values):
-            raise ParamsError(f"sweep.axes.{name}: expected at least one value, all different")
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     digits = len(str(len(points)))
     return {
@@ -84,18 +55,10 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> dict[str, Point]:
     }
 
 
-def sweep(
-    points: Mapping[str, Point],
-    base: Mapping[str, Any],
-    splits: pd.DataFrame,
-    features: Features,
-    *,
-    device: str,
-    views: NDArray[np.float32] | ViewSource | None = None,
-    tower: Callable[[], Tower] | None = None,
-    on_epoch: Callable[[int, int], None] | None = None,
-) -> Sweep:
-    """Train every point for every held-out domain and seed together, and choose.
+def plan_sweep(
+    points: Mapping[str, Point], base: Mapping[str, Any], splits: pd.DataFrame, features: Features
+) -> list[Run]:
+    """The runs of every point for every held-out domain and seed; a run's method is its configuration's name.
 
     Test rows of the table are cut off before anything else, so they cannot influence what is trained or chosen.
 
@@ -104,13 +67,9 @@ def sweep(
         base: all training settings of the method; a point replaces some of them.
         splits: SPLITS table; the deploy fit has no part in it.
         features: of the images in `splits`.
-        device: "cpu" or "cuda".
-        views: where augmented views come from; by default those of `features`.
-        tower: as in `runs.Inputs`.
-        on_epoch: as in `engine.fit`.
     Raises:
-        ParamsError: a point's settings are wrong; DataError: a split has no validation images, every run diverged, or
-            as `engine.fit`. All but the second before any training.
+        ParamsError: a point's settings are wrong; DataError: no domain is held out, or a split has no
+            validation images.
     """
     splits = splits[splits["role"].isin([TRAIN, VALIDATION]) & (splits["target"] != DEPLOY)]
     if splits.empty:
@@ -121,18 +80,21 @@ def sweep(
                 f"splits: target {target}, seed {seed} has no validation images, so nothing can be chosen by them; "
                 "set split.validation to 1 or more"
             )
-    methods = {name: options({**base, **point}) for name, point in points.items()}
-    runs = plan_runs(splits, features, methods)
-    trained = fit(runs, Inputs.of(features, views, tower), device=device, on_epoch=on_epoch)
-    return Sweep(dict(points), trained, choose(_validation(points, trained)))
+    return plan_runs(splits, features, {name: options({**base, **point}) for name, point in points.items()})
 
 
-def count_epochs(points: Mapping[str, Point], base: Mapping[str, Any], splits: pd.DataFrame) -> int:
-    """How many run-epochs `sweep` trains, for progress; targets that share their training images are trained once."""
-    seen = splits[splits["role"].isin([TRAIN, VALIDATION]) & (splits["target"] != DEPLOY)]
-    fits = seen.sort_values("path").groupby(["target", "seed"])
-    pairs = len({(seed, *zip(rows["path"], rows["role"], strict=True)) for (_, seed), rows in fits})
-    return pairs * sum(int({**base, **point}.get("epochs", 0)) for point in points.values())
+def validation(points: Mapping[str, Point], fits: Fits) -> pd.DataFrame:
+    """The columns of SWEEP that training knows, configurations in the order of the grid.
+
+    Args:
+        points: from `grid`.
+        fits: of the runs of `plan_sweep`.
+    """
+    order = {name: place for place, name in enumerate(points)}
+    table = fits.table.rename(columns={"method": "configuration"})
+    table["point"] = [json.dumps(points[name]) for name in table["configuration"]]
+    table = table.sort_values("configuration", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return table[[name for name in SWEEP.columns if name in table]]
 
 
 def choose(validation: pd.DataFrame) -> str:
@@ -150,24 +112,3 @@ def choose(validation: pd.DataFrame) -> str:
     # Rounded: sums in another order must not break a tie.
     means = kept.groupby("configuration", sort=False)["validation_accuracy"].mean().round(12)
     return str(means.idxmax())
-
-
-def _validation(points: Mapping[str, Point], trained: Sequence[Trained]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [
-        {
-            "configuration": fit.run.method,
-            "point": json.dumps(points[fit.run.method]),
-            "target": fit.run.target,
-            "seed": fit.run.seed,
-            "epoch": fit.epoch,
-            "diverged": fit.diverged,
-            "validation_accuracy": fit.validation_accuracy,
-        }
-        for fit in trained
-    ]
-    order = {name: place for place, name in enumerate(points)}
-    return pd.DataFrame(rows).sort_values(
-        "configuration", key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )

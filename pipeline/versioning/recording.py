@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from pipeline import tracking
 from pipeline.sources import Source
+from pipeline.tracking.runs import stage_run
 from pipeline.versioning.contents import Files, count
 from pipeline.versioning.difference import Difference
 from pipeline.versioning.history import Version
@@ -51,13 +51,8 @@ def record_version(
         "left_out": left_out,
     }
     changes = {field.name: len(getattr(difference, field.name)) for field in dataclasses.fields(difference)}
-    return tracking.record_stage(
-        STAGE,
-        started=started,
-        params={"name": name, "source": version.source, "kind": source.kind},
-        metrics=sizes | changes,
-        out=None,
-        tags={"dataset": name, "dataset_version": str(version.number), "dvc_md5": version.md5},
-        datasets=[(name, version.md5, source.path.resolve().as_uri())],
-        root=root,
-    )
+    params = {"name": name, "source": version.source, "kind": source.kind}
+    tags = {"dataset": name, "dataset_version": str(version.number), "dvc_md5": version.md5}
+    with stage_run(STAGE, started=started, params=params, out=None, tags=tags, root=root) as run:
+        run.log(metrics=sizes | changes, datasets=[(name, version.md5, source.path.resolve().as_uri())])
+    return run.run_id

@@ -16,7 +16,6 @@ ALL = [
     metrics.auroc,
     metrics.fpr95_id_positive,
     metrics.fpr95_ood_positive,
-    metrics.aupr_trapezoid,
     metrics.average_precision,
 ]
 
@@ -41,9 +40,6 @@ def test_by_hand() -> None:
     # Thresholds 30, 25, 20, 19.5, 19, 18: (recall, precision) (1/4, 1), (2/4, 1), (2/4, 2/3), (3/4, 3/4), (3/4, 3/5),
     # (1, 4/7); later ones do not change recall. Steps: 1/4 (1 + 1 + 3/4 + 4/7).
     assert metrics.average_precision(id_scores, open_scores) == pytest.approx((1 + 1 + 3 / 4 + 4 / 7) / 4)
-    # Trapezoids: 1/4 (1 + 1 + (2/3 + 3/4)/2 + (3/5 + 4/7)/2).
-    expected = (1 + 1 + (2 / 3 + 3 / 4) / 2 + (3 / 5 + 4 / 7) / 2) / 4
-    assert metrics.aupr_trapezoid(id_scores, open_scores) == pytest.approx(expected)
     assert metrics.base_rate(id_scores, open_scores) == pytest.approx(4 / 24)
 
 
@@ -92,7 +88,6 @@ def test_equals_pytorch_ood(seed: int, decimals: int) -> None:
     scores = torch.from_numpy(np.concatenate([id_scores, open_scores]))
     labels = torch.tensor([0] * 300 + [-1] * 120)
     assert metrics.auroc(id_scores, open_scores) == pytest.approx(float(functional.auroc(scores, labels)))
-    assert metrics.aupr_trapezoid(id_scores, open_scores) == pytest.approx(float(functional.aupr(scores, labels)))
     assert metrics.fpr95_ood_positive(id_scores, open_scores) == float(functional.fpr_at_tpr(scores, labels, 0.95))
     swapped = functional.fpr_at_tpr(-scores, torch.tensor([-1] * 300 + [0] * 120), 0.95)
     assert metrics.fpr95_id_positive(id_scores, open_scores) == float(swapped)

@@ -111,7 +111,7 @@ def test_whatever_signal_ends_the_run_nothing_is_left_and_the_next_run_needs_no_
     root = project({"slow": {"cmd": slow, "outs": ["out.txt"]}})
     code = (
         "from pathlib import Path; from pipeline.dvc_runner.reproduce import reproduce\n"
-        "from pipeline.process import guard\n"
+        "from pipeline.process.reaper import guard\n"
         "guard(); reproduce(Path('.'), 'slow')"
     )
     run = subprocess.Popen(

@@ -22,7 +22,7 @@ import psutil
 import pytest
 from pictures import make_project, write_pictures
 
-from pipeline.process import end_session
+from pipeline.process.group import end_session
 from pipeline.versioning.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ def test_a_run_with_nothing_to_do_says_so_and_shows_the_results(clone, recorded)
 
     # Only the parent run of this call is new; it says of every stage which run made its outputs, and that none ran.
     (parent,) = set(recorded()) - set(runs)
-    from pipeline.tracking import connect
+    from pipeline.tracking.client import connect
 
     tags = connect_to(clone, connect).get_run(parent).data.tags
     assert {stage: tags[f"stage.{stage}.run_id"] for stage in ids} == ids

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.croft.adapters import Weights
 from pipeline.croft.hessian import agreement, domain_grams, random_probes
+from pipeline.croft.options import Ratios
 
 WIDTH, CLASSES, IMAGES, DOMAINS = 3, 3, 5, 2
-NUMBERS = {"ratio_image": 0.3, "ratio_text": 0.6, "scale": 7.0}
+NUMBERS = {"ratios": Ratios(0.3, 0.6), "scale": 7.0}
 
 
 @pytest.fixture(scope="module")
-def case() -> dict[str, Tensor]:
+def case() -> dict[str, Any]:
     source = torch.Generator().manual_seed(4)
 
     def normal(*shape: int) -> Tensor:
@@ -26,13 +29,12 @@ def case() -> dict[str, Tensor]:
         "features": normal(DOMAINS, IMAGES, WIDTH),
         "labels": torch.randint(0, CLASSES, (DOMAINS, IMAGES), generator=source),
         "text": normal(CLASSES, WIDTH),
-        "weight_image": torch.eye(WIDTH, dtype=torch.float64) + 0.3 * normal(WIDTH, WIDTH),
-        "weight_text": torch.eye(WIDTH, dtype=torch.float64) + 0.3 * normal(WIDTH, WIDTH),
+        "weights": Weights(*(torch.eye(WIDTH).double() + 0.3 * normal(WIDTH, WIDTH) for _ in range(2)), None),
     }
 
 
 @pytest.fixture(scope="module")
-def dense(case: dict[str, Tensor]) -> Tensor:
+def dense(case: dict[str, Any]) -> Tensor:
     """(K, 2 D², 2 D²) Hessians of a loss written with torch.nn.functional alone, by torch's own Hessian."""
 
     def loss(flat: Tensor, domain: int) -> Tensor:
@@ -43,25 +45,25 @@ def dense(case: dict[str, Tensor]) -> Tensor:
         image, words = (rows / (rows.norm(dim=1, keepdim=True) + 1e-6) for rows in (image, words))
         return functional.cross_entropy(7.0 * image @ words.T, case["labels"][domain])
 
-    flat = torch.cat([case["weight_image"].flatten(), case["weight_text"].flatten()])
+    flat = torch.cat([matrix.flatten() for matrix in case["weights"][:2]])
     hessian = torch.autograd.functional.hessian
     return torch.stack([hessian(lambda x, k=k: loss(x, k), flat) for k in range(DOMAINS)])
 
 
-def test_unit_probes_give_the_exact_products(case: dict[str, Tensor], dense: Tensor) -> None:
+def test_unit_probes_give_the_exact_products(case: dict[str, Any], dense: Tensor) -> None:
     units = torch.eye(2 * WIDTH**2, dtype=torch.float64).view(-1, 2, WIDTH, WIDTH)
     found = domain_grams(**case, probes=units, **NUMBERS).sum(0)
     torch.testing.assert_close(found, torch.einsum("aij,bij->ab", dense, dense), rtol=1e-9, atol=1e-12)
 
 
-def test_each_probe_gives_its_own_products(case: dict[str, Tensor], dense: Tensor) -> None:
+def test_each_probe_gives_its_own_products(case: dict[str, Any], dense: Tensor) -> None:
     probes = random_probes(4, WIDTH, seed=1, like=case["text"])
     along = torch.einsum("kij,pj->pki", dense, probes.flatten(1))
     expected = torch.einsum("pai,pbi->pab", along, along)
     torch.testing.assert_close(domain_grams(**case, probes=probes, **NUMBERS), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_random_probes_come_near_the_exact_products(case: dict[str, Tensor], dense: Tensor) -> None:
+def test_random_probes_come_near_the_exact_products(case: dict[str, Any], dense: Tensor) -> None:
     grams = domain_grams(**case, probes=random_probes(2000, WIDTH, seed=2, like=case["text"]), **NUMBERS)
     error = grams.std(0) / math.sqrt(2000)
     # Independent draws: the mean lies within 5 standard errors except once in about 2 million.

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.croft.adapters import Weights
 from pipeline.croft.hessian import agreement, domain_grams, random_probes
+from pipeline.croft.options import Ratios
 from pipeline.evaluation.hessian import (
     COLUMNS,
     PAIRS,
@@ -23,7 +25,7 @@ from pipeline.evaluation.hessian import (
 )
 from pipeline.features import Features
 from pipeline.fits import Fits, Head
-from pipeline.report.agreement import hessian_pairs_figure, verdicts
+from pipeline.report.agreement import hessian_pairs_figure, verdict
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 
 WIDTH, SCALE = 4, 9.0
@@ -85,7 +87,7 @@ def test_rows_are_the_adapters_of_held_out_domains(world) -> None:
 
 def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_source_domain(world) -> None:
     features, fits, splits, manifest = world
-    pairs = hessian_pairs(features, fits, splits, manifest, probes=3, seed=5)
+    pairs = hessian_pairs(features, fits, splits, manifest, probes=3)
     row = hessian_agreement(pairs).iloc[0]
     # Source domains have 6 images outside training; of the 8 held-out ones, sorted by label, places ⌊8 k / 6⌋ count.
     chosen = []
@@ -97,8 +99,8 @@ def test_numbers_are_those_of_untrained_on_images_of_the_held_out_and_each_sourc
     arrays = fits.heads[0].arrays
     grams = domain_grams(
         torch.from_numpy(features.clean)[torch.tensor(chosen)], torch.tensor(chosen) % 2, text,
-        torch.from_numpy(arrays["image_weight"]), torch.from_numpy(arrays["text_weight"]),
-        random_probes(3, WIDTH, seed=5, like=text), ratio_image=0.4, ratio_text=0.5, scale=SCALE,
+        Weights(torch.from_numpy(arrays["image_weight"]), torch.from_numpy(arrays["text_weight"]), None),
+        random_probes(3, WIDTH, seed=0, like=text), ratios=Ratios(0.4, 0.5), scale=SCALE,
     )  # fmt: skip
     cosine, distance = agreement(grams.double().mean(0))
     assert row["hessian_cosine"] == pytest.approx(float(cosine[0, 1:].mean()), rel=1e-4)
@@ -180,7 +182,7 @@ def test_without_one_the_other_differences_are_named() -> None:
     settings = {"croft": options(), "plain": options(lambda_2=0.0, generator=False)}
     (effect,) = penalty_effects(cosines(croft=[0.1], plain=[0.2]), settings, bootstrap=100)
     assert effect["also"] == ["generator"]
-    assert "The two methods also differ in: generator." in verdicts([effect])[0]
+    assert "The two methods also differ in: generator." in verdict(effect)
 
 
 @pytest.mark.parametrize(
@@ -193,5 +195,5 @@ def test_without_one_the_other_differences_are_named() -> None:
 )
 def test_the_sentence_follows_the_interval(croft: list[float], says: str) -> None:
     settings = {"croft": options(), "generator": options(lambda_2=0.0)}
-    (sentence,) = verdicts(penalty_effects(cosines(croft=croft, generator=[0.5, 0.5]), settings, bootstrap=500))
+    (sentence,) = map(verdict, penalty_effects(cosines(croft=croft, generator=[0.5, 0.5]), settings, bootstrap=500))
     assert says in sentence

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import process
+from pipeline.process.group import run_group
+from pipeline.process.parent import STAGE_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0  # seconds; only reached when something is broken
@@ -34,11 +35,11 @@ SCRIPTS = {
             started.wait()""",
     "caller.py": """
         import sys
-        from pipeline.process import run_group
+        from pipeline.process.group import run_group
         run_group(sys.argv[1:])""",
     "run.py": """
         import subprocess, sys
-        from pipeline.process import guard
+        from pipeline.process.reaper import guard
         guard()
         guard()
         subprocess.run([sys.executable, *sys.argv[1:]])""",
@@ -52,7 +53,7 @@ SCRIPTS = {
     "stage.py": """
         import time
         from pathlib import Path
-        from pipeline.process import die_with_parent
+        from pipeline.process.parent import die_with_parent
         die_with_parent()
         Path(__file__).with_name("ready").touch()
         time.sleep(120)""",
@@ -91,7 +92,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def launch(*command: str | Path) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name != process.STAGE_VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != STAGE_VARIABLE}
     return subprocess.Popen(
         [sys.executable, *map(str, command)], env={**environment, "PYTHONPATH": str(ROOT)}, start_new_session=True
     )
@@ -104,7 +105,7 @@ def python(*code: str) -> list[str]:
 def test_output_comes_in_order_as_it_is_written_and_the_status_is_the_command_s() -> None:
     pieces: list[tuple[float, str]] = []
     code = ["import sys, time", "print('a', flush=True)", "time.sleep(0.5)", "sys.stderr.write('10%\\r20%\\r')"]
-    status = process.run_group(
+    status = run_group(
         python(*code, "sys.stderr.flush()", "print('é')", "sys.exit(7)"),
         on_text=lambda text: pieces.append((time.monotonic(), text)),
     )
@@ -116,26 +117,26 @@ def test_output_comes_in_order_as_it_is_written_and_the_status_is_the_command_s(
 def test_a_character_cut_in_two_by_a_read_is_put_together_again() -> None:
     heard: list[str] = []
     code = ["import os, time", "os.write(1, b'\\xc3')", "time.sleep(0.3)", "os.write(1, b'\\xa9\\xff')"]
-    assert process.run_group(python(*code), on_text=heard.append) == 0
+    assert run_group(python(*code), on_text=heard.append) == 0
     assert "".join(heard) == "é\N{REPLACEMENT CHARACTER}"  # the byte ff is in no UTF-8 text
 
 
 def test_the_child_sees_a_terminal_only_when_asked() -> None:
     asks = python("import sys", "print(sys.stdout.isatty(), sys.stdin.isatty())")
     heard: list[str] = []
-    process.run_group(asks, on_text=heard.append)
-    process.run_group(asks, on_text=heard.append, terminal=True)
+    run_group(asks, on_text=heard.append)
+    run_group(asks, on_text=heard.append, terminal=True)
     assert "".join(heard).split() == ["False", "False", "True", "False"]
 
 
 def test_the_status_of_a_signalled_command_is_its_negative_number() -> None:
-    assert process.run_group(python("import os", "os.kill(os.getpid(), 9)")) == -9
+    assert run_group(python("import os", "os.kill(os.getpid(), 9)")) == -9
 
 
 def test_what_the_command_left_in_the_background_is_ended(folder: Path) -> None:
     script = f"{sys.executable} {folder / 'sleeper.py'} & exit 3"
     heard: list[str] = []
-    assert process.run_group(["sh", "-c", script], on_text=heard.append) == 3  # the orphan holds the pipe for 120 s
+    assert run_group(["sh", "-c", script], on_text=heard.append) == 3  # the orphan holds the pipe for 120 s
     assert alive(folder) == []
 
 
@@ -145,7 +146,7 @@ def test_an_exception_in_the_wait_ends_even_another_session_that_ignores_sigterm
 
     command = [sys.executable, str(folder / "starter.py"), "wait", str(folder / "stubborn.py")]
     with pytest.raises(KeyboardInterrupt):
-        process.run_group(command, on_text=stop, grace=0.3)
+        run_group(command, on_text=stop, grace=0.3)
     assert alive(folder) == []
 
 
@@ -162,7 +163,7 @@ def test_a_signal_to_the_caller_ends_the_command(folder: Path, number: signal.Si
 def test_in_a_thread_no_signal_handler_is_touched() -> None:
     before = signal.getsignal(signal.SIGTERM)
     results: list[int] = []
-    thread = threading.Thread(target=lambda: results.append(process.run_group(python("pass"))))
+    thread = threading.Thread(target=lambda: results.append(run_group(python("pass"))))
     thread.start()
     thread.join(PATIENCE)
     assert results == [0]

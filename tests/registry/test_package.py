@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import tracking
 from pipeline.registry.package import requirements
 from pipeline.registry.register import register_model
 from pipeline.serving.predictor import Predictor
+from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, tracking_uri
+from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
 
 NAME = "croft"
 METRICS = {"croft": {"mean": {"accuracy": 0.8, "auroc": 0.7}}}
@@ -69,7 +70,7 @@ print(json.dumps({
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]) -> Path:
-    for name in (tracking.URI_VARIABLE, tracking.PARENT_VARIABLE, tracking.EXPERIMENT_VARIABLE):
+    for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     write_tiny_model(tmp_path / "export")
@@ -90,7 +91,7 @@ def images(count: int) -> list[bytes]:
 
 
 def register(root: Path) -> str:
-    with tracking.stage_run("register", started=time.time(), params={"a": 1}, out=root / "register.json") as run:
+    with stage_run("register", started=time.time(), params={"a": 1}, out=root / "register.json") as run:
         run.log(metrics={"accuracy": 0.8}, artifacts=[root / "export" / "card.json"])
         return register_model(root / "export", name=NAME, run_id=run.run_id, tags={}, metrics=METRICS)
 
@@ -101,9 +102,7 @@ def check_load(root: Path, uri: str, model: str) -> None:
     (root / "inputs.json").write_text(json.dumps([base64.b64encode(one).decode() for one in drawn]))
     elsewhere = root / "elsewhere"
     elsewhere.mkdir()
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", tracking.URI_VARIABLE)
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", URI_VARIABLE)}
     command = [sys.executable, "-c", LOAD, uri, model, str(root / "inputs.json")]
     done = subprocess.run(
         command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=240, check=False
@@ -112,7 +111,7 @@ def check_load(root: Path, uri: str, model: str) -> None:
     found = json.loads(done.stdout.splitlines()[-1])
     expected = Predictor(root / "export", device="cpu").predict(drawn)
     assert not found["torch"]
-    assert not Path(found["code"]).is_relative_to(Path(tracking.__file__).parents[1])
+    assert not Path(found["code"]).is_relative_to(Path(__file__).parents[2] / "pipeline")
     assert [row["label"] for row in found["rows"]] == expected.labels
     assert [row["class"] for row in found["rows"]] == expected.most_probable
     assert [row["unknown"] for row in found["rows"]] == expected.unknown.tolist()
@@ -128,7 +127,7 @@ def check_load(root: Path, uri: str, model: str) -> None:
 
 def test_loads_without_torch_from_sqlite(root: Path) -> None:
     version = register(root)
-    check_load(root, tracking.tracking_uri(root), f"models:/{NAME}/{version}")
+    check_load(root, tracking_uri(root), f"models:/{NAME}/{version}")
     stored = root / ".croft" / "mlartifacts" / "models"
     assert not [path for path in stored.rglob("*") if path.suffix == ".pkl"]
     text = next(stored.rglob("MLmodel")).read_text()
@@ -186,7 +185,7 @@ def test_loads_without_torch_from_a_tracking_server(root: Path, server: str, mon
     from pipeline.registry.lineage import lineage
     from pipeline.registry.promotion import promote
 
-    monkeypatch.setenv(tracking.URI_VARIABLE, server)
+    monkeypatch.setenv(URI_VARIABLE, server)
     register(root)
     limits = SimpleNamespace(max_accuracy_drop=0.0, max_auroc_drop=0.0, min_gain_over_zero_shot=0.0)
     assert promote(NAME, limits=limits).passed

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.errors import GateError, TrackingError
 from pipeline.registry.lineage import lineage
 from pipeline.registry.promotion import promote, rollback
 from pipeline.registry.register import ensure_challenger, register_model
 from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased
+from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
+from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
 
 NAME = "croft"
 
@@ -29,7 +30,7 @@ class Limits:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]) -> Path:
-    for name in (tracking.URI_VARIABLE, tracking.PARENT_VARIABLE, tracking.EXPERIMENT_VARIABLE):
+    for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     write_tiny_model(tmp_path / "export")
@@ -43,13 +44,13 @@ def register(root: Path, accuracy: float, auroc: float = 0.7) -> tuple[str, str]
         "croft": {"mean": {"accuracy": accuracy, "auroc": auroc}},
     }
     out = root / "artifacts" / "runs" / "register.json"
-    with tracking.stage_run("register", started=time.time(), params={}, out=out) as run:
+    with stage_run("register", started=time.time(), params={}, out=out) as run:
         tags = {"stage.register.run_id": run.run_id, "stage.split.run_id": "0" * 32, "git_commit": "abc"}
         return register_model(root / "export", name=NAME, run_id=run.run_id, tags=tags, metrics=metrics), run.run_id
 
 
 def test_the_life_of_three_versions(root: Path) -> None:
-    client = tracking.connect(root)
+    client = connect(root)
 
     # Version 1: a challenger, then the first champion.
     first, run_id = register(root, 0.80)
@@ -143,7 +144,7 @@ def test_what_does_not_exist_is_named(root: Path) -> None:
 
 
 def test_a_version_from_elsewhere_cannot_be_judged(root: Path) -> None:
-    client = tracking.connect(root)
+    client = connect(root)
     client.create_registered_model(NAME)
     client.create_model_version(NAME, str(root / "export"))
     with pytest.raises(GateError, match=r"version 1 has no tag gate\.facts"):
@@ -154,7 +155,7 @@ def test_a_registration_that_breaks_leaves_no_version(root: Path) -> None:
     (root / "export" / "model.onnx").unlink()
     with pytest.raises((TrackingError, OSError)):
         register(root, 0.8)
-    client = tracking.connect(root)
+    client = connect(root)
     assert list(client.search_model_versions(f"name = '{NAME}'")) == []
     experiment = client.get_experiment_by_name("croft").experiment_id
     assert [run.info.status for run in client.search_runs([experiment])] == ["FAILED"]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
+from pipeline.params import Data
 from pipeline.report.gallery import accepted_unknown, build_gallery, confident_mistakes, one_a_class
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
@@ -68,6 +69,11 @@ def write_images(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(sha256=[str(place) for place in range(len(rows))])
 
 
+def known_to(rows: list[tuple[str, int, str]]) -> pd.DataFrame:
+    """What a gallery reads of a SPLITS table."""
+    return pd.DataFrame(rows, columns=["target", "label", "class"]).assign(seed=1)
+
+
 def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None:
     manifest = write_images(tmp_path)
     scores = table_of(
@@ -78,10 +84,9 @@ def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None
             ("other", "ink", 1, "ink/cat/0.png", TEST_SHIFTED, 1, 0, 1.0),
         ]
     )
-    found = build_gallery(
-        manifest, scores, root=tmp_path, classes=["bee", "cat", "dog"], known={("ink", 1): ["bee", "dog"]}, method="m",
-        max_pixels=10**6,
-    )  # fmt: skip
+    # The fit knows bee and dog; another one knows cat.
+    splits = known_to([("ink", 0, "bee"), ("ink", 1, "dog"), ("oil", 0, "cat")])
+    found = build_gallery(manifest, scores, splits, Data(root=str(tmp_path)), method="m")
     assert {domain: [(e.title, e.note) for e in items] for domain, items in found.domains.items()} == {
         **{domain: [("bee", ""), ("cat", ""), ("yak", "unknown")] for domain in ("ink", "oil")},
         "open set tex": [("bee", "unknown")],
@@ -101,6 +106,4 @@ def test_a_missing_image_is_named(tmp_path: Path, table_of) -> None:
     (tmp_path / "oil/cat/0.png").unlink()
     scores = table_of([("m", "ink", 1, "ink/bee/0.png", TEST_SHIFTED, 0, 0, 1.0)])
     with pytest.raises(DataError, match=r"oil/cat/0.png: no such file"):
-        build_gallery(
-            manifest, scores, root=tmp_path, classes=["bee"], known={("ink", 1): ["bee"]}, method="m", max_pixels=10**6
-        )
+        build_gallery(manifest, scores, known_to([("ink", 0, "bee")]), Data(root=str(tmp_path)), method="m")

@@ -16,7 +16,9 @@ from rich.console import Console
 from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.evaluate import Evaluation, evaluate
+from pipeline.evaluation.hessian import COLUMNS
 from pipeline.evaluation.summary import summarise
+from pipeline.params import Evaluate
 from pipeline.report import figures
 from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
@@ -82,7 +84,8 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
             "roc": roc_points(scores),
         },
         "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
-        "agreement": None,
+        "agreement": pd.DataFrame(columns=list(COLUMNS)),
+        "effects": (),
         "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
         "diverged": pd.DataFrame(columns=list(FITS.columns)),
         "deployed": "tuned",
@@ -251,7 +254,9 @@ def test_names_diverged_fits(world, manifest) -> None:
     features, fits, splits = world
     lost = (fits.table["method"] == "tuned") & (fits.table["target"] == "oil")
     fits = dataclasses.replace(fits, table=fits.table.assign(diverged=lost))
-    result = evaluate(features, fits, splits, manifest, deployed="tuned", bootstrap=100, bins=20)
+    result = evaluate(
+        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=0), deployed="tuned"
+    )
     text = Page(render(result)).text
     expected = "tuned diverged with oil held out, seed 1, and is left out. Its settings: train: True, epochs: 3."
     assert expected in text
@@ -259,7 +264,7 @@ def test_names_diverged_fits(world, manifest) -> None:
 
 def test_agreement_of_hessians_has_a_table_and_a_figure(world, manifest) -> None:
     plain, measured = (
-        render(evaluate(*world, manifest, deployed="tuned", bootstrap=100, bins=20, hessian_probes=probes))
+        render(evaluate(*world, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=probes), deployed="tuned"))
         for probes in (0, 2)
     )
     assert "cosine, held-out with source" not in plain

@@ -19,6 +19,7 @@ from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.features import Features
 from pipeline.fits import Fits
 from pipeline.methods.settings import options
+from pipeline.params import Data, Evaluate
 from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
 from pipeline.report.gallery import build_gallery
@@ -81,10 +82,10 @@ def whole_way(
     )  # fmt: skip
     assert steps[-1] == (count_epochs(runs),) * 2
     fits = collect(trained)
-    found = evaluate(features, fits, splits, manifest, deployed="tuned", bootstrap=100, bins=10, hessian_probes=2)
-    gallery = build_gallery(
-        manifest, found.scores, root=root, classes=CLASSES, known=known_by_fit(splits), method="tuned", max_pixels=100
+    found = evaluate(
+        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=10, hessian_probes=2), deployed="tuned"
     )
+    gallery = build_gallery(manifest, found.scores, splits, Data(root=str(root), max_pixels=100), method="tuned")
     report = render_report(found, gallery, title="a data set", lineage={})
     return splits, features, fits, found, steps[-1][1], report
 

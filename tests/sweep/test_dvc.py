@@ -8,7 +8,7 @@ import pytest
 import yaml
 from clone import SHRUNK, Clone, copy_project
 
-from pipeline import tracking
+from pipeline.tracking.client import URI_VARIABLE, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc")]
 
@@ -36,8 +36,8 @@ def test_a_sweep_runs_what_it_needs_and_its_configurations_are_nested_runs(clone
     assert clone.json("artifacts/sweep/sweep.json")["configurations"] == 4
     assert Path(clone.folder / "artifacts/sweep/report.html").stat().st_size > 1000
     assert not (clone.folder / "artifacts/fits").exists()
-    monkeypatch.setenv(tracking.URI_VARIABLE, clone.env[tracking.URI_VARIABLE])
-    client = tracking.connect(clone.folder)
+    monkeypatch.setenv(URI_VARIABLE, clone.env[URI_VARIABLE])
+    client = connect(clone.folder)
     run = clone.json("artifacts/runs/sweep.json")
     children = client.search_runs([run["experiment_id"]], f"tags.`mlflow.parentRunId` = '{run['run_id']}'")
     assert len(children) == 4

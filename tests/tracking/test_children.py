@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
+from pipeline.tracking.client import URI_VARIABLE, connect
+from pipeline.tracking.parents import open_parent
+from pipeline.tracking.runs import PARENT_VARIABLE, record_children
 
 
 def test_children_are_finished_runs_under_their_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tracking.URI_VARIABLE, f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.delenv(tracking.PARENT_VARIABLE, raising=False)
-    parent = tracking.open_parent("grid", root=tmp_path)
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv(PARENT_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    parent = open_parent("grid", root=tmp_path)
     points = [(f"{i}", {"lambda_1": float(i)}, {"accuracy": i / 10, "auroc": math.nan}) for i in range(3)]
-    tracking.record_children(parent, points, root=tmp_path)
-    client = tracking.connect(tmp_path)
+    record_children(parent, points)
+    client = connect(tmp_path)
     experiment = client.get_run(parent).info.experiment_id
     found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
     assert {run.info.status for run in found} == {"FINISHED"}

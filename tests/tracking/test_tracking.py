@@ -11,25 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import origin, tracking
+from pipeline import origin
 from pipeline.errors import DataError, TrackingError
+from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect, experiment_id, shown_uri, tracking_uri
+from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
+from pipeline.tracking.runs import LOCK_FILE, PARENT_VARIABLE, read_stage_run, stage_run
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in (tracking.URI_VARIABLE, tracking.PARENT_VARIABLE, tracking.EXPERIMENT_VARIABLE):
+    for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_uri_is_an_absolute_sqlite_file_unless_one_is_chosen(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracking.tracking_uri(Path()) == f"sqlite:///{root}/.croft/mlflow.db"
-    assert tracking.tracking_uri(root).startswith("sqlite:////")
-    monkeypatch.setenv(tracking.URI_VARIABLE, "sqlite:///other.db")
-    assert tracking.tracking_uri(root) == f"sqlite:///{root}/other.db"
-    monkeypatch.setenv(tracking.URI_VARIABLE, "http://host:5000")
-    assert tracking.tracking_uri(root) == "http://host:5000"
+    assert tracking_uri(Path()) == f"sqlite:///{root}/.croft/mlflow.db"
+    assert tracking_uri(root).startswith("sqlite:////")
+    monkeypatch.setenv(URI_VARIABLE, "sqlite:///other.db")
+    assert tracking_uri(root) == f"sqlite:///{root}/other.db"
+    monkeypatch.setenv(URI_VARIABLE, "http://host:5000")
+    assert tracking_uri(root) == "http://host:5000"
 
 
 @pytest.mark.parametrize(
@@ -41,34 +44,33 @@ def test_uri_is_an_absolute_sqlite_file_unless_one_is_chosen(root: Path, monkeyp
     ],
 )
 def test_shown_uri_holds_no_credentials(uri: str, shown: str) -> None:
-    assert tracking.shown_uri(uri) == shown
+    assert shown_uri(uri) == shown
 
 
 def test_a_stage_becomes_one_finished_run_under_its_parent(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / tracking.LOCK_FILE).write_text("numpy==2\n")
+    (root / LOCK_FILE).write_text("numpy==2\n")
     (root / "note.txt").write_text("kept")
-    parent = tracking.open_parent("train", {"why": "test"})
-    monkeypatch.setenv(tracking.PARENT_VARIABLE, parent)
+    parent = open_parent("train", {"why": "test"})
+    monkeypatch.setenv(PARENT_VARIABLE, parent)
     out = root / "artifacts" / "runs" / "finetune.json"
     started = time.time() - 5.0
-    run_id = tracking.record_stage(
-        "finetune",
-        started=started,
-        params={"finetune": {"epochs": 3, "seeds": (1, 2)}, "long": "x" * 7000, **{f"k{i}": i for i in range(150)}},
-        metrics={"accuracy": 0.5, "broken": float("nan"), "method*": 1.0},
-        artifacts=[root / "note.txt"],
-        datasets=[("digits", "a" * 64, "data/builtin/digits")],
-        series={"loss": [(step, 1.0 / (step + 1)) for step in range(1500)]},
-        out=out,
-    )
-    tracking.close_parent(parent, "FINISHED", {"stage.finetune.run_id": run_id})
+    params = {"finetune": {"epochs": 3, "seeds": (1, 2)}, "long": "x" * 7000, **{f"k{i}": i for i in range(150)}}
+    with stage_run("finetune", started=started, params=params, out=out) as stage:
+        stage.log(
+            metrics={"accuracy": 0.5, "broken": float("nan"), "method*": 1.0},
+            artifacts=[root / "note.txt"],
+            datasets=[("digits", "a" * 64, "data/builtin/digits")],
+            series={"loss": [(step, 1.0 / (step + 1)) for step in range(1500)]},
+        )
+    run_id = stage.run_id
+    close_parent(parent, "FINISHED", {"stage.finetune.run_id": run_id})
 
-    identity = tracking.read_stage_run(out)
+    identity = read_stage_run(out)
     assert identity["run_id"] == run_id
     assert identity["stage"] == "finetune"
     assert identity["tracking_uri"] == f"sqlite:///{root}/.croft/mlflow.db"
 
-    client = tracking.connect(root)
+    client = connect(root)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.info.start_time == int(started * 1000)
@@ -86,36 +88,40 @@ def test_a_stage_becomes_one_finished_run_under_its_parent(root: Path, monkeypat
     assert {tag.key: tag.value for tag in dataset.tags}["croft.digest"] == "a" * 64
     assert [item.path for item in client.list_artifacts(run_id)] == ["note.txt"]
     assert client.get_run(parent).data.tags["stage.finetune.run_id"] == run_id
-    assert sorted(path.name for path in root.iterdir()) == [".croft", "artifacts", "note.txt", tracking.LOCK_FILE]
+    assert sorted(path.name for path in root.iterdir()) == [".croft", "artifacts", "note.txt", LOCK_FILE]
 
 
 def test_a_stage_that_breaks_leaves_a_failed_run_and_no_identity(root: Path) -> None:
     out = root / "finetune.json"
     with (
         pytest.raises(ZeroDivisionError),
-        tracking.stage_run("finetune", started=time.time(), params={}, out=out) as run,
+        stage_run("finetune", started=time.time(), params={}, out=out) as run,
     ):
         raise ZeroDivisionError
-    assert tracking.connect(root).get_run(run.run_id).info.status == "FAILED"
+    assert connect(root).get_run(run.run_id).info.status == "FAILED"
     assert not out.exists()
 
 
 def test_a_missing_artifact_is_a_failed_run(root: Path) -> None:
     out = root / "finetune.json"
-    with pytest.raises(OSError, match="gone"):
-        tracking.record_stage(
-            "finetune", started=time.time(), params={}, metrics={}, artifacts=[root / "gone"], out=out
-        )
-    client = tracking.connect(root)
+    with (
+        pytest.raises(OSError, match="gone"),
+        stage_run("finetune", started=time.time(), params={}, out=out) as run,
+    ):
+        run.log(artifacts=[root / "gone"])
+    client = connect(root)
     runs = client.search_runs([client.get_experiment_by_name("croft").experiment_id])
     assert [run.info.status for run in runs] == ["FAILED"]
     assert not out.exists()
 
 
 def test_unreachable_server_is_one_quick_line_without_credentials(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tracking.URI_VARIABLE, "http://user:hunter2@127.0.0.1:9")  # the discard port: nobody listens
-    with pytest.raises(TrackingError) as caught:
-        tracking.record_stage("split", started=time.time(), params={}, metrics={}, out=root / "split.json")
+    monkeypatch.setenv(URI_VARIABLE, "http://user:hunter2@127.0.0.1:9")  # the discard port: nobody listens
+    with (
+        pytest.raises(TrackingError) as caught,
+        stage_run("split", started=time.time(), params={}, out=root / "split.json"),
+    ):
+        pass
     message = str(caught.value)
     assert message.startswith("http://127.0.0.1:9: ")
     assert "hunter2" not in message
@@ -125,18 +131,20 @@ def test_unreachable_server_is_one_quick_line_without_credentials(root: Path, mo
 
 @pytest.mark.parametrize("uri", ["gopher://u:hunter2@host/x", "./mlruns", "postgresql+nodriver://u:hunter2@host/x"])
 def test_unusable_store_is_a_tracking_error(root: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
-    monkeypatch.setenv(tracking.URI_VARIABLE, uri)
+    monkeypatch.setenv(URI_VARIABLE, uri)
     with pytest.raises(TrackingError) as caught:
-        tracking.open_parent("train")
+        open_parent("train")
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(root.iterdir()) == []
 
 
 def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_are_not(root: Path) -> None:
-    mine = tracking.open_parent("mine")
-    code = "from pipeline import tracking; import os; print(tracking.open_parent('dead'), flush=True); os._exit(9)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[2])}
+    mine = open_parent("mine")
+    code = (
+        "import os; from pipeline.tracking.parents import open_parent as o; print(o('dead'), flush=True); os._exit(9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=root,
@@ -148,19 +156,19 @@ def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_are_not(root
     )
     assert done.returncode == 9, done.stderr
     dead = done.stdout.split()[-1]
-    assert tracking.close_stale_parents() == [dead]
-    client = tracking.connect(root)
+    assert close_stale_parents() == [dead]
+    client = connect(root)
     assert client.get_run(dead).info.status == "KILLED"
     assert client.get_run(mine).info.status == "RUNNING"
-    assert tracking.close_stale_parents() == []
+    assert close_stale_parents() == []
 
 
 def test_deleted_experiment_is_restored_and_named_by_variable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(tracking.EXPERIMENT_VARIABLE, "other")
-    client = tracking.connect(root)
-    name, number = tracking.experiment_id(client, root)
+    monkeypatch.setenv(EXPERIMENT_VARIABLE, "other")
+    client = connect(root)
+    name, number = experiment_id(client, root)
     client.delete_experiment(number)
-    assert tracking.experiment_id(client, root) == (name, number) == ("other", number)
+    assert experiment_id(client, root) == (name, number) == ("other", number)
     assert client.get_experiment(number).lifecycle_stage == "active"
 
 
@@ -190,6 +198,6 @@ def test_git_state_counts_tracked_changes_but_not_the_lock_that_dvc_rewrites(roo
 def test_identity_without_a_run_id_is_refused(root: Path) -> None:
     (root / "split.json").write_text(json.dumps({"stage": "split"}))
     with pytest.raises(DataError, match="dvc repro -f split"):
-        tracking.read_stage_run(root / "split.json")
+        read_stage_run(root / "split.json")
     with pytest.raises(DataError, match="no such file"):
-        tracking.read_stage_run(root / "missing.json")
+        read_stage_run(root / "missing.json")

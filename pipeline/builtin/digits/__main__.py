@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.builtin.digits.write import write
 from pipeline.errors import CroftError
-from pipeline.process import die_with_parent
+from pipeline.process.parent import die_with_parent
 
 
 def main() -> int:
