@@ -54,7 +54,7 @@ def _case(
     rounds: int,
 ) -> Row:
     from pipeline.backbone.decode import Work
-    from pipeline.backbone.encode import encode
+    from pipeline.backbone.encode import ImageEncoder
     from pipeline.backbone.store import EmbeddingStore
     from pipeline.backbone.views import CLEAN, Views
 
@@ -81,7 +81,7 @@ def _case(
             for path, content in names
         ]
         with EmbeddingStore(folder / "store", str(size), width=backbone.width) as store:
-            waits.append(encode(works, root, backbone, store, recipe, batch_size=batch, workers=workers))
+            waits.append(ImageEncoder(backbone, root, recipe, batch, workers).fill(store, works))
 
     times = alternate({"memory": from_memory, "files": from_files}, rounds, device=backbone.device)
     share = ratio(times["memory"], times["files"])

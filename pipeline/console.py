@@ -19,6 +19,11 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(width=LOG_WIDTH)
 
 
+def say(line: str, console: Console) -> None:
+    """Print a line as it is: no colour, no markup (names may hold brackets), no wrapping."""
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
 def plain_table(*columns: str, words: int = 1, title: str | None = None) -> Table:
     """An empty table as all of ours look.
 

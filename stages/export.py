@@ -17,26 +17,23 @@ from stages._run import Record, stage
 @stage("export", sections=("compute", "data", "backbone", "export"))
 def main(params: Params) -> Record:
     from pipeline.backbone.load import load_backbone
+    from pipeline.export.deploy import Upstream
     from pipeline.export.parity import check
     from pipeline.export.publish import publish
 
     inputs = {"manifest": paths.MANIFEST, "splits": paths.SPLITS, "features": paths.FEATURES, "fits": paths.FITS}
     card, parity = publish(
         load_backbone(params.backbone.model, Path(params.backbone.weights), "cpu"),
-        read_features(paths.FEATURES),
-        read_fits(paths.FITS),
-        read_table(paths.SPLITS, SPLITS),
-        read_table(paths.MANIFEST, MANIFEST),
-        root=Path(params.data.root),
-        max_pixels=params.data.max_pixels,
-        class_names=params.backbone.class_names,
-        method=params.export.method,
-        accept=params.export.accept,
-        tolerance=params.export.tolerance,
-        parity_images=params.export.parity_images,
+        Upstream(
+            read_features(paths.FEATURES),
+            read_fits(paths.FITS),
+            read_table(paths.SPLITS, SPLITS),
+            read_table(paths.MANIFEST, MANIFEST),
+            read_json(paths.METRICS),
+            lineage(inputs),
+        ),
+        params,
         provider=resolve_device(params.compute.device),
-        metrics=read_json(paths.METRICS),
-        hashes=lineage(inputs),
         out=paths.MODEL,
     )
     write_json(parity, paths.PARITY)

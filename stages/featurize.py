@@ -28,18 +28,12 @@ def main(params: Params) -> Record:
     )  # fmt: skip
     features, counts = featurize(
         manifest,
+        backbone,
+        params.backbone,
+        params.featurize,
         root=Path(params.data.root),
         train_paths=sorted(splits.loc[splits["role"] == TRAIN, "path"].unique()),
         classes=classes,
-        names=[params.backbone.class_names.get(name, name) for name in classes],
-        prompts=params.backbone.prompts,
-        backbone=backbone,
-        views=params.featurize.views,
-        flip=params.featurize.flip,
-        min_area=params.featurize.min_area,
-        view_seed=params.featurize.view_seed,
-        batch_size=params.featurize.batch_size,
-        workers=params.featurize.workers,
         store_path=paths.EMBEDDINGS,
     )
     write_features(features, paths.FEATURES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,79 +44,77 @@ def plan(
     return works
 
 
-def encode(
-    works: Sequence[Work],
-    root: Path,
-    backbone: Backbone,
-    store: EmbeddingStore,
-    recipe: Views,
-    *,
-    batch_size: int,
-    workers: int,
-) -> float:
-    """Encode and store all works, batch by batch in their order.
+@dataclass(frozen=True)
+class ImageEncoder:
+    """The frozen tower, the images that it encodes, and how fast.
 
-    The order and one transaction per batch make a run that was killed go on with the very batches that it would have
-    made, so that its numbers are those of a run that was not.
-
-    Args:
-        works: as `plan` returns them.
-        root: folder of the images.
+    Attributes:
         backbone: the frozen CLIP.
-        store: where rows go.
+        root: folder of the images.
         recipe: how views are made.
         batch_size: views per forward pass and transaction.
         workers: threads that decode; beside a GPU, processes.
-    Returns:
-        Seconds that the encoder waited for images.
-    Raises:
-        DataError, PipelineError: as `decoded`.
     """
-    waits: list[float] = []
-    batches = encode_batches(
-        works, root, backbone, recipe, batch_size=batch_size, workers=workers, on_wait=waits.append
-    )
-    with Progress("featurize", sum(len(work.items) for work in works), "views") as progress:
-        for keys, features in batches:
-            store.put_many(keys, features)
-            progress.advance(len(keys))
-    return sum(waits)
 
+    backbone: Backbone
+    root: Path
+    recipe: Views
+    batch_size: int
+    workers: int
 
-def encode_batches(
-    works: Sequence[Work],
-    root: Path,
-    backbone: Backbone,
-    recipe: Views,
-    *,
-    batch_size: int,
-    workers: int,
-    on_wait: Callable[[float], object] = lambda seconds: None,
-) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Store keys and features, (B, D) float32 with B <= batch_size, of all works in their order.
+    def fill(self, store: EmbeddingStore, works: Sequence[Work]) -> float:
+        """Encode and store all works, batch by batch in their order.
 
-    Args:
-        on_wait: called each time with the seconds that the encoder waited for an image.
-        works and others: as for `encode`, which says what is raised.
-    """
-    import numpy as np
+        The order and one transaction per batch make a run that was killed go on with the very batches that it would
+        have made, so that its numbers are those of a run that was not.
 
-    buffer = np.empty((batch_size, recipe.size, recipe.size, 3), dtype=np.uint8)
-    keys: list[str] = []
-    processes = backbone.device.startswith("cuda")
-    pictures_ahead = decoded(works, root, recipe, ahead=2 * batch_size, workers=workers, processes=processes)
-    while True:
-        asked = time.monotonic()
-        item = next(pictures_ahead, None)
-        on_wait(time.monotonic() - asked)
-        if item is None:
-            break
-        work, pictures = item
-        for (_, key), picture in zip(work.items, pictures, strict=True):
-            buffer[len(keys)] = picture
-            keys.append(key)
-            if len(keys) == batch_size:
-                yield keys, backbone.encode_images(buffer)
-                keys = []
-    if keys:
-        yield keys, backbone.encode_images(buffer[: len(keys)])
+        Args:
+            store: where rows go.
+            works: as `plan` returns them.
+        Returns:
+            Seconds that the encoder waited for images.
+        Raises:
+            DataError, PipelineError: as `decoded`.
+        """
+        waits: list[float] = []
+        with Progress("featurize", sum(len(work.items) for work in works), "views") as progress:
+            for keys, features in self.batches(works, waits.append):
+                store.put_many(keys, features)
+                progress.advance(len(keys))
+        return sum(waits)
+
+    def batches(
+        self, works: Sequence[Work], on_wait: Callable[[float], object] = lambda seconds: None
+    ) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Store keys and features, (B, D) float32 with B <= batch_size, of all works in their order.
+
+        Args:
+            works: as `plan` returns them.
+            on_wait: called each time with the seconds that the encoder waited for an image.
+        Raises:
+            DataError, PipelineError: as `decoded`.
+        """
+        import numpy as np
+
+        size = self.recipe.size
+        buffer = np.empty((self.batch_size, size, size, 3), dtype=np.uint8)
+        keys: list[str] = []
+        pictures_ahead = decoded(
+            works, self.root, self.recipe, ahead=2 * self.batch_size, workers=self.workers,
+            processes=self.backbone.device.startswith("cuda"),
+        )  # fmt: skip
+        while True:
+            asked = time.monotonic()
+            item = next(pictures_ahead, None)
+            on_wait(time.monotonic() - asked)
+            if item is None:
+                break
+            work, pictures = item
+            for (_, key), picture in zip(work.items, pictures, strict=True):
+                buffer[len(keys)] = picture
+                keys.append(key)
+                if len(keys) == self.batch_size:
+                    yield keys, self.backbone.encode_images(buffer)
+                    keys = []
+        if keys:
+            yield keys, self.backbone.encode_images(buffer[: len(keys)])

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.backbone.encode import encode, plan
+from pipeline.backbone.encode import ImageEncoder, plan
 from pipeline.backbone.prompts import class_prototypes
 from pipeline.backbone.store import EmbeddingStore
-from pipeline.backbone.views import CLEAN, MIN_AREA, Views
+from pipeline.backbone.views import CLEAN, Views
 from pipeline.errors import DataError
 from pipeline.features import Features
+from pipeline.params import BackboneParams, Featurize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,38 +23,26 @@ if TYPE_CHECKING:
 
 def featurize(
     manifest: pd.DataFrame,
+    backbone: Backbone,
+    texts: BackboneParams,
+    settings: Featurize,
     *,
     root: Path,
     train_paths: Sequence[str],
-    names: Sequence[str],
     classes: Sequence[str],
-    prompts: Sequence[str],
-    backbone: Backbone,
-    views: int,
-    view_seed: int,
-    batch_size: int,
-    workers: int,
     store_path: Path,
-    flip: bool = True,
-    min_area: float = MIN_AREA,
 ) -> tuple[Features, dict[str, float]]:
     """Features of every image and class; only what the store lacks is decoded and encoded.
 
     Args:
         manifest: MANIFEST table, N rows.
-        root: folder of its images.
-        train_paths: the images that some fit trains on; T different ones.
-        names: how prompts call the C known classes.
-        classes: their folder names, sorted.
-        prompts: templates with the placeholder {}.
         backbone: the frozen CLIP.
-        views: V, augmented views per training image.
-        view_seed: decides crops and flips.
-        batch_size: images per forward pass.
-        workers: threads that decode; beside a GPU, processes.
+        texts: prompts, and how they call the classes.
+        settings: V views per training image and what they show, batch size and workers.
+        root: folder of the images.
+        train_paths: the images that some fit trains on; T different ones.
+        classes: folder names of the C known classes, sorted.
         store_path: folder of the embedding store.
-        flip: whether views may be mirrored.
-        min_area: smallest share of an image's area that a view shows.
     Returns:
         The features, and counts: encoded, from_store (views of images), seconds, images_per_second (encoded ones), and
         wait_share, the share of the time that the encoder waited for images.
@@ -65,7 +54,8 @@ def featurize(
     import pandas as pd
 
     start = time.monotonic()
-    text = class_prototypes(backbone, names, prompts)  # first: a prompt that is too long must not cost an hour
+    names, views = [texts.class_names.get(name, name) for name in classes], settings.views
+    text = class_prototypes(backbone, names, texts.prompts)  # first: a prompt that is too long must not cost an hour
     manifest = manifest.sort_values("path", ignore_index=True)
     trained = sorted(set(train_paths))
     view_rows = {path: row for row, path in enumerate(trained)}
@@ -73,12 +63,13 @@ def featurize(
     if missing:
         raise DataError(f"{min(missing)}: is trained on but is not in the manifest; run `dvc repro`")
 
-    recipe = Views(backbone.preprocessing.size, view_seed, flip, min_area)
+    recipe = Views(backbone.preprocessing.size, settings.view_seed, settings.flip, settings.min_area)
+    encoder = ImageEncoder(backbone, root, recipe, settings.batch_size, settings.workers)
     hashes = dict(zip(manifest["path"], manifest["sha256"], strict=True))
     with EmbeddingStore(store_path, backbone.fingerprint, width=backbone.width) as store:
         works = plan(manifest, {path: range(views) for path in trained}, store, recipe)
         encoded = sum(len(work.items) for work in works)
-        waited = encode(works, root, backbone, store, recipe, batch_size=batch_size, workers=workers)
+        waited = encoder.fill(store, works)
         stored, clean = store.get_many([recipe.key(content, CLEAN) for content in manifest["sha256"]])
         stored_views, augmented = store.get_many(
             [recipe.key(hashes[path], view) for path in trained for view in range(views)]
@@ -98,17 +89,14 @@ def featurize(
             "model": backbone.name,
             "weights_sha256": backbone.weights_sha256,
             "classes": list(classes),
-            "names": list(names),
-            "prompts": list(prompts),
+            "names": names,
+            "prompts": list(texts.prompts),
             "logit_scale": backbone.logit_scale,
             "image_size": backbone.preprocessing.size,
             "precision": backbone.precision,
             "mean": list(backbone.preprocessing.mean),
             "std": list(backbone.preprocessing.std),
-            "views": views,
-            "view_seed": view_seed,
-            "flip": flip,
-            "min_area": min_area,
+            **settings.model_dump(include={"views", "view_seed", "flip", "min_area"}),
         },
     )
     counts = {

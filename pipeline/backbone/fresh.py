@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipeline.backbone.decode import Work
-from pipeline.backbone.encode import encode_batches
+from pipeline.backbone.encode import ImageEncoder
 from pipeline.backbone.views import Views
 from pipeline.errors import DataError
 
@@ -72,9 +72,8 @@ class FreshViews:
         self._images = list(
             zip(rows.index, rows["sha256"], (rows["width"] * rows["height"]).astype("int64").tolist(), strict=True)
         )
-        self._root, self._backbone = root, backbone
-        self._recipe = Views(backbone.preprocessing.size, meta["view_seed"], meta["flip"], meta["min_area"])
-        self._batch_size, self._workers = batch_size, workers
+        recipe = Views(backbone.preprocessing.size, meta["view_seed"], meta["flip"], meta["min_area"])
+        self._encoder = ImageEncoder(backbone, root, recipe, batch_size, workers)
         self._threads = torch.get_num_threads()
         self._lock = Lock()
         self.width = backbone.width
@@ -95,18 +94,16 @@ class FreshViews:
         import numpy as np
         import torch
 
-        works = self._works(rows.tolist(), epoch)
+        recipe = self._encoder.recipe
+        works = [
+            Work(path, sha256, pixels, [(epoch, recipe.key(sha256, epoch))])
+            for path, sha256, pixels in (self._images[row] for row in rows.tolist())
+        ]
         with self._lock:  # one encoding at a time, with all threads, whatever the thread that asks is allowed
             allowed = torch.get_num_threads()
             torch.set_num_threads(self._threads)
             try:
-                parts = [
-                    batch
-                    for _, batch in encode_batches(
-                        works, self._root, self._backbone, self._recipe,
-                        batch_size=self._batch_size, workers=self._workers,
-                    )
-                ]  # fmt: skip
+                parts = [batch for _, batch in self._encoder.batches(works)]
             finally:
                 torch.set_num_threads(allowed)
         features = np.concatenate(parts)
@@ -122,13 +119,6 @@ class FreshViews:
         import torch
 
         return torch.stack([self.at_epoch(rows, view) for view in range(AVERAGED)], dim=1)
-
-    def _works(self, rows: Sequence[int], view: int) -> list[Work]:
-        works = []
-        for row in rows:
-            path, sha256, pixels = self._images[row]
-            works.append(Work(path, sha256, pixels, [(view, self._recipe.key(sha256, view))]))
-        return works
 
 
 def view_source(

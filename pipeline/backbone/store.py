@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,16 +97,14 @@ class EmbeddingStore:
         if not np.isfinite(rows).all():
             raise DataError(f"{self._path}: refused embeddings that are not finite; check the backbone's weights")
         items = [(self._key(key), row.tobytes()) for key, row in zip(keys, rows, strict=True)]
-        with self._errors():
-            self._retry(lambda: self._write(items))
+        self._retry(lambda: self._write(items))
 
     def _key(self, key: str) -> bytes:
         return hashlib.sha256(self._space + key.encode()).digest()
 
     def _in_chunks(self, keys: Sequence[str], held: np.ndarray, rows: np.ndarray | None) -> None:
         for start in range(0, len(keys), _READ_CHUNK):
-            with self._errors():
-                self._retry(functools.partial(self._read, keys, start, held, rows))
+            self._retry(functools.partial(self._read, keys, start, held, rows))
 
     def _read(self, keys: Sequence[str], start: int, held: np.ndarray, rows: np.ndarray | None) -> None:
         import numpy as np
@@ -128,20 +125,14 @@ class EmbeddingStore:
     def _retry(self, act: Callable[[], T]) -> T:
         import lmdb
 
-        while True:
-            try:
-                return act()
-            except lmdb.MapFullError:
-                self._env.set_mapsize(2 * self._env.info()["map_size"])
-            except lmdb.MapResizedError:
-                self._env.set_mapsize(0)  # another process has grown the file: take its size over
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        import lmdb
-
         try:
-            yield
+            while True:
+                try:
+                    return act()
+                except lmdb.MapFullError:
+                    self._env.set_mapsize(2 * self._env.info()["map_size"])
+                except lmdb.MapResizedError:
+                    self._env.set_mapsize(0)  # another process has grown the file: take its size over
         except lmdb.Error as error:
             raise DataError(
                 f"{self._path}: the embedding store failed: {error}; free some disk or remove the folder"

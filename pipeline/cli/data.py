@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import telemetry
-from pipeline.console import make_console
+from pipeline.console import make_console, say
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
 from pipeline.phrases import counted
@@ -58,7 +58,7 @@ def list_data(*, remote: bool) -> None:
     from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.overview import overview
     from pipeline.versioning.resolve import data_sets
-    from pipeline.versioning.show import print_overview, say
+    from pipeline.versioning.show import print_overview
 
     console, names, cache = make_console(), data_sets(ROOT), open_cache(ROOT)
     lacking: dict[Path, bool] = {}
@@ -89,7 +89,7 @@ def show_data(text: str) -> None:
     from pipeline.versioning.contents import count
     from pipeline.versioning.history import read_history
     from pipeline.versioning.resolve import resolve
-    from pipeline.versioning.show import print_counts, print_version, print_versions, say
+    from pipeline.versioning.show import print_counts, print_version, print_versions
     from pipeline.versioning.workspace import human
 
     console, snapshot = make_console(), resolve(ROOT, reference)
@@ -116,7 +116,7 @@ def diff_data(old: str, new: str | None) -> None:
     from pipeline.dvc_runner.cache import open_cache
     from pipeline.versioning.difference import compare
     from pipeline.versioning.resolve import last_two, resolve
-    from pipeline.versioning.show import headline, print_difference, say
+    from pipeline.versioning.show import headline, print_difference
 
     if new is None and not first.version:
         before, after = last_two(ROOT, first.name)
@@ -142,7 +142,6 @@ def use_data(text: str) -> None:
     if not reference.version:
         raise ParamsError(f"{text}: expected NAME@<version number> or NAME@<git revision>")
     from pipeline.versioning.restoring import restore
-    from pipeline.versioning.show import say
 
     snapshot = restore(ROOT.resolve(), reference)
     folder = f"{FOLDER.as_posix()}/{reference.name}"

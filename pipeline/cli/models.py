@@ -74,8 +74,6 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
     registered = f"registered {_moment(facts['created'])} in {facts['tracking_uri']}"
     console.print(f"{title}, {registered}", highlight=False, soft_wrap=True)
     table = plain_table("Stage", "Run", "Status", "Started", "Commit", words=5)
-    for column in table.columns:
-        column.overflow = "fold"  # a run's id must not be cut short
     for stage, run in facts["stages"].items():
         commit = str(run.get("git_commit") or "")[:12]
         table.add_row(stage, run["run_id"], run.get("status", ""), _moment(run.get("started")), commit)

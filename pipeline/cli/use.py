@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
 from pipeline.cli.presets.spelling import spell
-from pipeline.console import make_console, plain_table
+from pipeline.console import make_console, plain_table, say
 from pipeline.errors import ParamsError
-from pipeline.params import PARAMS_FILE, parse_params
+from pipeline.methods.settings import check_methods
+from pipeline.params import PARAMS_FILE, parse_params, read_text
 from pipeline.phrases import counted, suggest
 from pipeline.tables import OPEN_SETS, atomic_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_MAX_BYTES = 1_000_000  # as pipeline/params reads
 _LONG = 60  # characters of a value that the table shows
 
 
@@ -34,7 +34,7 @@ def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_
         DataError: the folder holds no images, or too few of a class.
     """
     preset = _find(name, path, data_name)
-    text = _read()
+    text = read_text()
     newline = "\r\n" if "\r\n" in text else "\n"
     merged = merge(text.replace("\r\n", "\n"), preset, str(PARAMS_FILE))
     _check(merged)
@@ -44,7 +44,7 @@ def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_
     console = make_console()
     _print_changes(preset, merged, console, dry_run=dry_run)
     for warning in preset.warnings:
-        console.print(f"Note: {warning}", highlight=False, soft_wrap=True, markup=False)
+        say(f"Note: {warning}", console)
     _print_next(preset, console)
 
 
@@ -60,17 +60,6 @@ def _find(name: str, path: Path | None, data_name: str) -> Preset:
     return read_preset(name)
 
 
-def _read() -> str:
-    if not PARAMS_FILE.is_file():
-        raise ParamsError(f"{PARAMS_FILE}: no such file; run this from the project's root")
-    if PARAMS_FILE.stat().st_size > _MAX_BYTES:
-        raise ParamsError(f"{PARAMS_FILE}: larger than {_MAX_BYTES:,} bytes, so no params file")
-    try:
-        return PARAMS_FILE.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise ParamsError(f"{PARAMS_FILE}: not UTF-8") from None
-
-
 def _check(merged: Merged) -> None:
     """Refuse a result that a run would refuse, unless for unknown keys, which are kept and named."""
     import yaml
@@ -82,13 +71,8 @@ def _check(merged: Merged) -> None:
             content[section].pop(_key(content[section], key), None)
         else:
             content.pop(section, None)
-    try:
-        parse_params({name: keys for name, keys in content.items() if keys is not None})
-    except ParamsError as error:
-        problem = str(error).removeprefix("params: ")
-        raise ParamsError(
-            f"{PARAMS_FILE}: not changed, since a run would refuse it with this preset: {problem}"
-        ) from None
+    source = f"{PARAMS_FILE}: not changed, since a run would refuse it with this preset"
+    check_methods(parse_params({name: keys for name, keys in content.items() if keys is not None}, source), source)
 
 
 def _key(keys: dict[Any, Any], text: str) -> Any:
@@ -98,29 +82,19 @@ def _key(keys: dict[Any, Any], text: str) -> Any:
 def _print_changes(preset: Preset, merged: Merged, console: Console, *, dry_run: bool) -> None:
     from rich.markup import escape
 
-    console.print(f"{preset.name}: {preset.title}", highlight=False, soft_wrap=True, markup=False)
+    say(f"{preset.name}: {preset.title}", console)
     if merged.changes:
         table = plain_table("Key", "Was", "Is" if not dry_run else "Would be", words=3)
-        for column in table.columns:
-            column.overflow = "fold"
         for change in merged.changes:
             was = "(not set)" if change.absent else _short(change.was)
             table.add_row(change.key, escape(was), escape(_short(change.now)))
         console.print(table)
     done = "would change" if dry_run else "changed"
-    console.print(
-        f"{PARAMS_FILE}: {counted(len(merged.changes), 'key')} {done}; {len(merged.kept)} that {preset.name} does not "
-        "set stay as they are",
-        highlight=False,
-        soft_wrap=True,
-    )
+    changed = f"{PARAMS_FILE}: {counted(len(merged.changes), 'key')} {done}"
+    say(f"{changed}; {len(merged.kept)} that {preset.name} does not set stay as they are", console)
     if merged.unknown:
-        console.print(
-            f"Unknown keys, kept as they are, but a run refuses them (`croft params`): {', '.join(merged.unknown)}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
+        unknown = ", ".join(merged.unknown)
+        say(f"Unknown keys, kept as they are, but a run refuses them (`croft params`): {unknown}", console)
 
 
 def _short(value: Any) -> str:
@@ -151,7 +125,7 @@ def _print_next(preset: Preset, console: Console) -> None:
         steps.append(f"croft backbone add {preset.values['backbone.model']} openai --name {weights.stem}")
     console.print("Next:", highlight=False)
     for step in [*steps, "croft run"]:
-        console.print(f"  {step}", highlight=False, soft_wrap=True, markup=False)
+        say(f"  {step}", console)
 
 
 def _present(path: Path) -> bool:

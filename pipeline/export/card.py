@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
+from pipeline.export.deploy import Calibration, Upstream
+from pipeline.splits import known_by_fit
+from pipeline.tables import DEPLOY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.backbone.protocol import Backbone
 
 FORMAT = 1
 PAPER = {
@@ -22,80 +31,63 @@ HASHES = ("weights", "manifest", "splits", "features", "fits", "graph")
 
 
 def make_card(
+    backbone: Backbone,
+    made: Upstream,
+    fit: pd.Series[Any],
+    calibration: Calibration,
     *,
-    classes: Sequence[str],
     class_names: Mapping[str, str],
-    prompts: Sequence[str],
-    model: str,
-    method: str,
-    settings: Mapping[str, Any],
-    threshold: float,
-    accept: float,
-    accepted: float,
-    image_size: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    hashes: Mapping[str, str],
-    metrics: Mapping[str, Any],
-    parity: Mapping[str, Any],
+    graph: str,
     opset: int,
-    targets: Sequence[str] = (),
-    known_classes: int | None = None,
+    parity: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything that a person or a server needs to know about the exported graph.
 
-    Eighteen arguments, by name: one for each entry of the card.
-
     Args:
-        classes: known classes in the order of the probabilities.
+        backbone: the frozen CLIP.
+        made: what the earlier stages made.
+        fit: the row of FITS that is deployed; where its prompts are learned (kind coop), the card lists none.
+        calibration: its threshold.
         class_names: class to its name in prompts, where they differ.
-        prompts: templates of the text prototypes; none where the prompts are learned (kind coop in the settings).
-        model: open_clip model name of the backbone.
-        method: which method was deployed.
-        settings: all of its settings.
-        threshold: an image is unknown when its score is larger.
-        accept: share of validation images to accept as known, in (0, 1).
-        accepted: share that was accepted.
-        image_size: side S in pixels.
-        mean, std: 3 numbers each, of pixels in [0, 1]; inside the graph, here for the reader.
-        hashes: input (see `HASHES`) to sha256.
-        metrics: a summary of the protocol runs, which estimate the performance on an unseen domain.
-        parity: as `parity.compare` returns.
+        graph: sha256 of the exported file.
         opset: of the graph.
-        targets: held-out domains of the protocol runs.
-        known_classes: how many of the classes each of those runs knew; None means all.
+        parity: as `parity.compare` returns.
     Returns:
-        A mapping that JSON can hold.
+        A mapping that JSON can hold. Its metrics are a summary of the protocol runs, which estimate the performance on
+        an unseen domain; its mean and std are inside the graph too, and here for the reader.
     Raises:
         DataError: there are fewer than two classes, a class is listed twice, or a hash has an unknown name.
     """
+    classes, (size, mean, std) = made.features.meta["classes"], backbone.preprocessing
+    hashes = {**made.hashes, "weights": backbone.weights_sha256, "graph": graph}
     if len(classes) < 2 or len(set(classes)) != len(classes):
         raise DataError(f"card: expected two or more different classes, found {list(classes)}")
     unknown = sorted(set(hashes) - set(HASHES))
     if unknown:
         raise DataError(f"card: unknown hash {unknown[0]!r}; expected some of {', '.join(HASHES)}")
+    known = [names for (target, _), names in known_by_fit(made.splits).items() if target != DEPLOY]
     return {
         "format": FORMAT,
         "task": "image classification with an unknown class",
         "classes": list(classes),
         "class_names": {name: class_names.get(name, name) for name in classes},
-        "prompts": list(prompts),
-        "backbone": model,
-        "method": method,
-        "settings": dict(settings),
+        "prompts": [] if fit["kind"] == "coop" else list(made.features.meta["prompts"]),
+        "backbone": backbone.name,
+        "method": fit["method"],
+        "settings": json.loads(fit["settings"]),
         "score": {"name": "energy", "direction": "larger = more open-set", "unknown_when": "score > threshold"},
-        "threshold": float(threshold),
-        "accept": float(accept),
-        "accepted": float(accepted),
-        "image_size": int(image_size),
-        "mean": [float(value) for value in mean],
-        "std": [float(value) for value in std],
+        "threshold": calibration.threshold,
+        "accept": calibration.accept,
+        "accepted": calibration.accepted,
+        "image_size": size,
+        "mean": list(mean),
+        "std": list(std),
         "transform": "shorter side to image_size (bicubic), centre square, RGB",
-        "opset": int(opset),
-        "targets": list(targets),
-        "known_classes": len(classes) if known_classes is None else known_classes,
-        "sha256": dict(hashes),
-        "metrics": dict(metrics),
+        "opset": opset,
+        "targets": sorted(set(made.splits["target"]) - {DEPLOY}),
+        "known_classes": max(map(len, known)),
+        "sha256": hashes,
+        "metrics": dict(made.metrics.get(fit["method"], {})),
         "parity": dict(parity),
         "created_by": {
             name: importlib.metadata.version(name) for name in ("torch", "open_clip_torch", "onnx", "onnxscript")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from pipeline.export.graph import DeployedModel
     from pipeline.features import Features
     from pipeline.fits import Fits
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What the earlier stages wrote, as they wrote it: `metrics` of the evaluation, `hashes` by the input's name."""
+
+    features: Features
+    fits: Fits
+    splits: pd.DataFrame
+    manifest: pd.DataFrame
+    metrics: Mapping[str, Any]
+    hashes: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DeviceError, ParityError
 from pipeline.phrases import counted
+from pipeline.serving.session import make_session
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.export.graph import DeployedModel
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = ("cpu", "cuda")
 _CHUNK = 64  # images per call, however many there are
 
 
@@ -40,7 +41,9 @@ def compare(
 
     if len(images) == 0:
         raise ParityError(f"{onnx_path}: no images to compare on")
-    session = _session(onnx_path, provider)
+    if provider not in PROVIDERS:
+        raise DeviceError(f"provider: expected {' or '.join(PROVIDERS)}, found {provider!r}")
+    session = make_session(onnx_path, provider)
     sizes = sorted({1, min(3, len(images)), min(_CHUNK, len(images))})
     probability = score = 0.0
     disagreements = 0
@@ -91,23 +94,6 @@ def check(result: Mapping[str, Any], tolerance: float) -> None:
             f"{score:.2e} in score (allowed {tolerance:.0e}), and in {counted(flags, 'unknown flag')}, "
             f"on {counted(result['images'], 'image')}; the export is refused: see export.tolerance"
         )
-
-
-def _session(path: Path, provider: str) -> Any:
-    import onnxruntime
-
-    if provider not in PROVIDERS:
-        raise DeviceError(f"provider: expected {' or '.join(PROVIDERS)}, found {provider!r}")
-    chosen: Any = PROVIDERS[provider]
-    if chosen not in onnxruntime.get_available_providers():
-        raise DeviceError(f"{path}: this ONNX Runtime has no {chosen}")
-    if provider == "cuda":
-        onnxruntime.preload_dlls()
-        chosen = (chosen, {"use_tf32": "0"})  # TF32 alone is 1e-3 away from the reference
-    session = onnxruntime.InferenceSession(str(path), providers=[chosen])
-    if PROVIDERS[provider] not in session.get_providers():
-        raise DeviceError(f"{path}: ONNX Runtime fell back to the CPU; check the CUDA libraries")
-    return session
 
 
 def _torch(module: DeployedModel, batch: np.ndarray) -> list[np.ndarray]:

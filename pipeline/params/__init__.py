@@ -210,19 +210,31 @@ class Params(Section):
         return self
 
 
+def read_text(path: Path = PARAMS_FILE) -> str:
+    """The text of params.yaml with the line ends that it has.
+
+    Raises:
+        ParamsError: the file is missing, too large or not UTF-8.
+    """
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run this from the project's root")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ParamsError(f"{path}: larger than {_MAX_BYTES:,} bytes; not a params file")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: not UTF-8: {error}") from None
+
+
 def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check params.yaml.
 
     Raises:
         ParamsError: the file is missing, is not a YAML mapping, or has an unknown key or a wrong value.
     """
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such file; run this from the project's root")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ParamsError(f"{path}: larger than {_MAX_BYTES} bytes; not a params file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return parse_params(content, str(path))
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.errors import GateError
+from pipeline.params import Promote
 from pipeline.tables import IN_DISTRIBUTION, MEAN
 
 _ROUNDING = 1e-9  # a drop of exactly the limit passes despite rounding
@@ -140,27 +141,19 @@ def _auroc_by_open_set(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("auroc/"): value for key, value in row.items() if key.startswith("auroc/")}
 
 
-def judge(
-    candidate: GateFacts,
-    champion: GateFacts | None,
-    *,
-    max_accuracy_drop: float,
-    max_auroc_drop: float,
-    min_gain_over_zero_shot: float,
-) -> Verdict:
+def judge(candidate: GateFacts, champion: GateFacts | None, limits: Promote) -> Verdict:
     """Compare a version with the absolute limits and with the champion.
 
     Args:
         candidate: the version to judge.
         champion: the present champion; None for the first version.
-        max_accuracy_drop, max_auroc_drop: how far below the champion it may be, 0 to 1.
-        min_gain_over_zero_shot: how far above the untrained reference it must be, -1 to 1.
+        limits: how far below the champion it may be, 0 to 1, and how far above the untrained reference it must be.
     """
-    reasons = [_parity(candidate), _gain(candidate, min_gain_over_zero_shot)]
+    reasons = [_parity(candidate), _gain(candidate, limits.min_gain_over_zero_shot)]
     if champion is None:
         reasons.append(Check("champion", True, "first version: no champion to compare with"))
     else:
-        reasons += _against(candidate, champion, max_accuracy_drop, max_auroc_drop)
+        reasons += _against(candidate, champion, limits.max_accuracy_drop, limits.max_auroc_drop)
     return Verdict(all(check.passed for check in reasons), tuple(reasons))
 
 

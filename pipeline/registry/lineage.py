@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,7 @@ def lineage(name: str, version: str | None = None, *, root: Path | None = None) 
             "stages": dict(sorted(stages.items(), key=lambda item: (item[1].get("started") or 0.0, item[0]))),
             "tags": {k: v for k, v in sorted(tags.items()) if not k.startswith(("gate.", _STAGE))},
             "verdict": json.loads(verdict) if verdict else None,
-            "journal": [
-                {"time": entry.time, "action": entry.action, "before": entry.before, "after": entry.after}
-                | {"forced": entry.forced, "reason": entry.reason}
-                for entry in entries(dict(model.tags))
-            ],
+            "journal": [asdict(entry) for entry in entries(dict(model.tags))],
         }
 
 

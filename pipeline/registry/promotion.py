@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.errors import GateError, TrackingError
+from pipeline.params import Promote
 from pipeline.registry.gate import Check, GateFacts, Verdict, judge
 from pipeline.registry.journal import Entry, champions, entries
 from pipeline.registry.register import FACTS_TAG
@@ -18,22 +19,11 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
-class Limits(Protocol):
-    """The section `promote` of params.yaml has these."""
-
-    @property
-    def max_accuracy_drop(self) -> float: ...
-    @property
-    def max_auroc_drop(self) -> float: ...
-    @property
-    def min_gain_over_zero_shot(self) -> float: ...
-
-
 def promote(
     name: str,
     version: str | None = None,
     *,
-    limits: Limits,
+    limits: Promote,
     force: bool = False,
     reason: str = "",
     root: Path | None = None,
@@ -60,13 +50,8 @@ def promote(
         if number == present:
             done = Check("champion", True, f"version {number} is already the champion; nothing was changed")
             return Verdict(True, (done,), version=number, champion=present)
-        verdict = judge(
-            _facts(client, name, number),
-            _facts(client, name, present) if present else None,
-            max_accuracy_drop=limits.max_accuracy_drop,
-            max_auroc_drop=limits.max_auroc_drop,
-            min_gain_over_zero_shot=limits.min_gain_over_zero_shot,
-        )
+        champion = _facts(client, name, present) if present else None
+        verdict = judge(_facts(client, name, number), champion, limits)
         forced = force and not verdict.passed
         passed = verdict.passed or forced
         verdict = dataclasses.replace(

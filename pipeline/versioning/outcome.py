@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.console import say
 from pipeline.versioning.adding import Addition
 from pipeline.versioning.contents import count
 from pipeline.versioning.history import Version, history_path
 from pipeline.versioning.names import FOLDER
 from pipeline.versioning.pointer import pointer_path
-from pipeline.versioning.show import headline, print_difference, print_names, print_version, say
+from pipeline.versioning.show import headline, print_difference, print_names, print_version
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.console import plain_table
+from pipeline.console import plain_table, say
 from pipeline.phrases import counted, shorten
 from pipeline.versioning.contents import Counts
 from pipeline.versioning.difference import Difference
@@ -24,11 +24,6 @@ NAMED = 20  # files of each kind that a difference names
 _COLUMNS = 8  # domains beside one another; with more, each domain has a row and classes are counted
 _BREAK = "\n  "
 _KINDS = ("added", "removed", "changed", "moved")
-
-
-def say(line: str, console: Console) -> None:
-    """Print a line as it is: no colour, no markup (names may hold brackets), no wrapping."""
-    console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def print_counts(counts: Counts, console: Console) -> None:

@@ -14,26 +14,21 @@ from pipeline.backbone.views import augmented_view, view_generator
 from pipeline.errors import DataError, ParamsError
 from pipeline.features import Features, read_features, write_features
 from pipeline.images import centre_square
+from pipeline.params import BackboneParams, Featurize
 
 Pictures = tuple[Path, pd.DataFrame]
 
 
 def run(pictures: Pictures, backbone: Any, store: Path, **changed: Any) -> tuple[Features, dict[str, float]]:
     root, manifest = pictures
-    settings: dict[str, Any] = {
-        "root": root,
-        "train_paths": list(manifest["path"][[7, 2, 4, 2]]),
-        "names": ["cat", "dog"],
-        "classes": ["c", "d"],
-        "prompts": ["a {}."],
-        "backbone": backbone,
-        "views": 3,
-        "view_seed": 0,
-        "batch_size": 4,
-        "workers": 2,
-        "store_path": store,
-    }
-    return featurize(manifest, **{**settings, **changed})
+    train_paths = changed.pop("train_paths", list(manifest["path"][[7, 2, 4, 2]]))
+    texts = BackboneParams(
+        model="m", weights="w", prompts=changed.pop("prompts", ["a {}."]), class_names={"c": "cat", "d": "dog"}
+    )
+    settings = Featurize(**{"views": 3, "batch_size": 4, "workers": 2, **changed})
+    return featurize(
+        manifest, backbone, texts, settings, root=root, train_paths=train_paths, classes=["c", "d"], store_path=store
+    )
 
 
 def test_rows_are_the_features_of_their_views(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.backbone.load import backbone_of
 from pipeline.errors import DataError
 from pipeline.features import Features, read_features, write_features
 from pipeline.methods.settings import options
+from pipeline.params import BackboneParams, Featurize
 from pipeline.training.engine import fit
 from pipeline.training.runs import Inputs, Run, Trained
 
@@ -35,9 +36,10 @@ TIPS: list[dict[str, Any]] = [
 
 def features_of(pictures: Pictures, backbone: Any, store: Path, views: int, batch_size: int = 1) -> Features:
     root, manifest = pictures
+    texts = BackboneParams(model="m", weights="w", prompts=("a {}.",), class_names={"c": "cat", "d": "dog"})
+    settings = Featurize(views=views, view_seed=5, batch_size=batch_size, workers=2)
     features, _ = featurize(
-        manifest, root=root, train_paths=list(manifest["path"][1:9]), names=["cat", "dog"], classes=["c", "d"],
-        prompts=["a {}."], backbone=backbone, views=views, view_seed=5, batch_size=batch_size, workers=2,
+        manifest, backbone, texts, settings, root=root, train_paths=list(manifest["path"][1:9]), classes=["c", "d"],
         store_path=store,
     )  # fmt: skip
     return features

@@ -90,6 +90,13 @@ def test_a_file_that_would_be_refused_is_left_as_it_is_but_a_typo_is_kept_and_na
     expected = "error: params.yaml: not changed, since a run would refuse it with this preset: export.accept"
     assert err.startswith(expected)
     assert params.read_text(encoding="utf-8") == wrong
+    misspelt = SHIPPED.replace("\n    croft:", "\n    mine: {kind: linear-prob}\n    croft:")
+    assert misspelt != SHIPPED
+    params.write_text(misspelt, encoding="utf-8")
+    code, out, err = run(croft, tmp_path, "digits")
+    assert (code, out) == (2, "")
+    assert "not changed, since a run would refuse it with this preset: finetune.methods.mine: unknown kind" in err
+    assert params.read_text(encoding="utf-8") == misspelt
     params.write_text(SHIPPED.replace("  bins: 40", "  bin: 41"), encoding="utf-8")
     code, out, err = run(croft, tmp_path, "vlcs")
     assert (code, err) == (0, "")

@@ -208,7 +208,7 @@ def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path, monk
     make_images(tmp_path / "data/day", {"fox": {"": 3}, "owl": {"": 3}})
     with pytest.raises(DataError, match="data/day: a data set in data/ is domain/class/image"):
         folder_preset(Path("data/day"))
-    with pytest.raises(ParamsError, match="--name: expected letters"):
+    with pytest.raises(ParamsError, match=r"--name: invalid name '\.\./x'; expected a letter or digit"):
         folder_preset(tmp_path / "flat", "../x")
 
 

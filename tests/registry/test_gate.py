@@ -8,6 +8,7 @@ import json
 import pytest
 
 from pipeline.errors import GateError
+from pipeline.params import Promote
 from pipeline.registry.gate import GateFacts, Verdict, facts, judge
 from pipeline.tables import IN_DISTRIBUTION
 
@@ -15,7 +16,8 @@ BASE = GateFacts(0.80, 0.70, 0.75, True, ("one", "two"), ("chalk", "ink"), "d1",
 
 
 def ask(candidate: GateFacts, champion: GateFacts | None, gain: float = 0.0) -> Verdict:
-    return judge(candidate, champion, max_accuracy_drop=0.01, max_auroc_drop=0.02, min_gain_over_zero_shot=gain)
+    limits = Promote(max_accuracy_drop=0.01, max_auroc_drop=0.02, min_gain_over_zero_shot=gain)
+    return judge(candidate, champion, limits)
 
 
 def failed(verdict: Verdict) -> list[str]:
@@ -62,9 +64,7 @@ def test_a_drop_of_exactly_the_limit_passes_whatever_its_last_bit() -> None:
             dataclasses.replace(BASE, accuracy=value / 100, reference_accuracy=None)
             for value in (percent - drop, percent)
         )
-        assert judge(
-            candidate, champion, max_accuracy_drop=drop / 100, max_auroc_drop=0.0, min_gain_over_zero_shot=0.0
-        ).passed
+        assert judge(candidate, champion, Promote(max_accuracy_drop=drop / 100, max_auroc_drop=0.0)).passed
 
 
 def test_gain_limit_may_be_raised() -> None:

@@ -19,7 +19,7 @@ from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.features import Features
 from pipeline.fits import Fits
 from pipeline.methods.settings import options
-from pipeline.params import Data, Evaluate
+from pipeline.params import Data, Evaluate, Promote
 from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
 from pipeline.report.gallery import build_gallery
@@ -211,8 +211,6 @@ def test_one_domain_goes_the_whole_way(tmp_path: Path) -> None:
         "targets": (IN_DISTRIBUTION,),
         "parity": True,
     }
-    verdict = judge(
-        facts(found.metrics, **known), None, max_accuracy_drop=0.0, max_auroc_drop=0.0, min_gain_over_zero_shot=-1.0
-    )
+    verdict = judge(facts(found.metrics, **known), None, Promote(min_gain_over_zero_shot=-1.0))
     assert verdict.passed
     assert all("held-out" not in check.sentence for check in verdict.reasons)

@@ -8,12 +8,10 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.error import YAMLError as RoundTripError
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
 from pipeline.cli.presets.spelling import spell
@@ -25,29 +23,13 @@ COLUMN = 31
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 
 
-class _Spelled(str):
-    """A scalar that is no text, as the file spells it: `1e-5`, `0x1F` and `~` are written as they were read."""
-
-    tag: str
-
-
 class _Constructor(RoundTripConstructor):
-    pass
-
-
-class _Representer(RoundTripRepresenter):
-    pass
-
-
-def _spelled(text: str, tag: str) -> _Spelled:
-    scalar = _Spelled(text)
-    scalar.tag = tag
-    return scalar
+    """Scalars that are no text keep their spelling: `1e-5`, `0x1F` and `~` are written as they were read."""
 
 
 for _kind in ("null", "bool", "int", "float", "timestamp"):
-    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", lambda _, node: _spelled(node.value, str(node.tag)))
-_Representer.add_representer(_Spelled, lambda representer, data: representer.represent_scalar(data.tag, str(data)))
+    _TAG = f"tag:yaml.org,2002:{_kind}"
+    _Constructor.add_constructor(_TAG, lambda _, node, tag=_TAG: TaggedScalar(node.value, tag=tag))
 
 
 class Document:
@@ -67,7 +49,7 @@ class Document:
         """
         self._text, self._source, self._changed = text, source, False
         self._yaml = YAML(typ="rt", pure=True)
-        self._yaml.Constructor, self._yaml.Representer = _Constructor, _Representer
+        self._yaml.Constructor = _Constructor
         self._yaml.preserve_quotes = True
         self._yaml.width = 2**20  # never fold a line
         try:
@@ -107,9 +89,7 @@ class Document:
         """
         if not self._changed:
             return self._text
-        stream = io.StringIO()
-        self._yaml.dump(self._root, stream)
-        text = stream.getvalue()
+        text = self._dump()
         try:
             intact = same_value(yaml.load(text, Loader=_LOADER), self.values)  # noqa: S506  a safe loader
         except (yaml.YAMLError, ValueError):
@@ -120,6 +100,11 @@ class Document:
                 "write it in the usual form, one key a line"
             )
         return text
+
+    def _dump(self) -> str:
+        stream = io.StringIO()
+        self._yaml.dump(self._root, stream)
+        return stream.getvalue()
 
     def comment(self, section: str, key: str) -> str:
         """The comment behind a key's value or, of a block, behind its name, without the '#'."""
@@ -139,60 +124,33 @@ class Document:
         if same and self.comment(section, key) == comment:
             return
         if section not in self._root:
-            self._append(section)
+            self._root = self._yaml.load(f"{self._dump() if self._root else ''}\n{spell(section)}:\n")
         # the lines below a value belong to its last item: they move to what is last once the value is set
         keys = self._root[section]
         place = (keys, key) if _is_block(keys) and key in keys else (self._root, section)
         below = _take_below(*place)
         if not _is_block(keys):  # empty, or in braces
-            keys = self._root[section] = _block(keys if isinstance(keys, CommentedMap) else {})
+            keys = self._root[section] = CommentedMap(keys or {})
+            keys.fa.set_block_style()
         if not same:
             keys[key] = None  # else the old value's quotes would go around the new one
-            keys[key] = _node(value)
+            keys[key] = self._node(value)
         line = f"{' ' * self._indent}{spell(key)}:{'' if _is_block(keys[key]) else f' {spell(value)}'}"
         _put_comment(keys, key, comment, max(COLUMN, len(line) + 2))
         _put_below(*place, below)
         self.values[section] = {**present, key: value}
         self._changed = True
 
-    def _append(self, section: str) -> None:
-        """An empty section at the end of the file, with a blank line above it."""
-        last = next(reversed(self._root), None)
-        if last is not None:
-            end = "".join(str(token.value) for token in self._root.ca.end)  # below a last value in braces
-            self._root.ca.end.clear()
-            below = f"{_take_below(self._root, last)}{end}".rstrip("\n")
-            _put_below(self._root, last, f"{below}\n\n" if below else "\n")
-        self._root[section] = _block({})
+    def _node(self, value: Any) -> Any:
+        """What ruamel writes as `spell` does; a mapping, unless it is empty or within a list, as a block."""
+        if isinstance(value, dict) and value:
+            return self._yaml.load("".join(f"{spell(key)}: {spell(inner)}\n" for key, inner in value.items()))
+        return self._yaml.load(f"[{spell(value)}]")[0]
 
 
 def same_value(a: Any, b: Any) -> bool:
     """Whether a strict reader takes both values for the same: 1 is not 1.0, and true is not 1."""
     return repr(a) == repr(b)
-
-
-def _node(value: Any, *, flow: bool = False) -> Any:
-    """What ruamel writes as `spell` does; a mapping, unless it is empty or within a list, as a block."""
-    if isinstance(value, dict):
-        node: Any = _block({key: _node(inner, flow=True) for key, inner in value.items()})
-    elif isinstance(value, list | tuple):
-        node = CommentedSeq(_node(inner, flow=True) for inner in value)
-        flow = True
-    elif value is None or isinstance(value, bool | int | float):
-        kind = {bool: "bool", int: "int", float: "float"}.get(type(value), "null")
-        return _spelled(spell(value), f"tag:yaml.org,2002:{kind}")
-    else:
-        text = str(value)
-        return DoubleQuotedScalarString(text) if spell(text) != text else text
-    if flow or not node:
-        node.fa.set_flow_style()
-    return node
-
-
-def _block(items: dict[Any, Any]) -> CommentedMap:
-    keys = CommentedMap(items)
-    keys.fa.set_block_style()
-    return keys
 
 
 def _is_block(node: Any) -> bool:

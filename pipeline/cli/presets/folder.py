@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.presets.files import Preset, read_preset
-from pipeline.errors import DataError, ParamsError
+from pipeline.data.layout import parse_place
+from pipeline.errors import DataError
 from pipeline.phrases import counted, shorten
 from pipeline.sources import open_source
-from pipeline.tables import OPEN_SETS
+from pipeline.versioning.names import FOLDER, check_plain
 
-DATA = Path("data")
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
 _SHARE = 0.3
-
-
-@dataclass(frozen=True)
-class _Contents:
-    counts: Mapping[tuple[str, str], int]  # images by domain and class
-    pools: set[str]
-    in_place: bool  # the folder is a data set of this workspace
-    warnings: tuple[str, ...]
-
-    @property
-    def domains(self) -> list[str]:
-        return sorted({domain for domain, _ in self.counts})
-
-    @property
-    def classes(self) -> list[str]:
-        return sorted({name for _, name in self.counts})
 
 
 def folder_preset(path: Path, name: str = "") -> Preset:
@@ -44,20 +27,21 @@ def folder_preset(path: Path, name: str = "") -> Preset:
     Raises:
         DataError: no such folder; fewer than two classes; a class with one image; or a folder of classes where a
             data set is expected.
-        ParamsError: the name has other characters than letters, digits, '.', '_' and '-'.
+        ParamsError: the name is not a plain name.
     """
     name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ParamsError(f"--name: expected letters, digits, '.', '_' and '-', found {name!r}")
-    contents = _contents(path, name)
+    check_plain(name, "--name")
+    in_place = path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
+    counts, pools, warnings = _count(path, name, in_place=in_place)
+    domains, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
     released = read_preset("_released")
-    values, origins, warnings = dict(released.values), dict(released.origins), list(contents.warnings)
-    values["data.root"] = f"{DATA}/{path.resolve().name if contents.in_place else name}"
-    values["backbone.class_names"] = {c: c.replace("_", " ") for c in contents.classes if "_" in c}
-    missing = [f"{d}/{c}" for d in contents.domains for c in contents.classes if (d, c) not in contents.counts]
+    values, origins = dict(released.values), dict(released.origins)
+    values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
+    values["backbone.class_names"] = {c: c.replace("_", " ") for c in classes if "_" in c}
+    missing = [f"{d}/{c}" for d in domains for c in classes if (d, c) not in counts]
     if missing:
         warnings.append(f"no images of {shorten(missing, 5)}")
-    smallest, fewest = min(contents.counts.items(), key=lambda item: (item[1], item[0]))
+    smallest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
     shots, validation = values["split.shots"], values["split.validation"]
     if fewest < shots + validation:
         where = f"{'/'.join(smallest)} holds {counted(fewest, 'image')}, the fewest"
@@ -66,41 +50,42 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         values |= {"split.shots": shots, "split.validation": validation}
         origins |= {"split.shots": where, "split.validation": where}
         warnings.append(f"{where}: shots {shots}, validation {validation}")
-    if len(contents.domains) == 1:
-        warnings.append(f"one domain only ({contents.domains[0]}): accuracy on an unseen domain cannot be measured")
-        if len(contents.classes) >= _ENOUGH and not contents.pools:
+    if len(domains) == 1:
+        warnings.append(f"one domain only ({domains[0]}): accuracy on an unseen domain cannot be measured")
+        if len(classes) >= _ENOUGH and not pools:
             values["split.unknown_share"] = _SHARE
             origins["split.unknown_share"] = "no domain can be held out, so classes are"
-    elif not contents.pools:
+    elif not pools:
         warnings.append("no class is unknown: to measure 'unknown', name some in data.unknown or add an open set")
-    images, classes = counted(sum(contents.counts.values()), "image"), counted(len(contents.classes), "class")
-    domains = f"{counted(len(contents.domains), 'domain')} ({shorten(contents.domains, 6)})"
+    images = counted(sum(counts.values()), "image")
+    spread = f"{counted(len(domains), 'domain')} ({shorten(domains, 6)})"
     return replace(
         released,
         name="folder",
-        title=f"{path}: {images}, {domains}, {classes}",
+        title=f"{path}: {images}, {spread}, {counted(len(classes), 'class')}",
         values=values,
         origins=origins,
-        path=None if contents.in_place else path,
+        path=None if in_place else path,
         warnings=tuple(warnings),
     )
 
 
-def _contents(path: Path, name: str) -> _Contents:
-    root = path.resolve()
+def _count(path: Path, name: str, *, in_place: bool) -> tuple[Counter[tuple[str, str]], set[str], list[str]]:
+    """Images by domain and class, the open sets, and the warnings of the source."""
     source = open_source(path, name=name)
     counts: Counter[tuple[str, str]] = Counter()
     pools = set()
-    in_place = root.parent == DATA.resolve()
     for entry in source:
-        first, second, *_ = entry.target.split("/")
-        if first == OPEN_SETS:
-            pools.add(second)
+        place = parse_place(entry.target)
+        if place is None:
+            raise DataError(f"{path}: {entry.target}: expected domain/class/image or open_sets/POOL/class/image")
+        if place.pool:
+            pools.add(place.pool)
         else:
-            counts[first, second] += 1
+            counts[place.domain, place.class_] += 1
         if in_place and entry.origin != str(path / entry.target):
             raise DataError(
-                f"{path}: a data set in {DATA}/ is domain/class/image; put its classes into a domain's folder"
+                f"{path}: a data set in {FOLDER}/ is domain/class/image; put its classes into a domain's folder"
             )
     classes = sorted({class_ for _, class_ in counts})
     if len(classes) < 2:
@@ -110,4 +95,4 @@ def _contents(path: Path, name: str) -> _Contents:
             raise DataError(
                 f"{path}: {domain}/{class_} holds {counted(count, 'image')}; training and validation need 2"
             )
-    return _Contents(counts, pools, in_place, tuple(source.warnings))
+    return counts, pools, list(source.warnings)
