@@ -19,7 +19,7 @@ from pipeline.data.near_leakage import CHECK, leakage_verdict, near_leakage
 from pipeline.data.protocols import make_splits
 from pipeline.data.quality import check_manifest
 from pipeline.errors import DataError
-from pipeline.params import Data
+from pipeline.params import Data, Split
 
 SIZE = (64, 48)
 SHOTS, VALIDATION = 2, 1
@@ -87,13 +87,7 @@ def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **c
         return Outcome(True, "\n".join(said), paths)
     overlaps = overlapping_pools(found.manifest, known, data.synonyms, class_names)
     splits = make_splits(
-        without(found.manifest, overlaps),
-        known=known,
-        targets=(),
-        seeds=(1, 2),
-        shots=SHOTS,
-        shots_per="class_and_domain",
-        validation=VALIDATION,
+        without(found.manifest, overlaps), known, Split(seeds=(1, 2), shots=SHOTS, validation=VALIDATION)
     )
     left_out = list(zip(overlaps["pool"], overlaps["class"], strict=True))
     check_splits(splits, found.manifest, unknown=data.unknown, left_out=left_out)
