@@ -20,7 +20,6 @@ from pipeline.tracking.runs import (
     StageRun,
     read_stage_run,
     record_children,
-    record_stage,
     stage_run,
 )
 
@@ -37,7 +36,6 @@ __all__ = [
     "open_parent",
     "read_stage_run",
     "record_children",
-    "record_stage",
     "reported",
     "shown_uri",
     "stage_run",

@@ -51,7 +51,16 @@ class StageRun:
         datasets: Sequence[tuple[str, str, str]] = (),
         series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
     ) -> None:
-        """Log in as few requests as the server allows; arguments as `record_stage`."""
+        """Log in as few requests as the server allows.
+
+        Args:
+            params: nested mappings become dotted names.
+            metrics: name to number; numbers that are not finite are left out.
+            tags: more tags.
+            artifacts: small files or folders to keep with the run.
+            datasets: (name, digest, source) of each input.
+            series: metric name to (step, number) pairs.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
         now = int(time.time() * 1000)
@@ -148,39 +157,6 @@ def stage_run(
         with contextlib.suppress(Exception):  # the first error is the one to report
             client.set_terminated(run.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
-
-
-def record_stage(
-    stage: str,
-    *,
-    started: float,
-    params: Mapping[str, object],
-    metrics: Mapping[str, float],
-    out: Path | None,
-    artifacts: Sequence[Path] = (),
-    tags: Mapping[str, str] = EMPTY,
-    datasets: Sequence[tuple[str, str, str]] = (),
-    series: Mapping[str, Sequence[tuple[int, float]]] = EMPTY,
-    root: Path | None = None,
-) -> str:
-    """Record a stage that has done its work as one finished run and write its identity file.
-
-    Ten arguments, by name: those of `stage_run` and of `StageRun.log`, for callers that do both at once.
-
-    Args:
-        stage, started, params, out, tags, root: as `stage_run`.
-        metrics: name to number; numbers that are not finite are left out.
-        artifacts: small files or folders to keep with the run.
-        datasets: (name, digest, source) of each input.
-        series: metric name to (step, number) pairs.
-    Returns:
-        The run's id.
-    Raises:
-        TrackingError: the server cannot be reached or refuses; the run, if it was created, is FAILED.
-    """
-    with stage_run(stage, started=started, params=params, out=out, tags=tags, root=root) as run:
-        run.log(metrics=metrics, artifacts=artifacts, datasets=datasets, series=series)
-    return run.run_id
 
 
 def record_children(

@@ -51,16 +51,15 @@ def test_a_stage_becomes_one_finished_run_under_its_parent(root: Path, monkeypat
     monkeypatch.setenv(tracking.PARENT_VARIABLE, parent)
     out = root / "artifacts" / "runs" / "finetune.json"
     started = time.time() - 5.0
-    run_id = tracking.record_stage(
-        "finetune",
-        started=started,
-        params={"finetune": {"epochs": 3, "seeds": (1, 2)}, "long": "x" * 7000, **{f"k{i}": i for i in range(150)}},
-        metrics={"accuracy": 0.5, "broken": float("nan"), "method*": 1.0},
-        artifacts=[root / "note.txt"],
-        datasets=[("digits", "a" * 64, "data/builtin/digits")],
-        series={"loss": [(step, 1.0 / (step + 1)) for step in range(1500)]},
-        out=out,
-    )
+    params = {"finetune": {"epochs": 3, "seeds": (1, 2)}, "long": "x" * 7000, **{f"k{i}": i for i in range(150)}}
+    with tracking.stage_run("finetune", started=started, params=params, out=out) as run:
+        run.log(
+            metrics={"accuracy": 0.5, "broken": float("nan"), "method*": 1.0},
+            artifacts=[root / "note.txt"],
+            datasets=[("digits", "a" * 64, "data/builtin/digits")],
+            series={"loss": [(step, 1.0 / (step + 1)) for step in range(1500)]},
+        )
+    run_id = run.run_id
     tracking.close_parent(parent, "FINISHED", {"stage.finetune.run_id": run_id})
 
     identity = tracking.read_stage_run(out)
@@ -102,10 +101,11 @@ def test_a_stage_that_breaks_leaves_a_failed_run_and_no_identity(root: Path) -> 
 
 def test_a_missing_artifact_is_a_failed_run(root: Path) -> None:
     out = root / "finetune.json"
-    with pytest.raises(OSError, match="gone"):
-        tracking.record_stage(
-            "finetune", started=time.time(), params={}, metrics={}, artifacts=[root / "gone"], out=out
-        )
+    with (
+        pytest.raises(OSError, match="gone"),
+        tracking.stage_run("finetune", started=time.time(), params={}, out=out) as run,
+    ):
+        run.log(artifacts=[root / "gone"])
     client = tracking.connect(root)
     runs = client.search_runs([client.get_experiment_by_name("croft").experiment_id])
     assert [run.info.status for run in runs] == ["FAILED"]
@@ -114,8 +114,11 @@ def test_a_missing_artifact_is_a_failed_run(root: Path) -> None:
 
 def test_unreachable_server_is_one_quick_line_without_credentials(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tracking.URI_VARIABLE, "http://user:hunter2@127.0.0.1:9")  # the discard port: nobody listens
-    with pytest.raises(TrackingError) as caught:
-        tracking.record_stage("split", started=time.time(), params={}, metrics={}, out=root / "split.json")
+    with (
+        pytest.raises(TrackingError) as caught,
+        tracking.stage_run("split", started=time.time(), params={}, out=root / "split.json"),
+    ):
+        pass
     message = str(caught.value)
     assert message.startswith("http://127.0.0.1:9: ")
     assert "hunter2" not in message
