@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from pipeline.data.manifest import Inventory, build_manifest
-from pipeline.data.reading import Limits, _racy, read_image
+from pipeline.data.reading import _racy, read_image
 from pipeline.errors import DataError
+from pipeline.params import Data
 from pipeline.tables import MANIFEST, write_table
 
 TICK = 0.05  # seconds after which a file is old enough to be remembered
@@ -27,7 +28,7 @@ TICK = 0.05  # seconds after which a file is old enough to be remembered
 
 def build(root: Path, record: Path | None, **options: object) -> Inventory:
     settings = {"min_side": 16, "max_pixels": 10_000, "workers": 2, **options}
-    return build_manifest(root, record=record, **settings)
+    return build_manifest(Data(root=str(root), **settings), record=record)
 
 
 def written(found: Inventory, folder: Path) -> bytes:
@@ -191,7 +192,7 @@ def test_a_file_changed_within_the_clocks_tick_is_not_remembered(tree: Path) -> 
     file = tree / "a/cat/0.png"
     stamp = int(time.time() + 100) * 10**9  # in whole seconds, as some file systems keep it
     os.utime(file, ns=(stamp, stamp))
-    assert read_image(tree, "a/cat/0.png", Limits(16, 10_000))[1] == ""
+    assert read_image("a/cat/0.png", Data(root=str(tree), max_pixels=10_000))[1] == ""
     assert _racy(file.stat(), stamp + 1_900_000_000)
     assert not _racy(file.stat(), stamp + 2_100_000_000)
     os.utime(file, ns=(stamp, stamp + 5))
@@ -217,6 +218,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.data.manifest import build_manifest
+from pipeline.params import Data
 root, record, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 count = 0
 def hook(event, arguments):
@@ -226,7 +228,7 @@ def hook(event, arguments):
         if count > most:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-build_manifest(root, min_side=16, max_pixels=10_000, workers=1, record=record)
+build_manifest(Data(root=str(root), min_side=16, max_pixels=10_000, workers=1), record=record)
 """
 
 

@@ -16,12 +16,15 @@ from PIL import Image
 
 from pipeline.data.manifest import Inventory, build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 
 SIZE = (40, 20)
 
 
 def build(root: Path, *, skip: bool = False, min_side: int = 16) -> Inventory:
-    return build_manifest(root, min_side=min_side, max_pixels=10_000, workers=2, skip=skip)
+    return build_manifest(
+        Data(root=str(root), min_side=min_side, max_pixels=10_000, workers=2, on_bad_image="skip" if skip else "fail")
+    )
 
 
 def noise(mode: str = "RGB", seed: int = 0, size: tuple[int, int] = SIZE) -> Image.Image:
@@ -139,7 +142,7 @@ def test_bad_image_is_refused_by_name(tree: Path, kind: str) -> None:
     with pytest.raises(DataError, match="1 bad image .* b/dog/" + shown.replace("\\", r"\\") + f": .*{problem}") as got:
         build(tree)
     assert "\n" not in str(got.value)
-    found = build(tree, skip=True)
+    found = build(tree, on_bad_image="skip")
     assert list(found.refused["path"]) == [f"b/dog/{shown}"]
     assert found.manifest.equals(clean)
 
@@ -213,7 +216,7 @@ def spoil(root: Path, folder: str) -> None:
 
 def test_a_class_that_is_emptied_in_one_domain_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     spoil(tree, "b/dog")
-    found = build(tree, skip=True)
+    found = build(tree, on_bad_image="skip")
     assert set(found.manifest["path"].str.rpartition("/")[0]) == {"a/cat", "a/dog", "b/cat"}
     said = capfd.readouterr().err
     assert "continuing without 2 bad images: b/dog/0.png: not an image" in said
@@ -225,13 +228,13 @@ def test_a_class_or_domain_that_is_emptied_stops_the_run(tree: Path, folders: li
     for folder in folders:
         spoil(tree, folder)
     with pytest.raises(DataError, match=f"no usable image of the {what}; the first refused is .*/0.png: not an"):
-        build(tree, skip=True)
+        build(tree, on_bad_image="skip")
 
 
 def test_a_class_of_a_pool_that_is_emptied_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tree / "open_sets/dtd/banded").mkdir(parents=True)
     (tree / "open_sets/dtd/banded/x.png").touch()
-    assert len(build(tree, skip=True).manifest) == 8
+    assert len(build(tree, on_bad_image="skip").manifest) == 8
     assert "no usable image in open_sets/dtd/banded\n" in capfd.readouterr().err
 
 

@@ -8,10 +8,13 @@ import pytest
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 
 
 def parts(root: Path, skip: bool = False) -> dict[str, str]:
-    manifest = build_manifest(root, min_side=16, max_pixels=10_000, workers=2, skip=skip).manifest
+    manifest = build_manifest(
+        Data(root=str(root), min_side=16, max_pixels=10_000, workers=2, on_bad_image="skip" if skip else "fail")
+    ).manifest
     return {path: part for path, part in zip(manifest["path"], manifest["part"], strict=True) if part}
 
 
@@ -31,7 +34,7 @@ def test_a_part_of_a_refused_image_is_no_fault(tree: Path) -> None:
     (tree / "a/cat/0.png").write_bytes(b"text")
     (tree / "a/cat/notes.txt").touch()
     (tree / "parts.csv").write_text("path,part\na/cat/0.png,train\na/cat/notes.txt,train\na/cat/1.png,val\n")
-    assert parts(tree, skip=True) == {"a/cat/1.png": "val"}
+    assert parts(tree, on_bad_image="skip") == {"a/cat/1.png": "val"}
 
 
 FAULTS = {

@@ -15,7 +15,7 @@ from pipeline.data.leakage import check_splits
 from pipeline.data.listing import list_images
 from pipeline.data.protocols import class_set, make_splits
 from pipeline.errors import DataError, ParamsError
-from pipeline.params import Split
+from pipeline.params import Data, Split
 from pipeline.splits import known_by_fit, known_classes
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 
@@ -364,7 +364,7 @@ def test_folders_written_in_another_order_give_the_same_table(tmp_path: Path) ->
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng(names.index(name)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / name)
-        manifest = build_manifest(root, min_side=8, max_pixels=10_000, workers=2).manifest
+        manifest = build_manifest(Data(root=str(root), min_side=8, max_pixels=10_000, workers=2)).manifest
         table = split(manifest, known=["ant", "bee"])
         hashes.append(hashlib.sha256(table.to_csv(index=False).encode()).hexdigest())
     assert len(set(hashes)) == 1
