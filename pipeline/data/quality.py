@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.classes import in_domains, in_pools, overlapping_pools
+from pipeline.data.classes import in_domains, in_pools, overlapping_pools, without
 from pipeline.data.duplicates import duplicate_columns
 from pipeline.data.groups import group_counts
 from pipeline.data.naming import class_table, pool_table
@@ -104,12 +104,7 @@ def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tup
     frame["missing"] = missing
     frame["shorter_side"] = manifest[["width", "height"]].min(axis=1)
     whole = manifest[~bad]
-    removed_classes = set(zip(removed["pool"], removed["class"], strict=True))
-    unused = np.fromiter(
-        ((pool, name) in removed_classes for pool, name in zip(whole["pool"], whole["class"], strict=True)),
-        bool,
-        len(whole),
-    )
+    unused = ~whole.index.isin(without(whole, removed).index)
     columns, complete = duplicate_columns(whole, distance=distance, unused=unused)
     return frame.join(columns), complete
 

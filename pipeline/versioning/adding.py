@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.data.parts import part_rows
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.dvc_runner.reproduce import reproduce
@@ -24,7 +25,7 @@ from pipeline.versioning.difference import Difference, compare, missing, moved_a
 from pipeline.versioning.history import Version, number_of, read_history, write_history
 from pipeline.versioning.intake import Intake, take_in
 from pipeline.versioning.names import FOLDER, check_name
-from pipeline.versioning.parts import merge_parts, read_parts, write_parts
+from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, read_pointer
 from pipeline.versioning.recording import record_version
 from pipeline.versioning.state import look
@@ -197,7 +198,7 @@ class Addition:
         dropped = self._dropped(intake)
         replaced = {*intake.new, *dropped, PARTS_FILE}
         unchanged = [path for path in self._state.files if path not in replaced]
-        old = read_parts(self._workspace.folder)
+        old = {path: part for _, path, part in part_rows(self._workspace.folder)}
         parts = merge_parts(old, self._parts, [*unchanged, *intake.new])
         if not intake.new and not dropped and parts == old:
             return

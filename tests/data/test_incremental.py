@@ -141,7 +141,10 @@ def test_other_limits_give_what_they_give_without_a_record(tree: Path, record: P
     time.sleep(TICK)
     assert build(tree, record).read == 3
     for limits in ({"min_side": 17}, {"max_pixels": 700}, {"min_side": 19, "max_pixels": 500}, {}):
-        found, fresh = build(tree, record, skip=True, **limits), build(tree, None, skip=True, **limits)
+        found, fresh = (
+            build(tree, record, on_bad_image="skip", **limits),
+            build(tree, None, on_bad_image="skip", **limits),
+        )
         assert found.manifest.equals(fresh.manifest)
         assert found.refused.equals(fresh.refused)
         assert found.read == len(fresh.refused)

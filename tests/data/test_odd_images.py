@@ -142,7 +142,7 @@ def test_bad_image_is_refused_by_name(tree: Path, kind: str) -> None:
     with pytest.raises(DataError, match="1 bad image .* b/dog/" + shown.replace("\\", r"\\") + f": .*{problem}") as got:
         build(tree)
     assert "\n" not in str(got.value)
-    found = build(tree, on_bad_image="skip")
+    found = build(tree, skip=True)
     assert list(found.refused["path"]) == [f"b/dog/{shown}"]
     assert found.manifest.equals(clean)
 
@@ -216,7 +216,7 @@ def spoil(root: Path, folder: str) -> None:
 
 def test_a_class_that_is_emptied_in_one_domain_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     spoil(tree, "b/dog")
-    found = build(tree, on_bad_image="skip")
+    found = build(tree, skip=True)
     assert set(found.manifest["path"].str.rpartition("/")[0]) == {"a/cat", "a/dog", "b/cat"}
     said = capfd.readouterr().err
     assert "continuing without 2 bad images: b/dog/0.png: not an image" in said
@@ -228,13 +228,13 @@ def test_a_class_or_domain_that_is_emptied_stops_the_run(tree: Path, folders: li
     for folder in folders:
         spoil(tree, folder)
     with pytest.raises(DataError, match=f"no usable image of the {what}; the first refused is .*/0.png: not an"):
-        build(tree, on_bad_image="skip")
+        build(tree, skip=True)
 
 
 def test_a_class_of_a_pool_that_is_emptied_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tree / "open_sets/dtd/banded").mkdir(parents=True)
     (tree / "open_sets/dtd/banded/x.png").touch()
-    assert len(build(tree, on_bad_image="skip").manifest) == 8
+    assert len(build(tree, skip=True).manifest) == 8
     assert "no usable image in open_sets/dtd/banded\n" in capfd.readouterr().err
 
 

@@ -29,7 +29,7 @@ SPLIT = Split(seeds=(1, 2), shots=2, validation=1)
 def made(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Splits, the manifest, and the pools' classes that mean a known class."""
     manifest = rows([*DOMAINS, *POOLS])
-    overlaps = overlapping_pools(manifest, ["cat", "dog"])
+    overlaps = overlapping_pools(manifest, ["cat", "dog"], (), {})
     return make_splits(without(manifest, overlaps), ["cat", "dog"], SPLIT), manifest, overlaps
 
 

@@ -34,7 +34,7 @@ def test_a_part_of_a_refused_image_is_no_fault(tree: Path) -> None:
     (tree / "a/cat/0.png").write_bytes(b"text")
     (tree / "a/cat/notes.txt").touch()
     (tree / "parts.csv").write_text("path,part\na/cat/0.png,train\na/cat/notes.txt,train\na/cat/1.png,val\n")
-    assert parts(tree, on_bad_image="skip") == {"a/cat/1.png": "val"}
+    assert parts(tree, skip=True) == {"a/cat/1.png": "val"}
 
 
 FAULTS = {
