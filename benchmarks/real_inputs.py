@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.data.protocols import make_splits
 from pipeline.errors import DataError
 from pipeline.features import Features
+from pipeline.params import Split
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 
 LOGIT_SCALE = 100.0  # CLIP's
@@ -67,10 +68,8 @@ def pacs(folder: Path, *, seeds: Sequence[int], targets: Sequence[str] = ()) -> 
             "sha256": [hashlib.sha256(path.encode()).hexdigest() for path in paths],
         }
     )
-    splits = make_splits(
-        manifest, known=sorted(names), targets=targets, seeds=seeds, shots=PACS_SHOTS,
-        shots_per="class_and_domain", validation=PACS_VALIDATION,
-    )  # fmt: skip
+    split = Split(targets=tuple(targets), seeds=tuple(seeds), shots=PACS_SHOTS, validation=PACS_VALIDATION)
+    splits = make_splits(manifest, sorted(names), split)
     splits = splits[splits["target"] != DEPLOY]
     open_sets = {name: _float(arrays[f"{name}_features"]) for name in PACS_OPEN_SETS}
     kept = ~np.isin(arrays["caltech101_classes"], list(PACS_OVERLAPS))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
 from pipeline.phrases import counted
@@ -18,14 +16,7 @@ def main(params: Params) -> Record:
     from pipeline.data.manifest import build_manifest
 
     data = params.data
-    inventory = build_manifest(
-        Path(data.root),
-        min_side=data.min_side,
-        max_pixels=data.max_pixels,
-        workers=data.workers,
-        skip=data.on_bad_image == "skip",
-        record=paths.READ,
-    )
+    inventory = build_manifest(data, record=paths.READ)
     write_table(inventory.manifest, paths.MANIFEST, MANIFEST)
     write_table(inventory.refused, paths.REFUSED, REFUSED)
     images = len(inventory.manifest)

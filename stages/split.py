@@ -20,11 +20,7 @@ def main(params: Params) -> Record:
     manifest, split = read_table(paths.MANIFEST, MANIFEST), params.split
     known = known_classes(manifest, params.data.unknown)
     overlaps = overlapping_pools(manifest, known, params.data.synonyms, params.backbone.class_names)
-    splits = make_splits(
-        without(manifest, overlaps), known=known, targets=split.targets, seeds=split.seeds, shots=split.shots,
-        shots_per=split.shots_per, validation=split.validation, sources=split.sources,
-        unknown_share=split.unknown_share,
-    )  # fmt: skip
+    splits = make_splits(without(manifest, overlaps), known, split)
     left_out = list(zip(overlaps["pool"], overlaps["class"], strict=True))
     check_splits(splits, manifest, unknown=params.data.unknown, sources=split.sources, left_out=left_out)
     distance = params.data.near_duplicate_distance

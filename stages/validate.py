@@ -27,17 +27,11 @@ def main(params: Params) -> Record:
     verdict, faults = check_manifest(
         manifest,
         read_table(paths.REFUSED, REFUSED),
-        known=known,
+        data,
+        params.split,
         class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
         context=tokenizer.context,
-        required=params.split.validation + (params.split.shots if params.split.shots_per == "class_and_domain" else 0),
-        sources=params.split.sources,
-        min_side=data.min_side,
-        near_distance=data.near_duplicate_distance,
-        synonyms=data.synonyms,
-        remove_overlap=data.open_set_overlap == "remove",
-        fatal=data.fatal,
         docs=paths.DATA_DOCS,
     )
     write_json(verdict, paths.VERDICT)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from pipeline.params import Split
+
 _SALT = "croft-split-1"  # no part of it may depend on the target: the same images then serve in every fit of a seed
 FREE = ""
 GIVEN_TRAIN, GIVEN_VALIDATION, GIVEN_TEST = PARTS
@@ -53,14 +55,7 @@ def class_rank(name: str, seed: int) -> str:
 
 
 def choose(
-    groups: Mapping[str, Sequence[int]],
-    parts: Sequence[str],
-    places: np.ndarray,
-    *,
-    name: str,
-    shots: int,
-    shots_per: str,
-    validation: int,
+    groups: Mapping[str, Sequence[int]], parts: Sequence[str], places: np.ndarray, split: Split, *, name: str
 ) -> Chosen:
     """Divide the images of one class among training, validation and test.
 
@@ -71,13 +66,14 @@ def choose(
         groups: rows of the manifest by source domain.
         parts: given part of each row of the manifest.
         places: from `ranks`.
+        split: `shots` training images, of each domain (`shots_per` is `class_and_domain`) or of all together (`class`),
+            and `validation` images of each domain.
         name: of the class, for errors.
-        shots: training images, of each domain (`shots_per` is `class_and_domain`) or of all together (`class`).
-        validation: images of each domain.
     Raises:
         DataError: there are too few images.
     """
-    each = shots if shots_per == "class_and_domain" else 0
+    shots, validation = split.shots, split.validation
+    each = shots if split.shots_per == "class_and_domain" else 0
     validating: list[int] = []
     chosen: list[int] = []
     left: list[int] = []  # for training, once validation is chosen

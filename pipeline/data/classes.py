@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.data.synonyms import overlaps
@@ -12,8 +11,6 @@ from pipeline.phrases import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_FOLDER_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def in_domains(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -54,10 +51,7 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
 
 
 def overlapping_pools(
-    manifest: pd.DataFrame,
-    known: Sequence[str],
-    synonyms: Sequence[Sequence[str]] = (),
-    class_names: Mapping[str, str] = _FOLDER_NAMES,
+    manifest: pd.DataFrame, known: Sequence[str], synonyms: Sequence[Sequence[str]], class_names: Mapping[str, str]
 ) -> pd.DataFrame:
     """The classes of pools that mean a known class, so that their images cannot count as unknown.
 

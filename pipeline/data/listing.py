@@ -70,7 +70,7 @@ class _Walk:
 
     def folders(self, parent: Path | os.DirEntry[str], kind: Folder, layout: str) -> Iterator[os.DirEntry[str]]:
         at_root = parent == self.root
-        for entry in _entries(parent):
+        for entry in entries(parent):
             if _is_folder(entry):
                 known = at_root and entry.name == OPEN_SETS
                 problem = ("" if known else folder_problem(kind, entry.name)) or self._link_problem(entry)
@@ -89,7 +89,7 @@ class _Walk:
         for class_ in classes:
             prefix = os.path.relpath(class_.path, self.root).replace(os.sep, "/")
             count = 0
-            for entry in _entries(class_):
+            for entry in entries(class_):
                 if _is_folder(entry):
                     raise DataError(f"{printable(entry.path)}: a folder inside a class folder; expected {layout}")
                 count += 1
@@ -117,13 +117,17 @@ class _Walk:
             return False
 
 
-def _entries(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+def entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """The files and folders of a folder, sorted by name, but for hidden ones.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
     try:
-        with os.scandir(folder) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
+        with os.scandir(folder) as listed:
+            return sorted((entry for entry in listed if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{printable(os.fspath(folder))}: cannot be listed: {error.strerror}") from None
-    return (entry for entry in ordered if not is_hidden(entry.name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

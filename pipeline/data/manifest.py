@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.data.layout import parse_place
 from pipeline.data.listing import list_images
 from pipeline.data.parts import read_parts
-from pipeline.data.reading import Facts, Limits, read_image, signature
+from pipeline.data.reading import Facts, read_image, signature, within_limits
 from pipeline.data.record import ReadingRecord
 from pipeline.data.refused import check_left, fail
 from pipeline.errors import DataError
@@ -22,6 +24,8 @@ from pipeline.tables import MANIFEST, REFUSED
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.params import Data
 
 _BATCH = 16  # images per task of a thread and per transaction of the record: the most that a kill can cost a thread
 _AHEAD = 8  # queued tasks per thread, so that no thread idles during a slow task
@@ -43,56 +47,56 @@ class Inventory:
     read: int
 
 
-def build_manifest(
-    root: Path, *, min_side: int, max_pixels: int, workers: int, skip: bool = False, record: Path | None = None
-) -> Inventory:
-    """Describe every image below `root`.
+def build_manifest(data: Data, *, record: Path | None = None) -> Inventory:
+    """Describe every image below `data.root`.
 
     The result depends on the files alone, not on their order on disk, their times, or the record.
 
     Args:
-        root: holds domain/class/image, and optionally open_sets/pool/class/image and parts.csv; hidden files are
-            skipped.
-        min_side: pixels; an image with a shorter side is refused.
-        max_pixels: width x height above which an image is refused.
-        workers: threads; hashing and decoding release the interpreter lock.
-        skip: continue without the files that are refused.
+        data: section `data` of params. `root` holds domain/class/image, and optionally open_sets/pool/class/image and
+            parts.csv; hidden files are skipped. An image with a side below `min_side` or more than `max_pixels` pixels
+            is refused; `on_bad_image: skip` continues without such files. Hashing and decoding in `workers` threads
+            release the interpreter lock.
         record: file that keeps, from run to run, what was read; an unchanged image is not read again.
     Raises:
         DataError: the folder is missing or empty; a folder is at the wrong depth, is empty or has an invalid name;
-            parts.csv is wrong; or the record cannot be used. Without `skip`: a file is at the wrong depth, is not an
+            parts.csv is wrong; or the record cannot be used. With `fail`: a file is at the wrong depth, is not an
             image, is a link that leaves the folder, has a name that is not UTF-8, or is an image that is damaged, too
             small or too large (the first 20 are named); what was read is recorded all the same. With `skip`: no image
             of a domain, or of a class of the domains, can be used.
     """
     import pandas as pd
 
+    root, skip = Path(data.root), data.on_bad_image == "skip"
     listing = list_images(root)
     parts = read_parts(root, listing)
     refused = list(listing.refused)
     if not skip:
         fail(root, refused)
-    table = _Rows()
     read = 0
+
+    def rows(images: Iterator[_Image], progress: Progress) -> Iterator[tuple[str | int, ...]]:
+        nonlocal read
+        for part, image in zip(parts, images, strict=True):
+            place = parse_place(image.path)
+            if image.facts is None or place is None:
+                refused.append((image.path, image.problem))
+            else:
+                yield (image.path, place.domain, place.class_, place.pool, part, *image.facts)
+            read += image.read
+            progress.advance()
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=r"PIL\.")  # one for each odd EXIF block; what matters raises an error
         known = stack.enter_context(ReadingRecord(record, root)) if record is not None else None
         progress = stack.enter_context(Progress("ingest", len(listing.paths), "images"))
-        limits = Limits(min_side=min_side, max_pixels=max_pixels)
-        images = _read_all(root, listing.paths, limits, workers, known)
+        images = _read_all(data, listing.paths, known)
         stack.callback(images.close)
-        for part, image in zip(parts, images, strict=True):
-            if image.facts is None:
-                refused.append((image.path, image.problem))
-            else:
-                table.add(image.path, part, image.facts)
-            read += image.read
-            progress.advance()
+        manifest = _table(rows(images, progress))
     refused.sort()
     if not skip:
         fail(root, refused)
-    manifest = table.frame()
     check_left(root, manifest, refused)
     return Inventory(manifest, pd.DataFrame(refused, columns=list(REFUSED.columns)).astype(dict(REFUSED.columns)), read)
 
@@ -105,12 +109,10 @@ class _Image(NamedTuple):
     read: bool
 
 
-def _read_all(
-    root: Path, paths: Sequence[str], limits: Limits, workers: int, record: ReadingRecord | None
-) -> Generator[_Image, None, None]:
+def _read_all(data: Data, paths: Sequence[str], record: ReadingRecord | None) -> Generator[_Image, None, None]:
     """The images in the order of `paths`; each is recorded before it is yielded."""
     waiting: deque[Future[list[_Image]]] = deque()
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(data.workers)
 
     def finished() -> list[_Image]:
         images = waiting.popleft().result()
@@ -121,27 +123,27 @@ def _read_all(
 
     try:
         for start in range(0, len(paths), _BATCH):
-            if len(waiting) == _AHEAD * workers:
+            if len(waiting) == _AHEAD * data.workers:
                 yield from finished()
             batch = paths[start : start + _BATCH]
             known = record.find(batch) if record is not None else {}
-            waiting.append(pool.submit(_read_batch, root, batch, limits, known))
+            waiting.append(pool.submit(_read_batch, data, batch, known))
         while waiting:
             yield from finished()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read_batch(root: Path, batch: Sequence[str], limits: Limits, known: dict[str, tuple[str, Facts]]) -> list[_Image]:
-    return [_read(root, path, limits, *known.get(path, ("", None))) for path in batch]
+def _read_batch(data: Data, batch: Sequence[str], known: dict[str, tuple[str, Facts]]) -> list[_Image]:
+    return [_read(data, path, *known.get(path, ("", None))) for path in batch]
 
 
-def _read(root: Path, path: str, limits: Limits, mark: str, facts: Facts | None) -> _Image:
+def _read(data: Data, path: str, mark: str, facts: Facts | None) -> _Image:
     try:
         # An image beyond the present limits is read again, for the same error as without a record.
-        if facts is not None and limits.hold(facts) and signature((root / path).stat()) == mark:
+        if facts is not None and within_limits(facts, data) and signature((Path(data.root) / path).stat()) == mark:
             return _Image(path, facts, "", mark, read=False)
-        facts, mark = read_image(root, path, limits)
+        facts, mark = read_image(path, data)
         return _Image(path, facts, "", mark, read=True)
     except OSError as error:
         return _Image(path, None, f"cannot be read: {error.strerror}", "", read=False)
@@ -149,31 +151,14 @@ def _read(root: Path, path: str, limits: Limits, mark: str, facts: Facts | None)
         return _Image(path, None, str(error), "", read=True)
 
 
-class _Rows:
-    """Rows of the manifest, held as columns: a million dictionaries would take gigabytes."""
+def _table(rows: Iterator[tuple[str | int, ...]]) -> pd.DataFrame:
+    """A MANIFEST table; rows become columns in chunks: a million tuples would take gigabytes."""
+    import pandas as pd
 
-    _COLUMNS = ("path", "domain", "class", "pool", "part", *Facts._fields)
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[str | int, ...]] = []
-        self._frames: list[pd.DataFrame] = []
-
-    def add(self, path: str, part: str, facts: Facts) -> None:
-        *pool, folder, class_, _ = path.split("/")
-        self._rows.append((path, "" if pool else folder, class_, folder if pool else "", part, *facts))
-        if len(self._rows) == _CHUNK:
-            self._pack()
-
-    def frame(self) -> pd.DataFrame:
-        import pandas as pd
-
-        if self._rows or not self._frames:
-            self._pack()
-        return pd.concat(self._frames, ignore_index=True)
-
-    def _pack(self) -> None:
-        import pandas as pd
-
-        frame = pd.DataFrame(self._rows, columns=list(self._COLUMNS))
-        self._frames.append(frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns)))
-        self._rows.clear()
+    frames: list[pd.DataFrame] = []
+    chunk = list(itertools.islice(rows, _CHUNK))
+    while chunk or not frames:
+        frame = pd.DataFrame(chunk, columns=["path", "domain", "class", "pool", "part", *Facts._fields])
+        frames.append(frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns)))
+        chunk = list(itertools.islice(rows, _CHUNK))
+    return pd.concat(frames, ignore_index=True)

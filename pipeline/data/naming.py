@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 def class_table(
     manifest: pd.DataFrame,
-    known: Sequence[str],
     *,
     class_names: Mapping[str, str],
     tokens: Mapping[str, tuple[int, int]],
@@ -25,9 +24,9 @@ def class_table(
 
     Args:
         manifest: MANIFEST table.
-        known: the known classes; the others are unknown.
         class_names: folder name to the name in prompts, where they differ.
-        tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
+        tokens: known class to (tokens of its longest prompt, most tokens of one word of its name); other classes are
+            unknown.
         synonyms: groups of names in addition to the shipped list.
     Returns:
         Columns class; spelt_like (another class that is spelled the same in folders or in prompts, or None); means (the
@@ -37,10 +36,10 @@ def class_table(
 
     classes = sorted(in_domains(manifest)["class"].unique())
     names = {name: class_names.get(name, name) for name in classes}
-    unknown = [name for name in classes if name not in set(known)]
-    means = meant_classes(known, unknown, synonyms, class_names)
+    unknown = [name for name in classes if name not in tokens]
+    means = meant_classes(list(tokens), unknown, synonyms, class_names)
     spelt = _twins({name: spelling(name) for name in classes})
-    prompted = _twins({name: spelling(names[name]) for name in known})
+    prompted = _twins({name: spelling(names[name]) for name in tokens})
     rows = [
         (
             name,

@@ -57,16 +57,6 @@ def part_rows(root: Path) -> Iterator[tuple[int, str, str]]:
     file = root / PARTS_FILE
     if not os.path.lexists(file):
         return
-    for line, path, part in _lines(file, root):
-        where = f"{file}: line {line}"
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise DataError(f"{where}: {path!r} leaves the folder; expected a path relative to {root}")
-        if part not in PARTS:
-            raise DataError(f"{where}: unknown part {part!r}; expected {', '.join(PARTS)}")
-        yield line, path, PARTS[PARTS.index(part)]  # one string for all, not one a line
-
-
-def _lines(file: Path, root: Path) -> Iterator[tuple[int, str, str]]:
     line = 1
     try:
         if not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
@@ -81,7 +71,14 @@ def _lines(file: Path, root: Path) -> Iterator[tuple[int, str, str]]:
                 line = rows.line_num
                 if len(row) != len(COLUMNS):
                     raise DataError(f"{file}: line {line}: expected {len(COLUMNS)} values, found {len(row)}")
-                yield line, row[0], row[1]
+                path, part = row
+                if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                    raise DataError(
+                        f"{file}: line {line}: {path!r} leaves the folder; expected a path relative to {root}"
+                    )
+                if part not in PARTS:
+                    raise DataError(f"{file}: line {line}: unknown part {part!r}; expected {', '.join(PARTS)}")
+                yield line, path, PARTS[PARTS.index(part)]  # one string for all, not one a line
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 after line {line}; save it as UTF-8") from None
     except csv.Error as error:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from pipeline.params import Split
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -38,18 +40,7 @@ class FitPlan:
     known: tuple[str, ...]
 
 
-def make_splits(
-    manifest: pd.DataFrame,
-    *,
-    known: Sequence[str],
-    targets: Sequence[str],
-    seeds: Sequence[int],
-    shots: int,
-    shots_per: str,
-    validation: int,
-    sources: Sequence[str] = (),
-    unknown_share: float = 0.0,
-) -> pd.DataFrame:
+def make_splits(manifest: pd.DataFrame, known: Sequence[str], split: Split) -> pd.DataFrame:
     """Give every image its role in every fit.
 
     Within a class and domain, images are ordered by a hash of seed and content: the first `validation` validate, the
@@ -58,60 +49,43 @@ def make_splits(
     narrow the choice, see `choice.choose`. Zhu et al., "CRoFT", ICML 2024: Setup II holds out each domain in turn (the
     defaults); Setup I trains on one source and makes 60 % of the classes unknown.
 
-    Nine arguments, by name: the keys of `split` in params.yaml, each documented here.
-
     Args:
         manifest: MANIFEST table, without the classes of pools that mean a known class.
         known: classes that may train, sorted; all other classes are unknown in every fit.
-        targets: domains to hold out, each in turn; none means all that are not in `sources`, or all without `sources`.
-        seeds: of the choice of images and classes; the deployed fit takes the first.
-        shots: training images per known class and source domain, or per known class.
-        shots_per: `class_and_domain` or `class`.
-        validation: images per known class and source domain.
-        sources: domains that may train; none means all but the held-out one.
-        unknown_share: share of `known` that each seed makes unknown, in [0, 1); the deployed fit knows all.
+        split: section `split` of params. `targets` are held out in turn; none means all domains that are not in
+            `sources`, or all without `sources`. `shots` are per known class and source domain, or per known class;
+            `validation` is per known class and source domain. `sources` may train; none means all but the held-out
+            domain. Each seed makes `unknown_share` of `known` unknown; the deployed fit takes the first seed and knows
+            all.
     Returns:
         SPLITS table sorted by target, seed and path.
     Raises:
-        ParamsError: a target or source is not a domain, a target leaves no source, too few classes stay known, none
-            becomes unknown, or `shots_per` is unknown.
+        ParamsError: a target or source is not a domain, a target leaves no source, too few classes stay known, or
+            none becomes unknown.
         DataError: too few images of a class, or a class that may train is in no source.
     """
     import pandas as pd
 
-    if shots_per not in ("class_and_domain", "class"):
-        raise ParamsError(f"split.shots_per: expected class_and_domain or class, found {shots_per!r}")
     manifest = manifest.sort_values("path", ignore_index=True)
-    plans = plan_fits(manifest, known=known, targets=targets, seeds=seeds, sources=sources, unknown_share=unknown_share)
+    plans = plan_fits(manifest, known, split)
     table = _Images(manifest)
-    places: dict[int, np.ndarray] = {}
-    parts = []
-    for plan in sorted(plans, key=lambda plan: (plan.target, plan.seed)):
-        if plan.seed not in places:
-            places[plan.seed] = ranks(manifest, plan.seed)
-        parts.append(table.roles(plan, places[plan.seed], shots=shots, shots_per=shots_per, validation=validation))
+    places = {seed: ranks(manifest, seed) for seed in split.seeds}
+    ordered = sorted(plans, key=lambda plan: (plan.target, plan.seed))
+    parts = [table.roles(plan, places[plan.seed], split) for plan in ordered]
     return pd.concat(parts, ignore_index=True)[list(SPLITS.columns)].astype(dict(SPLITS.columns))
 
 
-def plan_fits(
-    manifest: pd.DataFrame,
-    *,
-    known: Sequence[str],
-    targets: Sequence[str],
-    seeds: Sequence[int],
-    sources: Sequence[str],
-    unknown_share: float,
-) -> list[FitPlan]:
+def plan_fits(manifest: pd.DataFrame, known: Sequence[str], split: Split) -> list[FitPlan]:
     """The fits that a protocol asks for; arguments and errors as in `make_splits`."""
     inside = in_domains(manifest)
     domains = sorted(inside["domain"].unique())
-    for key, names in (("targets", targets), ("sources", sources)):
+    for key, names in (("targets", split.targets), ("sources", split.sources)):
         for name in names:
             if name not in domains:
                 raise ParamsError(f"split.{key}: no domain named {name!r}; {suggest(name, domains, label='domains')}")
     if not domains:
         raise DataError("split: the manifest has no image of a domain")
-    learning = sorted(sources or domains)
+    learning = sorted(split.sources or domains)
     missing = set(known) - set(inside.loc[inside["domain"].isin(learning), "class"])
     if missing:
         raise DataError(
@@ -119,11 +93,11 @@ def plan_fits(
             "list it in data.unknown"
         )
     # A single domain cannot be held out: only images and classes are then.
-    default = [name for name in domains if name not in learning] if sources or len(domains) == 1 else domains
-    held_out = targets or default
+    default = [name for name in domains if name not in learning] if split.sources or len(domains) == 1 else domains
+    held_out = split.targets or default
     plans = []
-    for position, seed in enumerate(seeds):
-        of_seed = class_set(known, unknown_share, seed)
+    for position, seed in enumerate(split.seeds):
+        of_seed = class_set(known, split.unknown_share, seed)
         for target in held_out or [IN_DISTRIBUTION]:
             left = tuple(name for name in learning if name != target)
             if not left:
@@ -169,7 +143,7 @@ class _Images:
         where = manifest["domain"].where(manifest["pool"] == "", "\0" + manifest["pool"])  # a pool may share a name
         self.testable = testable(manifest["part"], where)
 
-    def roles(self, plan: FitPlan, places: np.ndarray, *, shots: int, shots_per: str, validation: int) -> pd.DataFrame:
+    def roles(self, plan: FitPlan, places: np.ndarray, split: Split) -> pd.DataFrame:
         """The rows of one fit, sorted by path."""
         import pandas as pd
 
@@ -185,10 +159,8 @@ class _Images:
         tested = plan.target != DEPLOY
         for label, name in enumerate(plan.known):
             of_class = self.groups.get(name, {})
-            chosen = choose(
-                {domain: of_class.get(domain, []) for domain in plan.sources}, self.parts, places,
-                name=name, shots=shots, shots_per=shots_per, validation=validation,
-            )  # fmt: skip
+            groups = {domain: of_class.get(domain, []) for domain in plan.sources}
+            chosen = choose(groups, self.parts, places, split, name=name)
             add(chosen.validation, VALIDATION, label)
             add(chosen.train, TRAIN, label)
             if tested:

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.classes import in_domains, in_pools, overlapping_pools
+from pipeline.data.classes import in_domains, in_pools, overlapping_pools, without
 from pipeline.data.duplicates import duplicate_columns
 from pipeline.data.groups import group_counts
 from pipeline.data.naming import class_table, pool_table
 from pipeline.data.quality_docs import write_docs
 from pipeline.data.quality_suite import EXAMPLES, run_suites
-from pipeline.data.rules import Rule, all_faults, rules
+from pipeline.data.rules import Rule, all_faults, rules, severity
 from pipeline.phrases import counted, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.params import Data, Split
 
 _NEEDED = ("path", "class", "sha256", "phash", "mode", "format")
 _NAMED = 5  # faults of one check that a line names; faults.csv lists all
@@ -26,38 +28,26 @@ _NAMED = 5  # faults of one check that a line names; faults.csv lists all
 def check_manifest(
     manifest: pd.DataFrame,
     refused: pd.DataFrame,
+    data: Data,
+    split: Split,
     *,
-    known: Sequence[str],
     class_names: Mapping[str, str],
     tokens: Mapping[str, tuple[int, int]],
     context: int,
-    required: int,
-    sources: Sequence[str] = (),
-    min_side: int,
-    near_distance: int,
-    synonyms: Sequence[Sequence[str]],
-    remove_overlap: bool,
-    fatal: Sequence[str],
     docs: Path,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Judge a manifest and write Data Docs that open without a network.
 
-    Fourteen arguments, by name: two tables, facts about class names, and every key of params.yaml that a check reads.
-
     Args:
         manifest: MANIFEST table.
         refused: REFUSED table: files that are not in the manifest.
-        known: known classes.
+        data: section `data` of params: the limits, and the ids of checks that stop a run (`fatal`); the others warn.
+            With `open_set_overlap: remove`, classes of pools that mean a known class are left out and are no faults.
+        split: section `split`: every known class needs `validation` images, and `shots` if these are of every domain,
+            in every domain that may train.
         class_names: class folder to the name in prompts, where they differ.
         tokens: known class to (tokens of its longest prompt, most tokens of one word of its name).
         context: tokens that the text tower accepts.
-        required: images that every known class needs in every domain that may train (shots + validation).
-        sources: the domains that may train; none means all.
-        min_side: pixels.
-        near_distance: bits by which the perceptual hashes of near-duplicates differ at most, 0 to 7.
-        synonyms: groups of class names that mean the same, in addition to the shipped list.
-        remove_overlap: leave out classes of pools that mean a known class, instead of counting them as faults.
-        fatal: ids of checks that stop a run; the others warn.
         docs: folder to write, replaced if it exists; start at its index.html.
     Returns:
         The verdict: success; images, refused, domains, known_classes, unknown_classes, pool_classes (counts);
@@ -65,20 +55,23 @@ def check_manifest(
         success, count and examples (the first 20, in words); problems and warnings, one line each; notes. And all
         faults: columns check, severity, name, fault.
     """
-    overlapping = overlapping_pools(manifest, known, synonyms, class_names)
-    images, complete = _images(manifest, overlapping if remove_overlap else overlapping[:0], near_distance)
+    known, fatal, remove = list(tokens), data.fatal, data.open_set_overlap == "remove"
+    overlapping = overlapping_pools(manifest, known, data.synonyms, class_names)
+    removed = overlapping if remove else overlapping[:0]
+    images, complete = _images(manifest, removed, data.near_duplicate_distance)
+    required = split.validation + (split.shots if split.shots_per == "class_and_domain" else 0)
     tables = {
         "images": images,
         "refused": refused,
-        "groups": group_counts(manifest, list(known), required, sources),
-        "classes": class_table(manifest, known, class_names=class_names, tokens=tokens, synonyms=synonyms),
-        "pools": pool_table(manifest, overlapping, remove=remove_overlap),
+        "groups": group_counts(manifest, known, required, split.sources),
+        "classes": class_table(manifest, class_names=class_names, tokens=tokens, synonyms=data.synonyms),
+        "pools": pool_table(manifest, overlapping, remove=remove),
     }
-    checks = rules(min_side=min_side, context=context)
+    checks = rules(min_side=data.min_side, context=context)
     worded = {rule.check: rule.worded(tables[rule.table]) for rule in checks}
     with tempfile.TemporaryDirectory(prefix="gx-") as folder:
         counts = run_suites(checks, tables, worded, fatal, Path(folder))
-        results = [_result(rule, tables[rule.table], counts[rule.check], rule.check in fatal) for rule in checks]
+        results = [_result(rule, tables[rule.table], counts[rule.check], fatal) for rule in checks]
         failed = [(rule, result) for rule, result in zip(checks, results, strict=True) if not result["success"]]
         verdict: dict[str, Any] = {
             "success": not any(result["severity"] == "fatal" for _, result in failed),
@@ -93,7 +86,7 @@ def check_manifest(
             "checks": results,
             "problems": [_line(rule, tables, result) for rule, result in failed if result["severity"] == "fatal"],
             "warnings": [_line(rule, tables, result) for rule, result in failed if result["severity"] != "fatal"],
-            "notes": _notes(overlapping if remove_overlap else overlapping[:0], complete),
+            "notes": _notes(removed, complete),
         }
         write_docs(Path(folder) / "docs", docs, verdict, EXAMPLES)
     return verdict, all_faults(checks, tables, worded, fatal)
@@ -111,23 +104,18 @@ def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tup
     frame["missing"] = missing
     frame["shorter_side"] = manifest[["width", "height"]].min(axis=1)
     whole = manifest[~bad]
-    removed_classes = set(zip(removed["pool"], removed["class"], strict=True))
-    unused = np.fromiter(
-        ((pool, name) in removed_classes for pool, name in zip(whole["pool"], whole["class"], strict=True)),
-        bool,
-        len(whole),
-    )
+    unused = ~whole.index.isin(without(whole, removed).index)
     columns, complete = duplicate_columns(whole, distance=distance, unused=unused)
     return frame.join(columns), complete
 
 
-def _result(rule: Rule, frame: pd.DataFrame, count: int, fatal: bool) -> dict[str, Any]:
+def _result(rule: Rule, frame: pd.DataFrame, count: int, fatal: Sequence[str]) -> dict[str, Any]:
     examples, _ = rule.lines(frame[rule.faults(frame)], EXAMPLES) if count else ([], 0)
     return {
         "check": rule.check,
         "says": rule.says,
         "unit": rule.unit,
-        "severity": "fatal" if fatal else "warning",
+        "severity": severity(rule, fatal),
         "success": count == 0,
         "count": count,
         "examples": examples,

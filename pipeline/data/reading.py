@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.data.phash import perceptual_hash
 from pipeline.errors import DataError
 from pipeline.images import check_side, open_rgb, stored_as
+
+if TYPE_CHECKING:
+    from pipeline.params import Data
 
 _SECOND = 1_000_000_000  # nanoseconds
 _TICK = 20_000_000  # of a kernel's clock, which stamps files: 10 ms, doubled
@@ -33,30 +35,18 @@ class Facts(NamedTuple):
     bytes: int
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits on the size of an image.
+def within_limits(facts: Facts, data: Data) -> bool:
+    """Whether an image that was accepted under other limits is accepted under those of `data`."""
+    return (
+        min(facts.width, facts.height) >= data.min_side
+        and facts.width * facts.height <= data.max_pixels
+        and facts.bytes <= _max_bytes(data)
+    )
 
-    Attributes:
-        min_side: pixels of the shorter side, at least.
-        max_pixels: width x height, at most.
-    """
 
-    min_side: int
-    max_pixels: int
-
-    def hold(self, facts: Facts) -> bool:
-        """Whether an image that was accepted under other limits is accepted under these."""
-        return (
-            min(facts.width, facts.height) >= self.min_side
-            and facts.width * facts.height <= self.max_pixels
-            and facts.bytes <= self.max_bytes
-        )
-
-    @property
-    def max_bytes(self) -> int:
-        """Largest file that an image of `max_pixels` can need."""
-        return _BYTES_PER_PIXEL * self.max_pixels + _METADATA
+def _max_bytes(data: Data) -> int:
+    """Largest file that an image of `max_pixels` can need."""
+    return _BYTES_PER_PIXEL * data.max_pixels + _METADATA
 
 
 def version() -> str:
@@ -77,13 +67,12 @@ def signature(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
-def read_image(root: Path, path: str, limits: Limits) -> tuple[Facts, str]:
+def read_image(path: str, data: Data) -> tuple[Facts, str]:
     """Read, hash and decode one image.
 
     Args:
-        root: of the data.
-        path: of the image, relative to root.
-        limits: on its size.
+        path: of the image, relative to data.root.
+        data: section `data` of params: the limits on its size.
     Returns:
         The facts, and the file's signature; "" where a later change might not show in it, because the file changed
         while it was read, or so shortly before that another change could get the same time stamp (git's "racy"
@@ -92,24 +81,24 @@ def read_image(root: Path, path: str, limits: Limits) -> tuple[Facts, str]:
         DataError: the file cannot be read, is not an image, or exceeds a limit; the message does not name the path.
     """
     try:
-        with (root / path).open("rb") as file:
+        with (Path(data.root) / path).open("rb") as file:
             before, now = os.fstat(file.fileno()), time.time_ns()
-            if before.st_size > limits.max_bytes:
+            if before.st_size > _max_bytes(data):
                 raise DataError(f"{before.st_size} bytes, more than an image of data.max_pixels needs")
             content = file.read()
             after = os.fstat(file.fileno())
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from None
-    facts = _facts(content, path, limits)
+    facts = _facts(content, path, data)
     stable = signature(before) == signature(after) and len(content) == before.st_size and not _racy(before, now)
     return facts, signature(before) if stable else ""
 
 
-def _facts(content: bytes, path: str, limits: Limits) -> Facts:
+def _facts(content: bytes, path: str, data: Data) -> Facts:
     try:
-        rgb = open_rgb(content, max_pixels=limits.max_pixels, name=path)
+        rgb = open_rgb(content, max_pixels=data.max_pixels, name=path)
         mode, format_ = stored_as(content, name=path)
-        check_side(rgb, min_side=limits.min_side, name=path)
+        check_side(rgb, min_side=data.min_side, name=path)
     except DataError as error:
         raise DataError(str(error).removeprefix(f"{path}: ")) from None
     return Facts(

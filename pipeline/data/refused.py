@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.data.classes import in_domains
-from pipeline.data.layout import is_utf8, printable
+from pipeline.data.layout import class_folder, is_utf8, parse_place, printable
 from pipeline.errors import DataError
 from pipeline.phrases import counted, shorten
-from pipeline.tables import OPEN_SETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,18 +68,19 @@ def check_left(root: Path, manifest: pd.DataFrame, refused: Sequence[tuple[str, 
     if not refused:
         return
     _say(f"continuing without {counted(len(refused), 'bad image')}: {_problems(refused, _SHOWN)}")
-    left = manifest[["pool", "domain", "class"]].drop_duplicates()
+    left = manifest[["domain", "pool", "class"]].drop_duplicates()
     domains, classes = set(in_domains(left)["domain"]), set(in_domains(left)["class"])
-    kept = {"/".join(filter(None, (OPEN_SETS if p else "", p, d, c))) for p, d, c in left.itertuples(index=False)}
-    folders = {path.rpartition("/")[0]: f"{path}: {problem}" for path, problem in reversed(refused)}
-    for folder, first in sorted(folders.items()):
-        names = folder.split("/")
-        if folder in kept or len(names) != (3 if names[0] == OPEN_SETS else 2):
+    kept = {class_folder(class_, domain=domain, pool=pool) for domain, pool, class_ in left.itertuples(index=False)}
+    folders = {path.rpartition("/")[0]: (path, problem) for path, problem in reversed(refused)}
+    for folder, (path, problem) in sorted(folders.items()):
+        place = parse_place(path)
+        if folder in kept or place is None:
             continue  # images are left, or the file was at the wrong depth
-        if names[0] != OPEN_SETS:
-            for kind, name, present in (("domain", names[0], domains), ("class", names[1], classes)):
+        if place.domain:
+            for kind, name, present in (("domain", place.domain, domains), ("class", place.class_, classes)):
                 if name not in present:
-                    raise DataError(f"{root}: no usable image of the {kind} {name!r}; the first refused is {first}")
+                    first = f"the first refused is {path}: {problem}"
+                    raise DataError(f"{root}: no usable image of the {kind} {name!r}; {first}")
         _say(f"no usable image in {folder}")
 
 

@@ -12,22 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODES = (
-    "1",
-    "L",
-    "LA",
-    "P",
-    "PA",
-    "RGB",
-    "RGBA",
-    "CMYK",
-    "YCbCr",
-    "HSV",
-    "LAB",
-    "I",
-    "I;16",
-    "I;16L",
-    "I;16B",
-    "I;16N",
+    *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"),
+    *("I", "I;16", "I;16L", "I;16B", "I;16N"),
 )
 """Pillow's modes with a defined range of values, which `images.to_rgb` converts to 8 bits; "F" has none."""
 
@@ -39,6 +25,16 @@ MAX_PIECES = 5
 into more (xoloitzcuintli), and names that are not words (n02084071, cls0031)."""
 
 
+UNITS = {
+    "images": ("image", "path"),
+    "refused": ("file", "path"),
+    "groups": ("group", "group"),
+    "classes": ("class", "class"),
+    "pools": ("pool class", "folder"),
+}
+"""Table to what one of its rows is, in the singular, and the column that names the row."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One check: every row of a table must have a value within bounds, one of a set of values, or no value.
@@ -46,8 +42,7 @@ class Rule:
     Attributes:
         check: id, as in params `data.fatal`.
         says: what is wrong with a row that fails.
-        unit: what a row is, in the singular.
-        table, name, column: where; `name` is the column that names the row.
+        where: table (one of UNITS) and column, as in "images", "format".
         each: the wording of one fault; a template over the row's columns.
         at_least, at_most: inclusive bounds of a number; NaN passes.
         among: the values that pass. Without bounds and `among`, only None passes, and a value describes the fault.
@@ -55,14 +50,22 @@ class Rule:
 
     check: str
     says: str
-    unit: str
     table: str
-    name: str
     column: str
     each: str
     at_least: float | None = None
     at_most: float | None = None
     among: tuple[str, ...] | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a row is, in the singular."""
+        return UNITS[self.table][0]
+
+    @property
+    def name(self) -> str:
+        """The column that names a row."""
+        return UNITS[self.table][1]
 
     def faults(self, frame: pd.DataFrame) -> pd.Series:
         """Which rows fail; the expectation fails on the same rows."""
@@ -130,107 +133,75 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
         min_side: pixels.
         context: tokens that the text tower accepts, start and end included.
     """
+    few_images = "too few images (shots + validation, or 1 of an unknown class)"
+    smaller = f"more than {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain"
+    too_long = f"a prompt longer than the text tower's context of {context} tokens"
+    no_word = f"a word of the name unknown to the tokenizer, or split into more than {MAX_PIECES} tokens"
     return (
-        _image("complete", "values missing from the manifest", "missing", "{path} lacks {missing}"),
-        Rule("refused", "refused, not used", "file", "refused", "path", "problem", "{path}: {problem}"),
-        _image(
+        Rule("complete", "values missing from the manifest", "images", "missing", "{path} lacks {missing}"),
+        Rule("refused", "refused, not used", "refused", "problem", "{path}: {problem}"),
+        Rule(
             "large_enough",
             f"shorter side below data.min_side ({min_side} pixels)",
+            "images",
             "shorter_side",
             "{path} ({shorter_side} pixels)",
             at_least=min_side,
         ),
-        _image("known_format", f"format not one of {', '.join(FORMATS)}", "format", "{path} ({format})", among=FORMATS),
-        _image(
-            "convertible_mode", "colour mode without a conversion to 8-bit RGB", "mode", "{path} ({mode})", among=MODES
-        ),
-        _image("duplicates_within_class", "equal files in one folder", "copy_in_class", "{path} = {copy_in_class}"),
-        _image(
-            "duplicates_across_classes",
-            "equal files in two classes",
-            "copy_in_other_class",
-            "{path} = {copy_in_other_class}",
-        ),
-        _image(
-            "duplicates_across_domains",
-            "equal files in two domains",
-            "copy_in_other_domain",
-            "{path} = {copy_in_other_domain}",
-        ),
-        _image(
-            "near_duplicates_across_classes",
-            "images that look alike in two classes",
-            "alike_in_other_class",
-            "{path} ~ {alike_in_other_class}",
-        ),
-        _image(
-            "near_duplicates_across_domains",
-            "images that look alike in two domains",
-            "alike_in_other_domain",
-            "{path} ~ {alike_in_other_domain}",
+        Rule(
+            "known_format",
+            f"format not one of {', '.join(FORMATS)}",
+            "images",
+            "format",
+            "{path} ({format})",
+            among=FORMATS,
         ),
         Rule(
-            "enough_images",
-            "too few images (shots + validation, or 1 of an unknown class)",
-            "group",
-            "groups",
-            "group",
-            "missing",
-            "{group} has {images} of {required} images",
-            at_most=0,
+            "convertible_mode",
+            "colour mode without a conversion to 8-bit RGB",
+            "images",
+            "mode",
+            "{path} ({mode})",
+            among=MODES,
         ),
+        _pair("duplicates_within_class", "equal files in one folder", "copy_in_class"),
+        _pair("duplicates_across_classes", "equal files in two classes", "copy_in_other_class"),
+        _pair("duplicates_across_domains", "equal files in two domains", "copy_in_other_domain"),
+        _pair("near_duplicates_across_classes", "images that look alike in two classes", "alike_in_other_class"),
+        _pair("near_duplicates_across_domains", "images that look alike in two domains", "alike_in_other_domain"),
+        Rule("enough_images", few_images, "groups", "missing", "{group} has {images} of {required} images", at_most=0),
+        Rule("class_balance", smaller, "groups", "imbalance", "{group} ({images} images)", at_most=MAX_IMBALANCE),
         Rule(
-            "class_balance",
-            f"more than {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain",
-            "group",
-            "groups",
-            "group",
-            "imbalance",
-            "{group} ({images} images)",
-            at_most=MAX_IMBALANCE,
-        ),
-        _class(
             "class_names_distinct",
             "spelled like another class, in folders or in prompts",
+            "classes",
             "spelt_like",
             "{class} and {spelt_like}",
         ),
-        _class(
-            "class_names_fit",
-            f"a prompt longer than the text tower's context of {context} tokens",
-            "tokens",
-            "{class} ({tokens:.0f} tokens)",
-            at_most=context,
-        ),
-        _class(
+        Rule("class_names_fit", too_long, "classes", "tokens", "{class} ({tokens:.0f} tokens)", at_most=context),
+        Rule(
             "class_names_known",
-            f"a word of the name unknown to the tokenizer, or split into more than {MAX_PIECES} tokens",
+            no_word,
+            "classes",
             "pieces",
             "{class} ({pieces:.0f} tokens)",
             at_least=1,
             at_most=MAX_PIECES,
         ),
-        _class(
-            "open_set_disjoint", "an unknown class with the meaning of a known one", "means", "{class} means {means}"
-        ),
         Rule(
-            "pools_disjoint",
-            "a known class under another name",
-            "pool class",
-            "pools",
-            "folder",
+            "open_set_disjoint",
+            "an unknown class with the meaning of a known one",
+            "classes",
             "means",
-            "{folder} means {means}",
+            "{class} means {means}",
         ),
+        Rule("pools_disjoint", "a known class under another name", "pools", "means", "{folder} means {means}"),
     )
 
 
-def _image(check: str, says: str, column: str, each: str, **bounds: Any) -> Rule:
-    return Rule(check, says, "image", "images", "path", column, each, **bounds)
-
-
-def _class(check: str, says: str, column: str, each: str, **bounds: Any) -> Rule:
-    return Rule(check, says, "class", "classes", "class", column, each, **bounds)
+def _pair(check: str, says: str, column: str) -> Rule:
+    sign = "=" if column.startswith("copy_") else "~"
+    return Rule(check, says, "images", column, f"{{path}} {sign} {{{column}}}")
 
 
 def severity(rule: Rule, fatal: Sequence[str]) -> str:

@@ -24,7 +24,8 @@ class Graph:
 
         Without targets: the stages of the root dvc.yaml, as for `dvc repro`.
         """
-        wanted = [self.find(target) for target in targets] or [name for name in self.needs if not _elsewhere(name)]
+        at_root = [name for name in self.needs if ":" not in name and not is_input(name)]
+        wanted = [self.find(target) for target in targets] or at_root
         ordered: dict[str, None] = {}
 
         def visit(name: str) -> None:
@@ -63,10 +64,6 @@ def label(address: str) -> str:
 def is_input(address: str) -> bool:
     """Whether this is data put under DVC by hand (a .dvc file) and no command."""
     return address.endswith(".dvc")
-
-
-def _elsewhere(address: str) -> bool:
-    return ":" in address or is_input(address)
 
 
 def parse_dot(text: str) -> Graph:

@@ -57,12 +57,13 @@ class LocalApi:
 
     def stop(self) -> None:
         """End it."""
-        self._process.terminate()
-        try:
-            self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+            try:
+                self._process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
 def start_api(root: Path) -> LocalApi | None:
@@ -95,10 +96,5 @@ def start_api(root: Path) -> LocalApi | None:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
     os.environ[API_VARIABLE] = url
     api = LocalApi(process, url, log)
-    atexit.register(_stop, api)  # before Prefect is imported, hence after Prefect has sent its last events
+    atexit.register(api.stop)  # before Prefect is imported, hence after Prefect has sent its last events
     return api
-
-
-def _stop(api: LocalApi) -> None:
-    with contextlib.suppress(OSError):
-        api.stop()

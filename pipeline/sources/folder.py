@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.data.layout import is_hidden
-from pipeline.data.listing import list_images
+from pipeline.data.listing import entries, list_images
 from pipeline.data.parts import read_parts
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
@@ -125,19 +124,6 @@ def _holds_image(folder: Path, level: int) -> bool:
         if level > 0 and entry.is_dir() and _holds_image(Path(entry.path), level - 1):
             return True
     return False
-
-
-def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The files and folders of a folder, sorted by name, but for hidden ones.
-
-    Raises:
-        DataError: it cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as listed:
-            return sorted((entry for entry in listed if not is_hidden(entry.name)), key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed: {error.strerror}") from None
 
 
 def inside(root: Path, entry: os.DirEntry[str]) -> Path:

@@ -7,7 +7,12 @@ from pathlib import Path
 from pipeline.data.layout import is_hidden
 from pipeline.errors import DataError, ParamsError
 from pipeline.sources.entry import Source
+from pipeline.sources.folder import folder_source
+from pipeline.sources.listing import listing_source
 from pipeline.sources.options import SourceOptions
+from pipeline.sources.shards import shards_source
+from pipeline.sources.splits import label_file_source, split_file_source
+from pipeline.sources.tars import is_shard
 
 _SUFFIXES = {
     ".csv": "listing",
@@ -18,6 +23,13 @@ _SUFFIXES = {
     ".tar": "shards",
     ".gz": "shards",
     ".tgz": "shards",
+}
+_READERS = {
+    "folder": folder_source,
+    "listing": listing_source,
+    "split-file": split_file_source,
+    "label-file": label_file_source,
+    "shards": shards_source,
 }
 
 
@@ -49,26 +61,10 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
         raise DataError(
             f"{path}: expected {expected} for --kind {kind}, found a {'folder' if path.is_dir() else 'file'}"
         )
-    if kind == "folder":
-        from pipeline.sources.folder import folder_source
-
-        return folder_source(path, options, name)
-    if kind == "shards":
-        from pipeline.sources.shards import shards_source
-
-        return shards_source(path, options, name)
-    if kind == "listing":
-        from pipeline.sources.listing import listing_source
-
-        return listing_source(path, options, name)
-    from pipeline.sources.splits import label_file_source, split_file_source
-
-    return (split_file_source if kind == "split-file" else label_file_source)(path, options, name)
+    return _READERS[kind](path, options, name)
 
 
 def _kind_of(path: Path) -> str:
-    from pipeline.sources.tars import is_shard
-
     if path.is_dir():
         visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
         return "shards" if any(map(is_shard, visible)) and not any(e.is_dir() for e in visible) else "folder"

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
-from pipeline.phrases import shorten
 
-_NAMED = 5  # bad rows that one error names
 _TRIED = 3  # first rows that a folder of images must hold
 
 
@@ -89,16 +87,6 @@ def _folders(base: Path) -> list[Path]:
         return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:
         return []
-
-
-def refuse(listing: Path, problems: Sequence[str]) -> None:
-    """Name the first problems of a listing's rows and count the rest.
-
-    Raises:
-        DataError: there is one.
-    """
-    if problems:
-        raise DataError(f"{listing}: {shorten(problems, _NAMED, separator='; ')}")
 
 
 def file_names(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

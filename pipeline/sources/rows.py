@@ -11,9 +11,10 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import shorten
 from pipeline.sources.entry import Entry, Source, part_problem, plain_part
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.paths import Below, file_names, image_root, refuse
+from pipeline.sources.paths import Below, file_names, image_root
 
-_NAMED = 10  # missing labels that a note names
+_NAMED = 5  # bad rows that an error names
+_MISSING = 10  # missing labels that a note names
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def rows_source(
         pool = options.open_set or row.pool
         folder = class_folder(row.name, domain=row.domain or fallback, pool=pool)
         images.append((folder, row, file, "" if pool else part))
-    refuse(path, problems)
+    if problems:
+        raise DataError(f"{path}: {shorten(problems, _NAMED, separator='; ')}")
     names = file_names((folder, row.path) for folder, row, _, _ in images)
 
     def walk() -> Iterator[Entry]:
@@ -108,5 +110,5 @@ def check_labels(path: Path, pairs: Sequence[tuple[str, int, str]]) -> list[str]
     start = ", counted from 1 rather than 0" if first == 1 else ""
     notes = [f"labels {first} to {last}{start}; not used, since classes go by their names"]
     if missing:
-        notes.append(f"labels without images: {shorten([str(label) for label in missing], _NAMED)}")
+        notes.append(f"labels without images: {shorten([str(label) for label in missing], _MISSING)}")
     return notes

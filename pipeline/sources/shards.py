@@ -17,7 +17,7 @@ from pipeline.data.layout import class_folder
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
 from pipeline.phrases import counted
-from pipeline.sources.entry import Entry, Source, part_problem, plain_part
+from pipeline.sources.entry import Entry, Source, plain_part
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.tars import SHARDS, is_shard, members
 from pipeline.tables import OPEN_SETS
@@ -162,8 +162,6 @@ def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:
                 raise DataError(f"{origin}: its .cls is not UTF-8 text") from None
     if not class_:
         raise DataError(f"{origin}: no class; expected a .cls, or a .json with 'class' or 'label', of the same key")
-    if problem := part_problem(part):
-        raise DataError(f"{origin}: {problem}")
     return class_, domain, part
 
 

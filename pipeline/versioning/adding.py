@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.data.parts import part_rows
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.dvc_runner.reproduce import reproduce
@@ -19,15 +20,14 @@ from pipeline.params import Data
 from pipeline.phrases import counted, shorten
 from pipeline.sources import Entry, Source, SourceOptions, open_source
 from pipeline.tables import PARTS_FILE
-from pipeline.versioning.contents import Files, count, hash_folder, image_place, read_listing
-from pipeline.versioning.difference import Difference, compare
+from pipeline.versioning.contents import Files, count, hash_folder, image_place, listed
+from pipeline.versioning.difference import Difference, compare, missing, moved_away
 from pipeline.versioning.history import Version, number_of, read_history, write_history
 from pipeline.versioning.intake import Intake, take_in
 from pipeline.versioning.names import FOLDER, check_name
-from pipeline.versioning.parts import merge_parts, read_parts, write_parts
+from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, read_pointer
 from pipeline.versioning.recording import record_version
-from pipeline.versioning.renewal import missing, moved_away
 from pipeline.versioning.state import look
 from pipeline.versioning.workspace import Placer, Workspace, can_clone, check_space
 
@@ -198,7 +198,7 @@ class Addition:
         dropped = self._dropped(intake)
         replaced = {*intake.new, *dropped, PARTS_FILE}
         unchanged = [path for path in self._state.files if path not in replaced]
-        old = read_parts(self._workspace.folder)
+        old = {path: part for _, path, part in part_rows(self._workspace.folder)}
         parts = merge_parts(old, self._parts, [*unchanged, *intake.new])
         if not intake.new and not dropped and parts == old:
             return
@@ -230,9 +230,9 @@ class Addition:
         after = read_pointer(self.root, self.name)
         if after is None:
             raise PipelineError(f"dvc add: did not write {FOLDER / self.name}.dvc")
-        listing = self.cache.object(after.md5)
+        files = listed(self.cache, after.md5)
         # a clone whose files were pulled one by one holds them without their listing
-        self.files = read_listing(listing) if listing.is_file() else hash_folder(self._workspace.folder, workers=1)
+        self.files = hash_folder(self._workspace.folder, workers=1) if files is None else files
         self.difference = None if self._state.before is None else compare(self._state.before, self.files)
         versions = read_history(self.root, self.name)
         number = number_of(versions, after.md5)
@@ -275,16 +275,7 @@ class Addition:
         if version is None or version.run_id:
             return
         try:
-            run_id = record_version(
-                version,
-                self.name,
-                self.files,
-                self.difference or Difference(),
-                source=self.source,
-                left_out=len(self.bad),
-                started=self.started,
-                root=self.root,
-            )
+            run_id = record_version(self, version)
         except TrackingError as error:
             self.troubles.append(f"{self.name} version {version.number} is under DVC here, but: {error}")
             return

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.layout import Place, is_hidden, parse_place
+from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
 from pipeline.progress import track
@@ -67,6 +68,12 @@ def read_listing(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{path}: not a DVC listing; remove it and run `dvc fetch`") from None
+
+
+def listed(cache: Cache, md5: str) -> dict[str, str] | None:
+    """`read_listing` of what DVC's cache keeps under this hash; None where the cache lacks it."""
+    path = cache.object(md5)
+    return read_listing(path) if path.is_file() else None
 
 
 def hash_folder(folder: Path, *, workers: int) -> dict[str, str]:

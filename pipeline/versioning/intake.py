@@ -61,8 +61,9 @@ def take_in(
             digest = md5(content).hexdigest()
             if known.get(entry.target) == digest:
                 return entry.target, digest, ""
-            if digest not in seen:
-                check_image(content, entry.origin, min_side=data.min_side, max_pixels=data.max_pixels)
+            if digest not in seen:  # ingest would refuse the same images
+                rgb = open_rgb(content, max_pixels=data.max_pixels, name=entry.origin)
+                check_side(rgb, min_side=data.min_side, name=entry.origin)
             if into is not None:
                 placer.put(into / entry.target, content, entry.file)
         except DataError as error:
@@ -80,15 +81,6 @@ def take_in(
                         intake.new.add(target)
                 progress.advance()
     return intake
-
-
-def check_image(content: bytes, name: str, *, min_side: int, max_pixels: int) -> None:
-    """Refuse an image that `ingest` would refuse.
-
-    Raises:
-        DataError: it is not an image, is damaged, too large or too small.
-    """
-    check_side(open_rgb(content, max_pixels=max_pixels, name=name), min_side=min_side, name=name)
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

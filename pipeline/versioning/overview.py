@@ -9,7 +9,7 @@ from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
 from pipeline.versioning.contents import Counts, count
 from pipeline.versioning.names import FOLDER, Reference
-from pipeline.versioning.resolve import resolve
+from pipeline.versioning.resolve import Snapshot, resolve
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,13 @@ class Overview:
     """A data set at a glance.
 
     Attributes:
-        name: of the data set.
-        version: its number; None for a state that `croft data add` never saw.
-        md5: DVC's hash.
-        bytes: of all files.
+        snapshot: its present version.
         counts: by domain, pool and class; None where the listing is not in the cache.
         places: where its files are: workspace, cache, remote (where that was asked).
         used: whether params.yaml uses it.
     """
 
-    name: str
-    version: int | None
-    md5: str
-    bytes: int
+    snapshot: Snapshot
     counts: Counts | None
     places: tuple[str, ...]
     used: bool
@@ -57,12 +51,4 @@ def overview(root: Path, name: str, cache: Cache, *, used: str, lacks: bool | No
         *(["cache"] if counts else []),
         *(["remote"] if lacks is False else []),
     ]
-    return Overview(
-        name=name,
-        version=snapshot.number,
-        md5=snapshot.pointer.md5,
-        bytes=snapshot.pointer.bytes,
-        counts=counts,
-        places=tuple(places),
-        used=Path(used) == FOLDER / name,
-    )
+    return Overview(snapshot, counts, tuple(places), used=Path(used) == FOLDER / name)

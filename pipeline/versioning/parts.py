@@ -6,13 +6,8 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.data.parts import COLUMNS, part_rows
+from pipeline.data.parts import COLUMNS
 from pipeline.tables import PARTS_FILE, atomic_path
-
-
-def read_parts(folder: Path) -> dict[str, str]:
-    """Path to part, as the data set's folder says; {} without the file. Raises what `part_rows` raises."""
-    return {path: part for _, path, part in part_rows(folder)}
 
 
 def merge_parts(old: Mapping[str, str], new: Mapping[str, str], kept: Iterable[str]) -> dict[str, str]:

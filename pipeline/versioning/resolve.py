@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
 from pipeline.phrases import suggest
-from pipeline.versioning.contents import read_listing
+from pipeline.versioning.contents import listed
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER, Reference
 from pipeline.versioning.pointer import Pointer, parse_pointer, read_pointer
@@ -38,13 +38,13 @@ class Snapshot:
         Raises:
             DataError: the listing is not in the cache.
         """
-        path = cache.object(self.pointer.md5)
-        if not path.is_file():
+        files = listed(cache, self.pointer.md5)
+        if files is None:
             raise DataError(
                 f"{self}: its listing ({self.pointer.md5}) is not in DVC's cache; fetch the version from the remote "
                 f"with `croft data use {self}`"
             )
-        return read_listing(path)
+        return files
 
 
 def resolve(root: Path, reference: Reference) -> Snapshot:
@@ -57,7 +57,9 @@ def resolve(root: Path, reference: Reference) -> Snapshot:
     if not reference.version:
         pointer = read_pointer(root, name)
         if pointer is None:
-            raise DataError(f"{FOLDER / name}: no such data set under DVC; {_advice(root, name)}")
+            names = data_sets(root)
+            advice = suggest(name, names) if names else "add one with `croft data add PATH --name NAME`"
+            raise DataError(f"{FOLDER / name}: no such data set under DVC; {advice}")
         return Snapshot(name, number_of(versions, pointer.md5), pointer)
     for version in versions:
         if str(version.number) == reference.version:
@@ -92,11 +94,6 @@ def _is_folder(root: Path, name: str) -> bool:
         return read_pointer(root, name) is not None
     except DataError:  # a single file under DVC, or an import
         return False
-
-
-def _advice(root: Path, name: str) -> str:
-    names = data_sets(root)
-    return suggest(name, names) if names else "add one with `croft data add PATH --name NAME`"
 
 
 def _at_revision(root: Path, reference: Reference, versions: list[Version]) -> Pointer:

@@ -126,11 +126,13 @@ def print_overview(rows: Sequence[Overview], console: Console) -> None:
         "Name", "DVC", "Files in", "Version", "Images", "Classes", "Domains", "Open sets", "Size", words=3
     )
     for row in rows:
-        number, counts = "–" if row.version is None else str(row.version), row.counts
+        snapshot, counts = row.snapshot, row.counts
+        number = "–" if snapshot.number is None else str(snapshot.number)
         sizes = (counts.images, len(counts.classes), len(counts.domains), len(counts.pools)) if counts else ()
         numbers = [f"{size:,}" for size in sizes] or ["?"] * 4
-        words = (f"{row.name}{' *' if row.used else ''}", row.md5[:12], ", ".join(row.places) or "remote only")
-        table.add_row(*words, number, *numbers, human(row.bytes))
+        star, pointer = " *" if row.used else "", snapshot.pointer
+        words = (f"{snapshot.name}{star}", pointer.md5[:12], ", ".join(row.places) or "remote only")
+        table.add_row(*words, number, *numbers, human(pointer.bytes))
     console.print(table)
     if any(row.used for row in rows):
         say("* data.root of params.yaml", console)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dvc_runner.cache import Cache, is_complete
-from pipeline.versioning.contents import Files, hash_folder, read_listing
+from pipeline.versioning.contents import Files, hash_folder, listed
 from pipeline.versioning.history import Version, number_of, read_history
 from pipeline.versioning.names import FOLDER
 from pipeline.versioning.pointer import read_pointer
@@ -38,15 +38,10 @@ def look(root: Path, name: str, cache: Cache, *, workers: int) -> State:
     number = number_of(versions, pointer.md5) if pointer else None
     version = versions[(number or len(versions)) - 1] if versions else None
     clean = pointer is not None and is_complete(root, FOLDER / name)
-    files = _listed(cache, pointer.md5) if pointer and clean else None
+    files: Files | None = listed(cache, pointer.md5) if pointer and clean else None
     if files is None:
         files = hash_folder(folder, workers=workers) if folder.is_dir() else {}
     before: Files | None = {}
     if pointer:
-        before = _listed(cache, version.md5 if version else pointer.md5)
+        before = listed(cache, version.md5 if version else pointer.md5)
     return State(files, clean, version, before)
-
-
-def _listed(cache: Cache, md5: str) -> Files | None:
-    path = cache.object(md5)
-    return read_listing(path) if path.is_file() else None

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.dvc_runner.cache import clone
@@ -89,23 +89,22 @@ class Placer:
     """
 
     def __init__(self, *, link: bool, cache_link: str) -> None:
-        self._ways = ["clone", *([] if cache_link == "hardlink" else ["hard link"])] if link else []
+        self._ways: dict[str, Callable[[Path, Path], None]] = {"clone": clone} if link else {}
+        if link and cache_link != "hardlink":
+            self._ways["hard link"] = os.link
         self.used: set[str] = set()
 
     def put(self, target: Path, content: bytes, file: Path | None) -> None:
         """Write one image; a file that is linked holds `content`, since it was read from it just now."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        for way in self._ways if file else []:
-            try:
-                if way == "clone":
-                    clone(file, target)  # type: ignore[arg-type]
-                else:
-                    os.link(file, target)  # type: ignore[arg-type]
-            except OSError:
-                target.unlink(missing_ok=True)
-                continue
-            self.used.add(way)
-            return
+        for way, place in self._ways.items():
+            if file is None:
+                break
+            with contextlib.suppress(OSError):
+                place(file, target)
+                self.used.add(way)
+                return
+            target.unlink(missing_ok=True)
         target.write_bytes(content)
         self.used.add("copy")
 

@@ -43,6 +43,7 @@ def test_shipped_file_is_valid_and_names_every_knob():
         ("zzz", 1, "unknown key 'zzz'; known keys: compute, data,"),
         ("split.shots", "16", "split.shots: Input should be a valid integer, found '16'"),
         ("split.shots", 0, "split.shots: Input should be greater than or equal to 1"),
+        ("split.shots_per", "domain", "split.shots_per: Input should be 'class_and_domain' or 'class', found 'domain'"),
         ("featurize.views", -1, "featurize.views: Input should be greater than or equal to 0"),
         ("split.seeds", [1, 1], "split.seeds: expected at least one, all different"),
         ("split.seeds", [], "split.seeds: expected at least one"),

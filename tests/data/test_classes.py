@@ -44,11 +44,11 @@ def test_classes_of_pools_that_mean_a_known_class(rows: Callable[..., pd.DataFra
     manifest = manifest.assign(pool=manifest["domain"].where(pooled, ""), domain=manifest["domain"].mask(pooled, ""))
     known = ["dog", "n02084071", "person"]
 
-    found = overlapping_pools(manifest, known)
+    found = overlapping_pools(manifest, known, (), {})
     assert found.values.tolist() == [["caltech", "Faces", "person"], ["caltech", "dalmatian", "dog"]]
-    found = overlapping_pools(manifest, known, [["emu", "owl"], ["bands", "banded", "person"]])
+    found = overlapping_pools(manifest, known, [["emu", "owl"], ["bands", "banded", "person"]], {})
     assert ["dtd", "banded", "person"] in found.values.tolist()
     assert len(found) == 3  # owl is unknown itself, so an emu may be called one
     called = {"n02084071": "cabbage", "n07714571": "cabbages"}
-    assert ["nets", "n07714571", "n02084071"] in overlapping_pools(manifest, known, class_names=called).values.tolist()
-    assert overlapping_pools(manifest[~pooled], known).empty
+    assert ["nets", "n07714571", "n02084071"] in overlapping_pools(manifest, known, (), called).values.tolist()
+    assert overlapping_pools(manifest[~pooled], known, (), {}).empty

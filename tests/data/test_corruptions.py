@@ -19,6 +19,7 @@ from PIL import Image
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_refused_file_is_named(root: Path, kind: str) -> None:
     plant, message = REFUSED_FILES[kind]
     plant(root)
     with pytest.raises(DataError, match=message):
-        build_manifest(root, min_side=16, max_pixels=100_000, workers=2)
+        build_manifest(Data(root=str(root), min_side=16, max_pixels=100_000, workers=2))
 
 
 def test_refused_files_are_passed_over_where_params_say_so(root: Path, tmp_path: Path) -> None:
@@ -255,13 +256,13 @@ def test_unreadable_file_is_named() -> None:
         root = Path(folder) / "set"
         write_set(root, 0)
         locked = any_of(root, CAT)
-        build_manifest(root, min_side=16, max_pixels=100_000, workers=2)
+        build_manifest(Data(root=str(root), min_side=16, max_pixels=100_000, workers=2))
         locked.chmod(0)
         here = os.geteuid()
         os.seteuid(user)
         try:
             with pytest.raises(DataError, match=f"ink/cat/{locked.name}: cannot be read: Permission denied"):
-                build_manifest(root, min_side=16, max_pixels=100_000, workers=2)
+                build_manifest(Data(root=str(root), min_side=16, max_pixels=100_000, workers=2))
         finally:
             os.seteuid(here)
 

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from pipeline.data.manifest import Inventory, build_manifest
-from pipeline.data.reading import Limits, _racy, read_image
+from pipeline.data.reading import _racy, read_image
 from pipeline.errors import DataError
+from pipeline.params import Data
 from pipeline.tables import MANIFEST, write_table
 
 TICK = 0.05  # seconds after which a file is old enough to be remembered
@@ -27,7 +28,7 @@ TICK = 0.05  # seconds after which a file is old enough to be remembered
 
 def build(root: Path, record: Path | None, **options: object) -> Inventory:
     settings = {"min_side": 16, "max_pixels": 10_000, "workers": 2, **options}
-    return build_manifest(root, record=record, **settings)
+    return build_manifest(Data(root=str(root), **settings), record=record)
 
 
 def written(found: Inventory, folder: Path) -> bytes:
@@ -140,7 +141,10 @@ def test_other_limits_give_what_they_give_without_a_record(tree: Path, record: P
     time.sleep(TICK)
     assert build(tree, record).read == 3
     for limits in ({"min_side": 17}, {"max_pixels": 700}, {"min_side": 19, "max_pixels": 500}, {}):
-        found, fresh = build(tree, record, skip=True, **limits), build(tree, None, skip=True, **limits)
+        found, fresh = (
+            build(tree, record, on_bad_image="skip", **limits),
+            build(tree, None, on_bad_image="skip", **limits),
+        )
         assert found.manifest.equals(fresh.manifest)
         assert found.refused.equals(fresh.refused)
         assert found.read == len(fresh.refused)
@@ -191,7 +195,7 @@ def test_a_file_changed_within_the_clocks_tick_is_not_remembered(tree: Path) -> 
     file = tree / "a/cat/0.png"
     stamp = int(time.time() + 100) * 10**9  # in whole seconds, as some file systems keep it
     os.utime(file, ns=(stamp, stamp))
-    assert read_image(tree, "a/cat/0.png", Limits(16, 10_000))[1] == ""
+    assert read_image("a/cat/0.png", Data(root=str(tree), max_pixels=10_000))[1] == ""
     assert _racy(file.stat(), stamp + 1_900_000_000)
     assert not _racy(file.stat(), stamp + 2_100_000_000)
     os.utime(file, ns=(stamp, stamp + 5))
@@ -217,6 +221,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.data.manifest import build_manifest
+from pipeline.params import Data
 root, record, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 count = 0
 def hook(event, arguments):
@@ -226,7 +231,7 @@ def hook(event, arguments):
         if count > most:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-build_manifest(root, min_side=16, max_pixels=10_000, workers=1, record=record)
+build_manifest(Data(root=str(root), min_side=16, max_pixels=10_000, workers=1), record=record)
 """
 
 

@@ -8,14 +8,13 @@ import pytest
 from pipeline.data.leakage import check_splits
 from pipeline.data.protocols import make_splits
 from pipeline.errors import DataError
+from pipeline.params import Split
 
 
 @pytest.fixture
 def made(rows: Callable[..., pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
     manifest = rows([(d, c, 6) for d in ("ink", "neon") for c in ("cat", "dog", "owl")])
-    table = make_splits(
-        manifest, known=["cat", "dog"], targets=[], seeds=[1], shots=2, shots_per="class_and_domain", validation=1
-    )
+    table = make_splits(manifest, ["cat", "dog"], Split(seeds=(1,), shots=2, validation=1))
     return table, manifest
 
 

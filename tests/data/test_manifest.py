@@ -13,11 +13,12 @@ from PIL import Image
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 from pipeline.tables import MANIFEST, REFUSED, read_table, write_table
 
 
 def build(root: Path) -> pd.DataFrame:
-    found = build_manifest(root, min_side=16, max_pixels=10_000, workers=2)
+    found = build_manifest(Data(root=str(root), min_side=16, max_pixels=10_000, workers=2))
     assert found.refused.empty
     return found.manifest
 
@@ -127,7 +128,7 @@ def test_refused_images_are_listed_and_the_others_kept(tree: Path, tmp_path: Pat
     (tree / "b/dog/notes.txt").touch()
     (tree / "readme.md").touch()
     os.close(os.open(bytes(tree / "a/dog") + b"/\xff.png", os.O_CREAT))
-    found = build_manifest(tree, min_side=16, max_pixels=10_000, workers=2, skip=True)
+    found = build_manifest(Data(root=str(tree), min_side=16, max_pixels=10_000, workers=2, on_bad_image="skip"))
     manifest, refused = found.manifest, found.refused
     assert list(refused["path"]) == ["a/cat/0.png", "a/dog/\\xff.png", "b/dog/notes.txt", "readme.md"]
     assert [problem.split(";")[0].split(":")[0] for problem in refused["problem"]] == [

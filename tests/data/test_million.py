@@ -23,9 +23,10 @@ MEASURED = """
 import json, resource, sys
 from pathlib import Path
 from pipeline.data.manifest import build_manifest
+from pipeline.params import Data
 from pipeline.tables import MANIFEST, write_table
 root, record, out = map(Path, sys.argv[1:])
-found = build_manifest(root, min_side=16, max_pixels=10_000, workers=4, record=record)
+found = build_manifest(Data(root=str(root), min_side=16, max_pixels=10_000, workers=4), record=record)
 write_table(found.manifest, out, MANIFEST)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"images": len(found.manifest), "read": found.read, "peak": peak}))

@@ -16,12 +16,15 @@ from PIL import Image
 
 from pipeline.data.manifest import Inventory, build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 
 SIZE = (40, 20)
 
 
 def build(root: Path, *, skip: bool = False, min_side: int = 16) -> Inventory:
-    return build_manifest(root, min_side=min_side, max_pixels=10_000, workers=2, skip=skip)
+    return build_manifest(
+        Data(root=str(root), min_side=min_side, max_pixels=10_000, workers=2, on_bad_image="skip" if skip else "fail")
+    )
 
 
 def noise(mode: str = "RGB", seed: int = 0, size: tuple[int, int] = SIZE) -> Image.Image:

@@ -13,6 +13,7 @@ from pipeline.data.leakage import check_splits
 from pipeline.data.listing import list_images
 from pipeline.data.protocols import make_splits
 from pipeline.errors import DataError
+from pipeline.params import Split
 from pipeline.tables import DEPLOY
 
 Rows = Callable[..., pd.DataFrame]
@@ -21,15 +22,15 @@ POOLS = [
     *(("open_sets/textures", "banded", 2), ("open_sets/textures", "dotted", 3)),
     *(("open_sets/things", "chair", 2), ("open_sets/things", "Dogs", 4)),
 ]
-SETTINGS = {"targets": [], "seeds": [1, 2], "shots": 2, "shots_per": "class_and_domain", "validation": 1}
+SPLIT = Split(seeds=(1, 2), shots=2, validation=1)
 
 
 @pytest.fixture
 def made(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Splits, the manifest, and the pools' classes that mean a known class."""
     manifest = rows([*DOMAINS, *POOLS])
-    overlaps = overlapping_pools(manifest, ["cat", "dog"])
-    return make_splits(without(manifest, overlaps), known=["cat", "dog"], **SETTINGS), manifest, overlaps
+    overlaps = overlapping_pools(manifest, ["cat", "dog"], (), {})
+    return make_splits(without(manifest, overlaps), ["cat", "dog"], SPLIT), manifest, overlaps
 
 
 def test_each_pool_is_an_open_set_of_every_fit_that_is_tested(made: tuple[pd.DataFrame, ...]) -> None:
@@ -62,14 +63,14 @@ def test_unknown_classes_of_domains_are_an_open_set_of_their_own(made: tuple[pd.
 
 def test_a_data_set_may_have_pools_alone(rows: Rows) -> None:
     manifest = rows([*DOMAINS, *POOLS[:2]])
-    table = make_splits(manifest, known=known_classes(manifest, []), **SETTINGS)
+    table = make_splits(manifest, known_classes(manifest, []), SPLIT)
     assert set(table.loc[table["label"] < 0, "open_set"]) == {"textures"}
     check_splits(table, manifest)
 
 
 def test_a_pool_given_in_parts_is_tested_on_its_test_part(rows: Rows) -> None:
     manifest = rows([*DOMAINS, ("open_sets/textures", "banded:train", 5), ("open_sets/textures", "banded:test", 2)])
-    table = make_splits(manifest, known=["cat", "dog"], **SETTINGS)
+    table = make_splits(manifest, ["cat", "dog"], SPLIT)
     paths = set(table.loc[table["open_set"] == "textures", "path"])
     assert paths == {"open_sets/textures/banded/test000.png", "open_sets/textures/banded/test001.png"}
     table.loc[table.index[table["open_set"] == "textures"][0], "path"] = "open_sets/textures/banded/train000.png"
@@ -97,7 +98,7 @@ def test_a_pool_image_that_trains_is_named(made: tuple[pd.DataFrame, ...]) -> No
 
 def test_a_pools_class_that_means_a_known_one_is_named(rows: Rows) -> None:
     manifest = rows([*DOMAINS, *POOLS])
-    table = make_splits(manifest, known=["cat", "dog"], **SETTINGS)
+    table = make_splits(manifest, ["cat", "dog"], SPLIT)
     with pytest.raises(DataError, match=r"^open_sets/things/Dogs/000\.png: is in a pool, but its class means a known"):
         check_splits(table, manifest, left_out=[("things", "Dogs")])
 

@@ -8,10 +8,13 @@ import pytest
 
 from pipeline.data.manifest import build_manifest
 from pipeline.errors import DataError
+from pipeline.params import Data
 
 
 def parts(root: Path, skip: bool = False) -> dict[str, str]:
-    manifest = build_manifest(root, min_side=16, max_pixels=10_000, workers=2, skip=skip).manifest
+    manifest = build_manifest(
+        Data(root=str(root), min_side=16, max_pixels=10_000, workers=2, on_bad_image="skip" if skip else "fail")
+    ).manifest
     return {path: part for path, part in zip(manifest["path"], manifest["part"], strict=True) if part}
 
 

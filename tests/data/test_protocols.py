@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.data.leakage import check_splits
 from pipeline.data.protocols import make_splits
 from pipeline.errors import DataError, ParamsError
+from pipeline.params import Split
 from pipeline.tables import DEPLOY, SPLITS
 
 Rows = Callable[..., pd.DataFrame]
@@ -23,16 +25,14 @@ GROUPS = [
 ]
 
 
-def split(manifest: pd.DataFrame, **changed: object) -> pd.DataFrame:
+def split(manifest: pd.DataFrame, **changed: Any) -> pd.DataFrame:
     settings = {
-        "known": KNOWN,
-        "targets": [],
         "seeds": [1, 2],
         "shots": 4,
-        "shots_per": "class_and_domain",
         "validation": 3,
     }
-    return make_splits(manifest, **{**settings, **changed})
+    known = changed.pop("known", KNOWN)
+    return make_splits(manifest, known, Split.model_validate(settings | changed))
 
 
 def counts(table: pd.DataFrame, target: str, seed: int) -> Counter[tuple[str, int]]:
@@ -152,10 +152,9 @@ def test_targets_can_be_named(rows: Rows) -> None:
             DataError,
             r"cat: 11 images left in neon, wood after validation.*is 12",
         ),
-        ({"shots_per": "domain"}, ParamsError, r"split\.shots_per: expected class_and_domain or class, found 'domain'"),
     ],
 )
-def test_bad_settings(rows: Rows, changed: dict[str, object], kind: type[Exception], message: str) -> None:
+def test_bad_settings(rows: Rows, changed: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         split(rows(GROUPS), **changed)
 

@@ -15,7 +15,7 @@ from pipeline.data.quality import check_manifest
 from pipeline.data.quality_suite import run_suites
 from pipeline.data.rules import MODES, Rule, rules
 from pipeline.images import to_rgb
-from pipeline.params import FATAL, Check
+from pipeline.params import FATAL, Check, Data, Split
 from pipeline.tables import REFUSED
 
 Rows = Callable[..., pd.DataFrame]
@@ -26,22 +26,18 @@ ONES = "ffffffffffffffff"
 
 
 def check(manifest: pd.DataFrame, docs: Path, **changes: Any) -> tuple[dict[str, Any], pd.DataFrame]:
-    known = changes.get("known", KNOWN)
+    """`changes` are keys of the section data, or arguments of `check_manifest`."""
+    known = changes.pop("known", KNOWN)
     settings = {
-        "known": known,
+        "refused": NONE_REFUSED,
+        "split": Split(),
         "class_names": {},
         "tokens": dict.fromkeys(known, (8, 1)),
         "context": 77,
-        "required": 24,
-        "min_side": 16,
-        "near_distance": 2,
-        "synonyms": (),
-        "remove_overlap": True,
-        "fatal": FATAL,
         "docs": docs,
     }
-    refused = changes.pop("refused", NONE_REFUSED)
-    return check_manifest(manifest, refused, **(settings | changes))
+    settings |= {key: changes.pop(key) for key in settings.keys() & changes.keys()}
+    return check_manifest(manifest, data=Data.model_validate({"root": "images", **changes}), **settings)
 
 
 def failed(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -174,7 +170,9 @@ def test_what_is_fatal_is_what_params_say(rows: Rows, tmp_path: Path) -> None:
 
 def test_misplaced_class_is_out_of_balance(rows: Rows, tmp_path: Path) -> None:
     manifest = rows([("ink", "cat", 303), ("ink", "dog", 3), ("neon", "cat", 300), ("neon", "dog", 3)])
-    found = failed(check(manifest, tmp_path / "docs", required=3)[0])  # 303 : 3 is above 100, 300 : 3 is not
+    found = failed(
+        check(manifest, tmp_path / "docs", split=Split(shots=2, validation=1))[0]
+    )  # 303 : 3 is above 100, 300 : 3 is not
     assert list(found) == ["class_balance"]
     assert found["class_balance"]["examples"] == ["ink/dog (3 images)"]
 
@@ -215,7 +213,7 @@ def test_pools(rows: Rows, tmp_path: Path) -> None:
     # nothing is left of the pool of dogs
     verdict, _ = check(manifest, tmp_path / "docs")
     assert failed(verdict)["pools_disjoint"]["examples"] == ["open_sets/pets/dogs means dog"]
-    verdict, _ = check(manifest, tmp_path / "docs", remove_overlap=False)
+    verdict, _ = check(manifest, tmp_path / "docs", open_set_overlap="fail")
     assert failed(verdict)["pools_disjoint"]["count"] == 2
     assert verdict["notes"] == []
 
@@ -239,7 +237,7 @@ def test_images_of_pools_may_be_no_images_of_domains(rows: Rows, tmp_path: Path)
         "duplicates_across_classes": ["ink/cat/003.png = open_sets/calt/emu/000.png"],
         "near_duplicates_across_classes": ["ink/owl/001.png ~ open_sets/dtd/banded/002.png (0 bits)"],
     }
-    kept = failed(check(manifest, tmp_path / "docs", remove_overlap=False)[0])
+    kept = failed(check(manifest, tmp_path / "docs", open_set_overlap="fail")[0])
     assert "neon/dog/000.png = open_sets/calt/dalmatian/000.png" in kept["duplicates_across_classes"]["examples"]
 
 
@@ -250,7 +248,7 @@ def test_the_rules_own_count_is_great_expectations_count(seed: int, tmp_path: Pa
     bounds = [{}, {"at_least": 3}, {"at_most": 5}, {"at_least": 2, "at_most": 6}, {"among": ("a", "b")}]
     numbers = np.where(rng.random(60) < 0.2, np.nan, rng.integers(0, 9, 60))
     texts = pd.Series(rng.choice(["a", "b", "c", None], 60), dtype=object)
-    own = [Rule(f"c{i}", "fail", "rows", "t", "name", f"v{i}", "{name}", **bound) for i, bound in enumerate(bounds)]
+    own = [Rule(f"c{i}", "fail", "t", f"v{i}", "{name}", **bound) for i, bound in enumerate(bounds)]
     frame = pd.DataFrame({"name": [f"r{i}" for i in range(60)], "v0": texts, "v4": texts})
     frame[["v1", "v2", "v3"]] = np.stack([numbers] * 3, axis=1)
     counts = run_suites(own, {"t": frame}, {rule.check: rule.worded(frame) for rule in own}, [], tmp_path)

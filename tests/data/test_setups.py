@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from pipeline.data.leakage import check_splits
 from pipeline.data.listing import list_images
 from pipeline.data.protocols import class_set, make_splits
 from pipeline.errors import DataError, ParamsError
+from pipeline.params import Data, Split
 from pipeline.splits import known_by_fit, known_classes
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 
@@ -27,16 +29,14 @@ GROUPS = [
 ]
 
 
-def split(manifest: pd.DataFrame, **changed: object) -> pd.DataFrame:
+def split(manifest: pd.DataFrame, **changed: Any) -> pd.DataFrame:
     settings = {
-        "known": CLASSES,
-        "targets": [],
         "seeds": [1, 2, 3],
         "shots": 4,
-        "shots_per": "class_and_domain",
         "validation": 2,
     }
-    return make_splits(manifest, **{**settings, **changed})
+    known = changed.pop("known", CLASSES)
+    return make_splits(manifest, known, Split.model_validate(settings | changed))
 
 
 def test_setup_one_by_hand(rows: Rows) -> None:
@@ -74,7 +74,7 @@ def test_setup_one_by_hand(rows: Rows) -> None:
         ([], {"sources": ["base"], "unknown_share": 0.6}),
         ([], {"sources": ["base", "sketch"], "targets": ["hard"], "shots": 2, "validation": 1, "seeds": [7]}),
         (["bee", "dog"], {"sources": ["base"], "unknown_share": 0.3}),
-        (["elk"], {"sources": ["base"], "parts": {"base": "train", "sketch": "test"}, "validation": 0}),
+        (["elk"], {"sources": ["base"], "parts": {"base": "train", "sketch": "test"}}),
         (["ant"], {"domains": ["base"], "unknown_share": 0.5}),
     ],
     ids=["held out", "one source", "Setup I", "two sources", "unknown twice", "given parts", "one domain"],
@@ -151,7 +151,7 @@ def test_a_class_more_moves_few_of_a_seeds_unknown_classes() -> None:
         ({}, DataError, r"hard/ant: 3 images"),  # without sources, hard trains too
     ],
 )
-def test_bad_settings(rows: Rows, changed: dict[str, object], kind: type[Exception], message: str) -> None:
+def test_bad_settings(rows: Rows, changed: dict[str, Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         split(rows(GROUPS), **changed)
 
@@ -364,7 +364,7 @@ def test_folders_written_in_another_order_give_the_same_table(tmp_path: Path) ->
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng(names.index(name)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / name)
-        manifest = build_manifest(root, min_side=8, max_pixels=10_000, workers=2).manifest
+        manifest = build_manifest(Data(root=str(root), min_side=8, max_pixels=10_000, workers=2)).manifest
         table = split(manifest, known=["ant", "bee"])
         hashes.append(hashlib.sha256(table.to_csv(index=False).encode()).hexdigest())
     assert len(set(hashes)) == 1

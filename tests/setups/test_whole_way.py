@@ -19,7 +19,7 @@ from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.features import Features
 from pipeline.fits import Fits
 from pipeline.methods.settings import options
-from pipeline.params import Data, Evaluate, Promote
+from pipeline.params import Data, Evaluate, Promote, Split
 from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
 from pipeline.report.gallery import build_gallery
@@ -37,7 +37,7 @@ METHODS: dict[str, Section] = {
     "tuned": options(PLAIN),
     "linear-probe": options({"kind": "linear-probe", "epochs": EPOCHS, "batch_size": 4, "lr": 0.05}),
 }
-SPLIT: dict[str, Any] = {"targets": [], "seeds": [1, 2], "shots": 4, "shots_per": "class_and_domain", "validation": 2}
+SPLIT: dict[str, Any] = {"seeds": [1, 2], "shots": 4, "validation": 2}
 
 
 def world(root: Path, groups: Sequence[tuple[str, str, int]]) -> tuple[pd.DataFrame, Features]:
@@ -72,7 +72,7 @@ def whole_way(
     root: Path, groups: Sequence[tuple[str, str, int]], **split: Any
 ) -> tuple[pd.DataFrame, Features, Fits, Evaluation, int, str]:
     manifest, features = world(root, groups)
-    splits = make_splits(manifest, known=list(CLASSES), **{**SPLIT, **split})
+    splits = make_splits(manifest, list(CLASSES), Split.model_validate(SPLIT | split))
     check_splits(splits, manifest, sources=split.get("sources", ()))
     runs = plan_runs(splits, features, METHODS)
     steps: list[tuple[int, int]] = []

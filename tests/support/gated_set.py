@@ -19,7 +19,7 @@ from pipeline.data.near_leakage import CHECK, leakage_verdict, near_leakage
 from pipeline.data.protocols import make_splits
 from pipeline.data.quality import check_manifest
 from pipeline.errors import DataError
-from pipeline.params import Data
+from pipeline.params import Data, Split
 
 SIZE = (64, 48)
 SHOTS, VALIDATION = 2, 1
@@ -55,12 +55,11 @@ class Outcome:
 
 def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **changes: Any) -> Outcome:
     """Ingest, gate and split, with the calls that the stages make."""
-    data = Data(**{"root": str(root), "unknown": ("owl",), "max_pixels": 100_000, **changes})
+    data = Data(**{"root": str(root), "unknown": ("owl",), "max_pixels": 100_000, "workers": 2, **changes})
+    split = Split(seeds=(1, 2), shots=SHOTS, validation=VALIDATION)
     class_names = class_names or {}
     try:
-        found = build_manifest(
-            root, min_side=16, max_pixels=data.max_pixels, workers=2, skip=data.on_bad_image == "skip"
-        )
+        found = build_manifest(data)
     except DataError as error:
         return Outcome(True, str(error))
     known = known_classes(found.manifest, data.unknown)
@@ -69,16 +68,11 @@ def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **c
     verdict, _ = check_manifest(
         found.manifest,
         found.refused,
-        known=known,
+        data,
+        split,
         class_names=class_names,
         tokens=dict(zip(known, tokens, strict=True)),
         context=tokenizer.context,
-        required=SHOTS + VALIDATION,
-        min_side=data.min_side,
-        near_distance=data.near_duplicate_distance,
-        synonyms=data.synonyms,
-        remove_overlap=data.open_set_overlap == "remove",
-        fatal=data.fatal,
         docs=docs,
     )
     said = [*verdict["problems"], *verdict["warnings"], *verdict["notes"]]
@@ -86,15 +80,7 @@ def check(root: Path, docs: Path, class_names: dict[str, str] | None = None, **c
     if not verdict["success"]:
         return Outcome(True, "\n".join(said), paths)
     overlaps = overlapping_pools(found.manifest, known, data.synonyms, class_names)
-    splits = make_splits(
-        without(found.manifest, overlaps),
-        known=known,
-        targets=(),
-        seeds=(1, 2),
-        shots=SHOTS,
-        shots_per="class_and_domain",
-        validation=VALIDATION,
-    )
+    splits = make_splits(without(found.manifest, overlaps), known, split)
     left_out = list(zip(overlaps["pool"], overlaps["class"], strict=True))
     check_splits(splits, found.manifest, unknown=data.unknown, left_out=left_out)
     pairs, complete = near_leakage(splits, found.manifest, distance=data.near_duplicate_distance)

@@ -44,19 +44,19 @@ def encode_folder(model: Any, folder: Path) -> tuple[Tensor, list[str], list[str
 
 
 @torch.no_grad()
-def encode_names(model: Any, names: tuple[str, ...], template: str = TEMPLATE) -> Tensor:
-    """Unit text features of a template filled with each name: (C, D) float32 on the CPU."""
+def encode_names(model: Any, names: tuple[str, ...]) -> Tensor:
+    """Unit text features of TEMPLATE filled with each name: (C, D) float32 on the CPU."""
     import open_clip
 
-    tokens = open_clip.get_tokenizer(MODEL_NAME)([template.format(name) for name in names])
+    tokens = open_clip.get_tokenizer(MODEL_NAME)([TEMPLATE.format(name) for name in names])
     device = next(model.parameters()).device
     return F.normalize(model.encode_text(tokens.to(device)).float(), dim=-1).cpu()
 
 
-def zero_shot(model: Any, folder: Path, template: str = TEMPLATE) -> dict[str, float]:
+def zero_shot(model: Any, folder: Path) -> dict[str, float]:
     """Accuracy on the known digits zero to six, by domain and on average over the domains (key `mean`), in [0, 1]."""
     features, domains, classes = encode_folder(model, folder)
-    predicted = (features @ encode_names(model, KNOWN, template).T).argmax(1).tolist()
+    predicted = (features @ encode_names(model, KNOWN).T).argmax(1).tolist()
     hits: dict[str, list[bool]] = {}
     for domain, name, row in zip(domains, classes, predicted, strict=True):
         if name in KNOWN:

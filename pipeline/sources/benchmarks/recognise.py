@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.layout import class_folder
+from pipeline.data.listing import entries
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
 from pipeline.phrases import counted, shorten
 from pipeline.sources.benchmarks.catalogue import Benchmark, Layout, benchmark
 from pipeline.sources.entry import Entry, Source
-from pipeline.sources.folder import below, entries, inside, note_skipped
+from pipeline.sources.folder import below, inside, note_skipped
 
 _NAMED = 5  # classes or folders that a message names
 
