@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.data.parts import part_rows
 from pipeline.errors import DataError, ParamsError
 from pipeline.versioning.contents import count, image_place
 from pipeline.versioning.history import Version, history_path, number_of, read_history, write_history
 from pipeline.versioning.names import Reference, check_name, parse_reference
-from pipeline.versioning.parts import merge_parts, read_parts, write_parts
+from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, pointer_path, read_pointer, write_pointer
 from pipeline.versioning.workspace import Workspace, check_space, human
 
@@ -82,6 +83,10 @@ def test_counts_take_images_of_the_layout_only() -> None:
     assert (counts.images, counts.classes) == (4, ["cat", "dog"])
     assert image_place("open_sets/dog/1.png") is None
     assert image_place("p/__MACOSX/1.png") is None  # ingest passes it over
+
+
+def read_parts(folder: Path) -> dict[str, str]:
+    return {path: part for _, path, part in part_rows(folder)}
 
 
 def test_given_splits_are_joined_and_what_left_is_dropped(tmp_path: Path) -> None:
