@@ -197,8 +197,10 @@ class Stack:
         with torch.no_grad():
             for positions in sizes.values():  # never padded: another run's size must not change a product's shape
                 chosen = [members[position] for position in positions]
-                index = torch.tensor(chosen, device=self.data.clean.device)
-                arrays = self._arrays({name: array[index] for name, array in self.learnt.items()}, index)
+                # A view where all runs take part: copies of D x D arrays cost as much as the products.
+                everyone = chosen == list(range(len(self.runs)))
+                index = slice(None) if everyone else torch.tensor(chosen, device=self.data.clean.device)
+                arrays = self._arrays({name: self.learnt[name][index] for name in self.best}, index)
                 values = self._logits(torch.stack([self.validation[k] for k in chosen]), arrays, index)
                 hits = values.argmax(-1) == torch.stack([self.validation_labels[k] for k in chosen])
                 for position, share in zip(positions, hits.double().mean(-1).tolist(), strict=True):
@@ -227,7 +229,10 @@ class Stack:
         if better:
             index = torch.tensor(better, device=self.classes.text.device)
             for name, array in self.best.items():
-                array[index] = self.learnt[name][index]
+                if len(better) == len(self.runs):
+                    array.copy_(self.learnt[name])
+                else:
+                    array[index] = self.learnt[name][index]
         return kept
 
     def _first(self, count: int) -> Arrays:
