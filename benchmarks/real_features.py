@@ -61,7 +61,9 @@ def mcm(logits: Tensor) -> Tensor:
     Returns:
         (B,) in [-1, -1/C].
     """
-    return -(logits / LOGIT_SCALE).softmax(dim=1).amax(dim=1)
+    from pipeline.detection.scores import max_softmax
+
+    return max_softmax(logits / LOGIT_SCALE)
 
 
 def without_prompts(finetune: Finetune) -> list[str]:

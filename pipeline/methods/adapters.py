@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
@@ -58,6 +59,7 @@ def penalty_choices(options: AdapterTraining) -> dict[str, Any]:
     return {name: preset[name] if value is None else value for name, value in values.items()}
 
 
+@lru_cache(maxsize=64)  # asked for at every mini-batch
 def penalty(options: AdapterTraining, scale: float) -> Penalty:
     """The penalty as the maths takes it; scale: s > 0, which multiplies its cosines with penalty_scaled."""
     from pipeline.croft.options import Penalty

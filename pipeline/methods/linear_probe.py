@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.methods.contract import ClassSet, Images, Method, Paper, Start
+from pipeline.methods.contract import ClassSet, Images, Method, Start
+from pipeline.methods.zero_shot import PAPER
 from pipeline.params.finetune import Optimised
 
 if TYPE_CHECKING:
@@ -40,11 +41,4 @@ def logits(features: Tensor, *, weight: Tensor, bias: Tensor, scale: float) -> T
     return scale * (normalise(features) @ weight.mT + bias.unsqueeze(-2))
 
 
-PAPER = Paper(
-    "Radford et al.",
-    "Learning Transferable Visual Models From Natural Language Supervision",
-    "ICML",
-    2021,
-    "https://arxiv.org/abs/2103.00020",
-)
 METHOD = Method("linear-probe", Options, PAPER, start, logits)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import ParamsError
 from pipeline.methods.catalogue import METHODS
+from pipeline.methods.contract import Method
 from pipeline.params import PARAMS_FILE, Params, load_params
 from pipeline.params.finetune import Finetune
 from pipeline.params.section import Section, first_problem
@@ -22,12 +23,10 @@ def options(values: Mapping[str, Any]) -> Section:
     Raises:
         ParamsError: the kind is unknown, a key or value is wrong, or values exclude each other.
     """
-    kind = values.get("kind", "adapters")
-    if not (isinstance(kind, str) and kind in METHODS):
-        raise ParamsError(f"unknown kind {kind!r}; {suggest(kind, METHODS)}")
-    model = METHODS[kind].options
+    method = _method(values)
+    model = method.options
     try:
-        return model.model_validate({**values, "kind": kind})
+        return model.model_validate({**values, "kind": method.kind})
     except ValidationError as error:
         raise ParamsError(first_problem(error, model)) from None
 
@@ -46,8 +45,7 @@ def method_options(finetune: Finetune, method: str, changes: Mapping[str, Any] |
         written.setdefault("kind", "zero-shot")
     if "kind" in (changes or {}):
         raise ParamsError("kind: a method's kind cannot be swept")
-    kind = written.get("kind", "adapters")
-    known = METHODS[kind].options.model_fields if isinstance(kind, str) and kind in METHODS else {}
+    known = _method(written).options.model_fields
     shared = {key: value for key, value in finetune.model_dump().items() if key in known}
     return options({**shared, **written, **(changes or {})})
 
@@ -103,3 +101,10 @@ def record(settings: Section) -> dict[str, Any]:
     """Settings as plain values for records, with what presets put in the place of None."""
     method = METHODS[settings.kind]  # type: ignore[attr-defined]
     return {"kind": method.kind} | (method.record(settings) if method.record else settings.model_dump())
+
+
+def _method(values: Mapping[str, Any]) -> Method:
+    kind = values.get("kind", "adapters")
+    if not (isinstance(kind, str) and kind in METHODS):
+        raise ParamsError(f"unknown kind {kind!r}; {suggest(kind, METHODS)}")
+    return METHODS[kind]

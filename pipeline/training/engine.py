@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import DeviceError
-from pipeline.methods.contract import ClassSet, Tower
+from pipeline.methods.contract import ClassSet, Start, Tower
 from pipeline.training.checks import check_features, check_runs
 from pipeline.training.runs import Inputs, Run, Trained, count_epochs, distinct
 from pipeline.training.stack import Data, Stack, start_of
-from pipeline.training.views import as_source
+from pipeline.training.views import as_source, to_device
 
 CPU_BYTES = 16 * 2**20  # what a stack holds; beyond a shared cache of this order, stacking stops to pay
 GPU_BYTES = 8 * 2**30
@@ -56,22 +55,23 @@ def fit(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"device {device}: CUDA is not available on this machine; use compute.device: cpu")
     kind = torch.float64 if dtype == "float64" else torch.float32
-    data = Data(as_source(inputs.views, device), _tensor(inputs.clean, device).to(kind))
-    text = _tensor(inputs.text, device).to(kind)
-    once = distinct(runs)
-    classes = _class_sets(list(once.values()), text, inputs)
-    check_runs(list(once.values()), classes, views=len(data.views), clean=len(data.clean))
-    progress = _Progress(count_epochs(runs), on_epoch)
+    data = Data(as_source(inputs.views, device), to_device(inputs.clean, device).to(kind))
+    text = to_device(inputs.text, device).to(kind)
+    unique = list(distinct(runs).values())
+    classes = _class_sets(unique, text, inputs)
+    check_runs(unique, classes, views=len(data.views), clean=len(data.clean))
+    progress = _Progress(count_epochs(unique), on_epoch)
     on_cpu = text.device.type == "cpu"
     workers = torch.get_num_threads() if on_cpu else 1
-    stacks = list(_stacks(list(once.values()), data, classes, workers))
+    started: dict[Run, Start] = {}  # what sizing the stacks has started already: a cache of images is costly to make
+    stacks = list(_stacks(unique, data, classes, workers, started))
 
     def train(members: Sequence[Run]) -> list[Trained]:
         if on_cpu:
             # One thread per stack, several stacks side by side: a product that is split over threads rounds
             # differently for one run than for many, and small products gain nothing from the split.
             torch.set_num_threads(1)
-        return Stack(members, data, classes[members[0].classes]).train(progress.advance)
+        return Stack(members, data, classes[members[0].classes], started).train(progress.advance)
 
     results: dict[tuple[object, ...], Trained] = {}
     try:
@@ -95,11 +95,6 @@ class _Progress:
             self.done += count
             if self.on_epoch is not None:
                 self.on_epoch(self.done, self.total)
-
-
-def _tensor(array: NDArray[Any], device: str) -> Tensor:
-    """Share memory where possible; a read-only array (a memory map) is copied."""
-    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
 
 
 def _class_sets(runs: Sequence[Run], text: Tensor, inputs: Inputs) -> dict[bytes | None, ClassSet]:
@@ -129,7 +124,7 @@ def _structure(run: Run) -> tuple[object, ...]:
 
 
 def _stacks(
-    runs: Sequence[Run], data: Data, classes: dict[bytes | None, ClassSet], workers: int
+    runs: Sequence[Run], data: Data, classes: dict[bytes | None, ClassSet], workers: int, started: dict[Run, Start]
 ) -> Iterator[list[Run]]:
     """Runs of one structure together, those with equally long epochs side by side, enough stacks for all workers."""
     groups: dict[tuple[object, ...], list[Run]] = {}
@@ -137,7 +132,8 @@ def _stacks(
         groups.setdefault(_structure(run), []).append(run)
     for members in groups.values():
         members.sort(key=lambda run: -run.batches)
-        most = _most(list(start_of(members[0], data, classes[members[0].classes]).learnt.values()), data.clean)
+        started[members[0]] = start = start_of(members[0], data, classes[members[0].classes])
+        most = _most(list(start.learnt.values()), data.clean)
         stride = min(most, -(-len(members) // workers))
         for first in range(0, len(members), stride):
             yield members[first : first + stride]

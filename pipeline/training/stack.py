@@ -37,12 +37,16 @@ def start_of(run: Run, data: Data, classes: ClassSet) -> Start:
 class Stack:
     """Runs of one structure and class set, the longest epochs first."""
 
-    def __init__(self, runs: Sequence[Run], data: Data, classes: ClassSet) -> None:
+    def __init__(
+        self, runs: Sequence[Run], data: Data, classes: ClassSet, started: dict[Run, Start] | None = None
+    ) -> None:
+        """started: the starts of some runs, which are taken out of it; others are made."""
         self.runs = sorted(runs, key=lambda run: -run.batches)
         self.data, self.classes = data, classes
         self.method, self.options = self.runs[0].kind, self.runs[0].options
         self.orders = [np.random.default_rng(run.seed) for run in self.runs]
-        starts = [start_of(run, data, classes) for run in self.runs]
+        made = {} if started is None else started
+        starts = [made.pop(run) if run in made else start_of(run, data, classes) for run in self.runs]
         self.learnt = {name: torch.stack([s.learnt[name] for s in starts]) for name in starts[0].learnt}
         self.fixed = {name: _shared([s.fixed[name] for s in starts]) for name in starts[0].fixed}
         adam = getattr(self.options, "optimizer", "sgd") == "adamw"
@@ -197,9 +201,7 @@ class Stack:
         with torch.no_grad():
             for positions in sizes.values():  # never padded: another run's size must not change a product's shape
                 chosen = [members[position] for position in positions]
-                # A view where all runs take part: copies of D x D arrays cost as much as the products.
-                everyone = chosen == list(range(len(self.runs)))
-                index = slice(None) if everyone else torch.tensor(chosen, device=self.data.clean.device)
+                index = self._index(chosen)
                 arrays = self._arrays({name: self.learnt[name][index] for name in self.best}, index)
                 values = self._logits(torch.stack([self.validation[k] for k in chosen]), arrays, index)
                 hits = values.argmax(-1) == torch.stack([self.validation_labels[k] for k in chosen])
@@ -227,13 +229,16 @@ class Stack:
                 self.epochs[k] = (epoch, value)
                 better.append(k)
         if better:
-            index = torch.tensor(better, device=self.classes.text.device)
+            index = self._index(better)
             for name, array in self.best.items():
-                if len(better) == len(self.runs):
-                    array.copy_(self.learnt[name])
-                else:
-                    array[index] = self.learnt[name][index]
+                array[index] = self.learnt[name][index]
         return kept
+
+    def _index(self, members: list[int]) -> slice | Tensor:
+        """A view where all runs take part: copies of D x D arrays cost as much as the products."""
+        if len(members) == len(self.runs):
+            return slice(None)
+        return torch.tensor(members, device=self.classes.text.device)
 
     def _first(self, count: int) -> Arrays:
         return {name: array[:count] for name, array in self.learnt.items()}

@@ -37,7 +37,7 @@ class CachedViews:
 
     def __init__(self, views: NDArray[np.float32], device: str) -> None:
         """views: (T, V, D), V >= 1; shared where that is possible, copied where it is read-only (a memory map)."""
-        self.views = torch.from_numpy(views if views.flags.writeable else views.copy()).to(device)
+        self.views = to_device(views, device)
         self.width = views.shape[2]
 
     def __len__(self) -> int:
@@ -53,6 +53,11 @@ class CachedViews:
 
     def _index(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.tensor(rows, device=self.views.device)
+
+
+def to_device(array: NDArray[Any], device: str) -> Tensor:
+    """Share memory where possible; a read-only array (a memory map) is copied."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
 
 
 def as_source(views: NDArray[Any] | ViewSource, device: str) -> ViewSource:
