@@ -24,6 +24,7 @@ from pipeline.methods.settings import options
 from pipeline.training.assemble import collect, diverged_lines, fit_metrics
 from pipeline.training.runs import Run, Trained
 from pipeline.training.schedule import batch_order, learning_rate
+from pipeline.training.views import CachedViews
 
 CLASSES, IMAGES, WIDTH, SCALE = 3, 60, 16, 20.0
 LABELS = np.arange(IMAGES) % CLASSES
@@ -235,3 +236,14 @@ def test_damaged_heads_are_refused(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(DataError, match=r"heads\.safetensors: no such file"):
         read_fits(tmp_path)
+
+
+def test_a_cache_of_images_is_made_once() -> None:
+    """With featurize.views: 0 its views are encoded for it, which takes longer than all that follows."""
+    data = tables()
+    source = CachedViews(data["views"], "cpu")
+    asked: list[int] = []
+    average = source.to_average
+    source.to_average = lambda rows: (asked.append(len(rows)), average(rows))[1]  # type: ignore[method-assign]
+    train([run("tip-adapter-f", rows=40), run("tip-adapter-f", seed=2, rows=33)], **data | {"views": source})
+    assert sorted(asked) == [33, 40]
