@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import telemetry
 from pipeline.errors import DataError
 from pipeline.params import Params, load_params
+from pipeline.params.yaml_text import dump_yaml
 from pipeline.versioning.names import check_plain
 
 BACKBONES = Path("data/backbones")
@@ -14,12 +15,7 @@ BACKBONES = Path("data/backbones")
 
 def print_params() -> None:
     """Print the knobs as YAML, defaults filled in."""
-    import yaml
-
-    print(
-        yaml.safe_dump(load_params().model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True),
-        end="",
-    )
+    print(dump_yaml(load_params().model_dump(mode="json", by_alias=True)), end="")
 
 
 def add_backbone(model: str, source: str, name: str) -> None:

@@ -17,6 +17,7 @@ from pipeline.console import make_console, plain_table
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
+from pipeline.params.yaml_text import dump_yaml, parse_yaml
 from pipeline.process.group import run_group
 from pipeline.tables import read_json, write_text
 
@@ -44,7 +45,7 @@ def run_sweep(changes: Sequence[str] = ()) -> None:
     start = time.monotonic()
     print_stages(run_flow(["featurize"], console), time.monotonic() - start, console)
     # No stage of the graph: nothing depends on a sweep, and `dvc status` would call it out of date for ever after.
-    write_text(yaml.safe_dump(params.model_dump(mode="json", by_alias=True), sort_keys=False), USED)
+    write_text(dump_yaml(params.model_dump(mode="json", by_alias=True)), USED)
     status = run_group([sys.executable, "-m", "stages.sweep", str(USED)], on_text=_show, terminal=sys.stdout.isatty())
     if status:
         raise PipelineError(f"the sweep failed with exit status {status}; its output is above")
@@ -82,11 +83,11 @@ def changed(params: Params, changes: Sequence[str]) -> Params:
 
 def _value(change: str, text: str) -> object:
     try:
-        return json.loads(text)  # reads 1e-3 as the number that YAML 1.1 takes for a word
+        return json.loads(text)  # which needs no space behind a colon
     except ValueError:
         pass
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except yaml.YAMLError as error:
         raise ParamsError(f"--set {change}: the value is not valid YAML: {' '.join(str(error).split())}") from None
 

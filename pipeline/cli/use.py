@@ -11,6 +11,7 @@ from pipeline.console import make_console, plain_table, say
 from pipeline.errors import ParamsError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, parse_params, read_text
+from pipeline.params.yaml_text import parse_yaml
 from pipeline.phrases import counted, suggest
 from pipeline.tables import OPEN_SETS, atomic_path
 
@@ -62,9 +63,7 @@ def _find(name: str, path: Path | None, data_name: str) -> Preset:
 
 def _check(merged: Merged) -> None:
     """Refuse a result that a run would refuse, unless for unknown keys, which are kept and named."""
-    import yaml
-
-    content = yaml.safe_load(merged.text)
+    content = parse_yaml(merged.text)
     for dotted in merged.unknown:
         section, _, key = dotted.partition(".")
         if key and section in content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pipeline.errors import ParamsError
 from pipeline.params.finetune import Finetune
 from pipeline.params.section import Count, Names, Positive, Rate, Section, Seeds, first_problem, frozen
+from pipeline.params.yaml_text import parse_yaml
 
 PARAMS_FILE = Path("params.yaml")
 _MAX_BYTES = 1_000_000  # a params file has a few kilobytes; anything larger is a mistake
@@ -211,17 +213,23 @@ class Params(Section):
 
 
 def read_text(path: Path = PARAMS_FILE) -> str:
-    """The text of params.yaml with the line ends that it has.
+    """The text of params.yaml with the line ends that it has, without a byte order mark.
 
     Raises:
         ParamsError: the file is missing, too large or not UTF-8.
     """
     if not path.is_file():
-        raise ParamsError(f"{path}: no such file; run this from the project's root")
+        raise ParamsError(f"{path}: no such file; run this in the project's folder or below it")
     if path.stat().st_size > _MAX_BYTES:
         raise ParamsError(f"{path}: larger than {_MAX_BYTES:,} bytes; not a params file")
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ParamsError(
+            f"{path}: UTF-16 text; DVC reads UTF-8 only: convert it with "
+            f"`iconv -f UTF-16 -t UTF-8 {path} > utf8.yaml && mv utf8.yaml {path}`"
+        )
     try:
-        return path.read_bytes().decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not UTF-8: {error}") from None
 
@@ -233,7 +241,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         ParamsError: the file is missing, is not a YAML mapping, or has an unknown key or a wrong value.
     """
     try:
-        content = yaml.safe_load(read_text(path))
+        content = parse_yaml(read_text(path))
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return parse_params(content, str(path))

@@ -44,7 +44,8 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{key}.{message}{more}" if key else f"{message}{more}"
     if problem["type"] == "missing":
         return f"missing key {key!r}{more}"
-    return f"{key}: {message}, found {problem['input']!r}{more}"
+    hint = "; a name that YAML reads as another value needs quotes" if problem["type"] == "string_type" else ""
+    return f"{key}: {message}, found {problem['input']!r}{hint}{more}"
 
 
 def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> list[str]:

@@ -71,7 +71,7 @@ def test_a_wrong_params_file_is_one_line_and_status_2_before_anything_else(
 def test_outside_a_project_it_says_where_to_go(tmp_path: Path, croft: Croft) -> None:
     _, err = (process := croft(tmp_path, "run")).communicate()
     assert process.returncode == 2
-    assert err == "error: params.yaml: no such file; run this from the project's root\n"
+    assert err == "error: params.yaml: no such file; run this in the project's folder or below it\n"
 
 
 @pytest.mark.parametrize(

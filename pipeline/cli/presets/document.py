@@ -16,11 +16,10 @@ from ruamel.yaml.tokens import CommentToken
 
 from pipeline.cli.presets.spelling import spell
 from pipeline.errors import ParamsError
+from pipeline.params.yaml_text import Loader, parse_yaml
 
 COLUMN = 31
 """Where comments begin, unless the value is longer."""
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 
 
 class _Constructor(RoundTripConstructor):
@@ -38,7 +37,7 @@ class Document:
     Sections keep the indent of the first of them; block lists get the shipped file's (`    - item`).
 
     Attributes:
-        values: section to key to value as PyYAML reads them; `set` keeps them up to date.
+        values: section to key to value as `load_params` reads them; `set` keeps them up to date.
     """
 
     def __init__(self, text: str, source: str) -> None:
@@ -54,7 +53,7 @@ class Document:
         self._yaml.width = 2**20  # never fold a line
         try:
             self._check_events()
-            values = yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe loader
+            values = parse_yaml(text)
             if not isinstance(values, dict):
                 raise ParamsError(f"{source}: expected a mapping of sections, found {type(values).__name__}")
             self._root: Any = self._yaml.load(text)
@@ -72,7 +71,7 @@ class Document:
         self._yaml.indent(mapping=self._indent, sequence=self._indent + 2, offset=self._indent)
 
     def _check_events(self) -> None:
-        for event in yaml.parse(self._text, Loader=_LOADER):
+        for event in yaml.parse(self._text, Loader=Loader):
             if getattr(event, "anchor", None) is not None:
                 line = event.start_mark.line + 1 if event.start_mark else 1
                 raise ParamsError(
@@ -91,7 +90,7 @@ class Document:
             return self._text
         text = self._dump()
         try:
-            intact = same_value(yaml.load(text, Loader=_LOADER), self.values)  # noqa: S506  a safe loader
+            intact = same_value(parse_yaml(text), self.values)
         except (yaml.YAMLError, ValueError):
             intact = False
         if not intact:

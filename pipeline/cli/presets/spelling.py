@@ -7,11 +7,11 @@ import math
 from decimal import Decimal
 from typing import Any
 
-import yaml
+from pipeline.params.yaml_text import parse_yaml
 
 
 def spell(value: Any) -> str:
-    """A value on one line of YAML, which PyYAML (YAML 1.1) and readers of YAML 1.2 read as the same value."""
+    """A value on one line of YAML, which readers of YAML 1.1 and of 1.2 take for the same value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -26,7 +26,7 @@ def spell(value: Any) -> str:
         return "{" + ", ".join(f"{spell(key)}: {spell(inner)}" for key, inner in value.items()) + "}"
     text = str(value)
     plain = text.replace("/", "").replace("_", "").replace("-", "").replace(".", "").isalnum()
-    if plain and yaml.safe_load(f"[{text}]") == [text]:
+    if plain and parse_yaml(f"[{text}]") == [text]:
         return text
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
