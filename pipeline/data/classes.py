@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.data.catch_all import UNKNOWN, says_unknown
 from pipeline.data.synonyms import overlaps
 from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import suggest
@@ -32,7 +33,7 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
     Returns:
         C >= 2 class names; a class's position is its label.
     Raises:
-        ParamsError: a name in `unknown` is not a class of the data.
+        ParamsError: a name in `unknown` is not a class of the data, or a known class is called "unknown".
         DataError: fewer than two classes are left.
     """
     classes = sorted(in_domains(manifest)["class"].unique())
@@ -42,6 +43,11 @@ def known_classes(manifest: pd.DataFrame, unknown: Sequence[str]) -> list[str]:
                 f"data.unknown: no class folder named {name!r}; {suggest(name, classes, label='classes')}"
             )
     known = [name for name in classes if name not in set(unknown)]
+    for name in filter(says_unknown, known):
+        raise ParamsError(
+            f"data.unknown: {name!r} cannot be a known class, because predictions say {UNKNOWN!r} of every image of no "
+            f"known class; list {name!r} in data.unknown, or rename its folders"
+        )
     if len(known) < 2:
         raise DataError(
             f"data.unknown: {len(known)} of {len(classes)} classes left known ({', '.join(known) or 'none'}); "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.data.catch_all import is_catch_all
 from pipeline.data.classes import in_domains, in_pools, meant_classes
 from pipeline.data.synonyms import spelling
 from pipeline.tables import OPEN_SETS
@@ -30,7 +31,8 @@ def class_table(
         synonyms: groups of names in addition to the shipped list.
     Returns:
         Columns class; spelt_like (another class that is spelled the same in folders or in prompts, or None); means (the
-        known class that an unknown class means, or None); tokens and pieces (NaN for an unknown class).
+        known class that an unknown class means, or None); catch_all (the name in prompts of a known class that means
+        "none of the others", or None); tokens and pieces (NaN for an unknown class).
     """
     import pandas as pd
 
@@ -45,12 +47,13 @@ def class_table(
             name,
             spelt.get(name) or prompted.get(name),
             means.get(name),
+            names[name] if name in tokens and is_catch_all(names[name]) else None,
             *tokens.get(name, (float("nan"), float("nan"))),
         )
         for name in classes
     ]
-    return pd.DataFrame(rows, columns=["class", "spelt_like", "means", "tokens", "pieces"]).astype(
-        {"spelt_like": object, "means": object, "tokens": float, "pieces": float}
+    return pd.DataFrame(rows, columns=["class", "spelt_like", "means", "catch_all", "tokens", "pieces"]).astype(
+        {"spelt_like": object, "means": object, "catch_all": object, "tokens": float, "pieces": float}
     )
 
 

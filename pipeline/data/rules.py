@@ -137,6 +137,7 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
     smaller = f"more than {MAX_IMBALANCE:.0f} times smaller than the largest class of the domain"
     too_long = f"a prompt longer than the text tower's context of {context} tokens"
     no_word = f"a word of the name unknown to the tokenizer, or split into more than {MAX_PIECES} tokens"
+    catch_all = "named like what belongs to no class (list it in data.unknown, or name it in backbone.class_names)"
     return (
         Rule("complete", "values missing from the manifest", "images", "missing", "{path} lacks {missing}"),
         Rule("refused", "refused, not used", "refused", "problem", "{path}: {problem}"),
@@ -188,6 +189,7 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
             at_least=1,
             at_most=MAX_PIECES,
         ),
+        Rule("class_names_catch_all", catch_all, "classes", "catch_all", "{class}"),
         Rule(
             "open_set_disjoint",
             "an unknown class with the meaning of a known one",

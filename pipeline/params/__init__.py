@@ -47,6 +47,7 @@ Check = Literal[
     "class_names_distinct",
     "class_names_fit",
     "class_names_known",
+    "class_names_catch_all",
     "open_set_disjoint",
     "pools_disjoint",
 ]

@@ -26,6 +26,21 @@ def test_fewer_than_two_known_classes_are_refused(rows: Callable[..., pd.DataFra
         known_classes(rows([("a", "cat", 1), ("a", "dog", 1)]), ["dog"])
 
 
+@pytest.mark.parametrize("name", ["unknown", "Unknown"])
+def test_a_class_called_unknown_is_refused_as_a_known_one(rows: Callable[..., pd.DataFrame], name: str) -> None:
+    manifest = rows([("a", "cat", 1), ("a", "dog", 1), ("a", name, 1)])
+    with pytest.raises(ParamsError, match=rf"data\.unknown: '{name}' cannot be a known class, because predictions say"):
+        known_classes(manifest, [])
+    assert known_classes(manifest, [name]) == ["cat", "dog"]
+
+
+def test_the_word_that_no_known_class_may_have_is_what_predictions_say() -> None:
+    from pipeline.data.catch_all import UNKNOWN
+    from pipeline.serving import predictor
+
+    assert UNKNOWN == predictor.UNKNOWN
+
+
 def test_pools_are_apart_from_domains(rows: Callable[..., pd.DataFrame]) -> None:
     manifest = rows([("a", "cat", 1), ("a", "dog", 2), ("dtd", "banded", 3)])
     manifest.loc[manifest["domain"] == "dtd", ["domain", "pool"]] = ["", "dtd"]

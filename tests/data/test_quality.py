@@ -198,6 +198,24 @@ def test_names_of_classes(rows: Rows, tmp_path: Path) -> None:
     }
 
 
+def test_a_known_class_that_is_named_like_no_class_is_asked_about(rows: Rows, tmp_path: Path) -> None:
+    names = ["cat", "null", "none", "other", "background", "misc", "257.clutter"]
+    manifest = rows([(d, c, 30) for d in ("ink", "neon") for c in names])
+    called = {"background": "empty street", "257.clutter": "clutter"}
+    verdict, _ = check(manifest, tmp_path / "docs", known=names, class_names=called)
+    assert verdict["success"]  # a name alone does not say that the class is none
+    wrong = failed(verdict)
+    assert {name: found["examples"] for name, found in wrong.items()} == {
+        "class_names_catch_all": ["257.clutter", "misc", "none", "null", "other"]
+    }
+    (line,) = verdict["warnings"]
+    assert line.startswith("class_names_catch_all: 5 classes, named like what belongs to no class (list it in")
+    left = [name for name in names if name in ("cat", "background")]
+    assert not failed(check(manifest, tmp_path / "docs", known=left, class_names=called)[0])  # the others are unknown
+    verdict, _ = check(manifest, tmp_path / "docs", known=names, fatal=["class_names_catch_all"])
+    assert not verdict["success"]
+
+
 def test_pools(rows: Rows, tmp_path: Path) -> None:
     pools = [
         ("calt", "dalmatian", 3),

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.cli.presets.class_names import ClassNames, propose
 from pipeline.cli.presets.files import Preset, read_preset
+from pipeline.cli.presets.spelling import spell
+from pipeline.data.catch_all import UNKNOWN, is_catch_all, says_unknown
 from pipeline.data.layout import parse_place
 from pipeline.errors import DataError
+from pipeline.params import PARAMS_FILE
 from pipeline.phrases import counted, shorten
 from pipeline.sources import open_source
 from pipeline.versioning.names import FOLDER, check_plain
 
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
 _SHARE = 0.3
+_NAMED = 10  # classes that a note names
 
 
 def folder_preset(path: Path, name: str = "") -> Preset:
@@ -37,11 +43,22 @@ def folder_preset(path: Path, name: str = "") -> Preset:
     released = read_preset("_released")
     values, origins = dict(released.values), dict(released.origins)
     values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
-    values["backbone.class_names"] = {c: c.replace("_", " ") for c in classes if "_" in c}
+    known, unknown = _known(path, classes)
+    values["data.unknown"] = unknown
+    if unknown:
+        origins["data.unknown"] = f"predictions say {UNKNOWN!r} of images of no known class"
+    names = propose(known)
+    values["backbone.class_names"] = dict(names.called)
+    if names.coded:
+        origins["backbone.class_names"] = "without the codes of the folders"
+    warnings += _about_names(names, known)
     missing = [f"{d}/{c}" for d in domains for c in classes if (d, c) not in counts]
     if missing:
         warnings.append(f"no images of {shorten(missing, 5)}")
-    smallest, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
+    usable = {place: count for place, count in counts.items() if place[1] in known}
+    smallest, fewest = min(usable.items(), key=lambda item: (item[1], item[0]))
+    if fewest < 2:
+        raise DataError(f"{path}: {'/'.join(smallest)} holds 1 image; training and validation need 2")
     shots, validation = values["split.shots"], values["split.validation"]
     if fewest < shots + validation:
         where = f"{'/'.join(smallest)} holds {counted(fewest, 'image')}, the fewest"
@@ -52,10 +69,10 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         warnings.append(f"{where}: shots {shots}, validation {validation}")
     if len(domains) == 1:
         warnings.append(f"one domain only ({domains[0]}): accuracy on an unseen domain cannot be measured")
-        if len(classes) >= _ENOUGH and not pools:
+        if len(known) >= _ENOUGH and not pools and not unknown:
             values["split.unknown_share"] = _SHARE
             origins["split.unknown_share"] = "no domain can be held out, so classes are"
-    elif not pools:
+    elif not pools and not unknown:
         warnings.append("no class is unknown: to measure 'unknown', name some in data.unknown or add an open set")
     images = counted(sum(counts.values()), "image")
     spread = f"{counted(len(domains), 'domain')} ({shorten(domains, 6)})"
@@ -68,6 +85,37 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         path=None if in_place else path,
         warnings=tuple(warnings),
     )
+
+
+def _known(path: Path, classes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The classes that can be known, and those that cannot because of their name."""
+    unknown = [name for name in classes if says_unknown(name)]
+    known = [name for name in classes if name not in unknown]
+    if len(known) < 2:
+        beside = f" beside {', '.join(unknown)}" if unknown else ""
+        raise DataError(
+            f"{path}: holds {counted(len(known), 'class')} ({', '.join(known)}){beside}; at least 2 are needed"
+        )
+    return known, unknown
+
+
+def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
+    """What a person should look at before prompts and predictions use these names."""
+    where = f"backbone.class_names in {PARAMS_FILE}"
+    notes = []
+    if names.coded:
+        named = shorten([f"{name}: {names.called[name]}" for name in names.coded], _NAMED, separator="; ")
+        notes.append(f"prompts leave out the codes of the folders ({where}): {named}")
+    if names.bare:
+        named = shorten(names.bare, _NAMED)
+        notes.append(f"numbers and codes mean nothing in a prompt; write what these classes show ({where}): {named}")
+    catch_all = [name for name in known if is_catch_all(names.called.get(name, name))]
+    if catch_all:
+        notes.append(
+            f"{', '.join(catch_all)}: is this whatever belongs to no other class? If so, set data.unknown: "
+            f"{spell(catch_all)}; if not, write what it shows ({where})"
+        )
+    return notes
 
 
 def _count(path: Path, name: str, *, in_place: bool) -> tuple[Counter[tuple[str, str]], set[str], list[str]]:
@@ -86,13 +134,5 @@ def _count(path: Path, name: str, *, in_place: bool) -> tuple[Counter[tuple[str,
         if in_place and entry.origin != str(path / entry.target):
             raise DataError(
                 f"{path}: a data set in {FOLDER}/ is domain/class/image; put its classes into a domain's folder"
-            )
-    classes = sorted({class_ for _, class_ in counts})
-    if len(classes) < 2:
-        raise DataError(f"{path}: holds {counted(len(classes), 'class')} ({', '.join(classes)}); at least 2 are needed")
-    for (domain, class_), count in sorted(counts.items()):
-        if count < 2:
-            raise DataError(
-                f"{path}: {domain}/{class_} holds {counted(count, 'image')}; training and validation need 2"
             )
     return counts, pools, list(source.warnings)
