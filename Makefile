@@ -24,7 +24,7 @@ run: setup  ## set up what is missing, then run every stage that is out of date
 
 setup: $(READY)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml pipeline/cli/start.py
 	@$(GET_UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.13' .venv
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
