@@ -34,15 +34,14 @@ def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     load_params()
-    from pipeline.cli.run import begin_flow
+    from pipeline.cli.run import await_api, begin_flow
 
     api = begin_flow(Path.cwd())
     from pipeline.flows.version_data import version_data
     from pipeline.tracking.client import connect
 
     connect(Path.cwd())
-    if api is not None:
-        api.wait()
+    await_api(api)
     values = dataclasses.asdict(options) | {"images": str(options.images or "")}
     version_data(str(path), name, str(Path.cwd()), **values, link=link, prune=prune, on_bad_image=on_bad_image)
 

@@ -70,8 +70,7 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
     from pipeline.tracking.client import connect
 
     connect(root)
-    if api is not None:
-        api.wait()
+    await_api(api)
     return train(root=str(root), targets=list(targets) or None)
 
 
@@ -83,6 +82,20 @@ def begin_flow(root: Path) -> LocalApi | None:
     from pipeline.flows.server import start_api
 
     return start_api(root)
+
+
+def await_api(api: LocalApi | None) -> None:
+    """Return once Prefect's API answers: the one that was started, or the one that PREFECT_API_URL names.
+
+    Raises:
+        PipelineError: it does not.
+    """
+    if api is not None:
+        api.wait()
+        return
+    from pipeline.flows.given_api import check_given_api
+
+    check_given_api()
 
 
 def _leave(number: int, _: FrameType | None) -> None:

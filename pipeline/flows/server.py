@@ -74,10 +74,10 @@ def start_api(root: Path) -> LocalApi | None:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     home = Path(os.environ.setdefault(HOME_VARIABLE, str(root.resolve() / ".croft" / "prefect")))
+    home.mkdir(parents=True, exist_ok=True)  # Prefect warns about a home whose parent is missing
     if os.environ.get(API_VARIABLE, "").strip():
         return None
     os.environ.pop(API_VARIABLE, None)
-    home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
     # A socket that already listens: no port can be taken meanwhile, and early requests wait instead of failing.
     with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:

@@ -32,14 +32,14 @@ def project(tmp_path: Path) -> Callable[[dict[str, dict[str, object]]], Path]:
 
 @pytest.fixture
 def croft() -> Callable[..., subprocess.Popen[str]]:
-    """Starts `croft` with arguments in a folder."""
+    """Starts `croft` with arguments in a folder; keywords are variables of its environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CROFT", "PREFECT"))}
 
-    def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    def start(root: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", *arguments],
             cwd=root,
-            env={**kept, "PYTHONPATH": str(ROOT)},
+            env={**kept, "PYTHONPATH": str(ROOT), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,0 +1,39 @@
+"""The Prefect API that PREFECT_API_URL names: checked before a flow, so that a dead one is one line."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.errors import PipelineError
+from pipeline.flows.server import API_VARIABLE
+from pipeline.tracking.client import shown_uri
+
+
+def check_given_api() -> None:
+    """Return if the API answers; Prefect's own client asks, so proxies, TLS and credentials count as in the flow.
+
+    Raises:
+        PipelineError: it does not, or is no Prefect API; names the URL without credentials.
+    """
+    import httpx
+    from prefect.client.base import ServerType
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    url = os.environ.get(API_VARIABLE, "")
+    try:
+        # Prefect tries again after each timeout, which takes minutes where nothing answers.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+            error = client.api_healthcheck()
+            if client.server_type == ServerType.CLOUD and isinstance(error, PrefectHTTPStatusError):
+                return  # it answers; Prefect itself says what is wrong with a key
+    except (OSError, ValueError, httpx.InvalidURL) as problem:  # no such certificate file, or no URL
+        error = problem
+    if error is not None:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PipelineError(
+            f"{API_VARIABLE}: {shown_uri(url)} does not answer as a Prefect API "
+            f"({reason.replace(url, shown_uri(url))[:200]}); start that server, correct the URL, or unset "
+            f"{API_VARIABLE}: then the command starts an API of its own"
+        )
