@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.project import enter_project, from_project, tag_or_path
 from pipeline.errors import CroftError
 
 app = typer.Typer(
@@ -21,6 +22,12 @@ backbone = typer.Typer(help="Frozen CLIP towers.", no_args_is_help=True)
 app.add_typer(backbone, name="backbone")
 data = typer.Typer(help="Data sets: versions under DVC.", no_args_is_help=True)
 app.add_typer(data, name="data")
+
+
+@app.callback()
+def _project(context: typer.Context) -> None:
+    context.obj = enter_project()
+
 
 Version = Annotated[str | None, typer.Argument(help="A version number or an alias.", show_default=False)]
 
@@ -93,7 +100,9 @@ def params() -> None:
 @app.command()
 def use(
     preset: Annotated[str, typer.Argument(help="digits, pacs, vlcs, imagenet, or folder with a path.")],
-    path: Annotated[Path | None, typer.Argument(help="For folder: the images.", show_default=False)] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="For folder: the images.", show_default=False, callback=from_project)
+    ] = None,
     name: Annotated[str, typer.Option(help="For folder: the name of the data set; by default the folder's.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
@@ -113,6 +122,7 @@ def backbone_add(
             metavar="TAG|PATH",
             help="A tag of open_clip's hub, or a weights file; for hf-hub: the folder of its files, or nothing.",
             show_default=False,
+            callback=tag_or_path,
         ),
     ] = "",
 ) -> None:
@@ -127,7 +137,9 @@ DataVersion = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="VERS
 
 @data.command("add")
 def data_add(
-    path: Annotated[Path, typer.Argument(help="A folder of images, or another source (docs/datasets.md).")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder of images, or another source (docs/datasets.md).", callback=from_project)
+    ],
     name: Annotated[str, typer.Option(help="Name of the data set; its folder is data/NAME.")],
     domain: Annotated[str, typer.Option(help="The domain of all images, for class/image.")] = "",
     open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown images.")] = "",
@@ -135,7 +147,12 @@ def data_add(
     kind: Annotated[str, typer.Option(help="Kind of source, if it cannot be detected.")] = "auto",
     images: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder that the paths of a listing are relative to.", show_default=False),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder that the paths of a listing are relative to.",
+            show_default=False,
+            callback=from_project,
+        ),
     ] = None,
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
