@@ -1,16 +1,15 @@
-# make run | test | lint | bench | clean. Needs git, make and a Python 3.11 or 3.12; everything else is installed into .venv.
+# make run | test | lint | bench | clean. Needs git, make, a Python 3.11 or 3.12, and uv or pip; everything else is
+# installed into .venv.
 PYTHON ?= python3
 PARTS ?=
 UV_VERSION := 0.13.9
+UV_OLDEST := 0.8.0
 UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 TARGET ?=
 
-# With the PATH from before ours: the environment's own python has no pip. Not at all where uv is there already, so that an
-# activated environment can be brought up to date too.
-GET_UV := $(UV) --version 2>/dev/null | grep -qF 'uv $(UV_VERSION)' || PATH='$(PATH)' $(PYTHON) -m pip install --quiet \
-  --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools uv==$(UV_VERSION)
+GET_UV := sh infra/get-uv.sh $(UV_VERSION) $(UV_OLDEST) '$(PYTHON)'
 
 export UV_PYTHON_DOWNLOADS := never
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -25,6 +24,7 @@ run: setup  ## set up what is missing, then run every stage that is out of date
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml pipeline/cli/start.py
+	@case "$$PWD" in *:*) echo "error: $$PWD: no command is found in a folder with ':' in its path; rename it" >&2; exit 1; esac
 	@$(GET_UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.13' .venv
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
