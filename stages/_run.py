@@ -13,6 +13,7 @@ from pipeline.errors import CroftError
 from pipeline.methods.settings import load_checked
 from pipeline.params import PARAMS_FILE, Params
 from pipeline.process.parent import die_with_parent
+from pipeline.tracking.client import check_store
 from stages._paths import RUNS
 
 
@@ -53,6 +54,7 @@ def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Re
             die_with_parent()
             started = time.time()
             try:
+                check_store(Path.cwd())
                 params = load_checked(file)
                 record = body(_only(params, sections))
                 _track(name, started, params, sections, record)

@@ -29,8 +29,10 @@ def add_backbone(model: str, source: str, name: str) -> None:
     check_plain(name, "--name")
     telemetry.disable()
     from pipeline.backbone.load import save_backbone
+    from pipeline.dvc_runner.place import check_place
     from pipeline.dvc_runner.tracked import add_and_push
 
+    check_place(Path.cwd())
     saved = BACKBONES / f"{name}.safetensors"
     save_backbone(model, source, saved)
     pushed = add_and_push(Path.cwd(), saved)

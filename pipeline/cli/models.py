@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
-from pipeline.console import make_console, plain_table
+from pipeline.console import make_console, plain_table, say
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
     title = f"{facts['model']} version {facts['version']}{aliases}"
     registered = f"registered {_moment(facts['created'])} in {facts['tracking_uri']}"
-    console.print(f"{title}, {registered}", highlight=False, soft_wrap=True)
+    say(f"{title}, {registered}", console)
     table = plain_table("Stage", "Run", "Status", "Started", "Commit", words=5)
     for stage, run in facts["stages"].items():
         commit = str(run.get("git_commit") or "")[:12]

@@ -75,7 +75,16 @@ def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
 
 
 def begin_flow(root: Path) -> LocalApi | None:
-    """Prepare this process for a flow: no telemetry, no child that outlives it, and a Prefect API that starts."""
+    """Prepare this process for a flow: no telemetry, no child that outlives it, and a Prefect API that starts.
+
+    Raises:
+        CroftError: DVC or MLflow cannot work in this folder.
+    """
+    from pipeline.dvc_runner.place import check_place
+    from pipeline.tracking.client import check_store
+
+    check_place(root)
+    check_store(root)
     telemetry.disable()
     guard()
     signal.signal(signal.SIGTERM, _leave)
@@ -125,6 +134,8 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
 
 
 def _print_registration(registration: dict[str, Any], params: Params, console: Console) -> None:
+    from rich.markup import escape
+
     from pipeline.registry.register import ensure_challenger
     from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
     from pipeline.tracking.client import reported
@@ -138,7 +149,9 @@ def _print_registration(registration: dict[str, Any], params: Params, console: C
             champion = aliased(client, name, CHAMPION)
     except TrackingError as error:
         # The outputs came from a cache or a remote, and the model is registered in another tracking store.
-        console.print(f"[yellow]{REGISTRATION} names {name} version {version}:[/yellow] {error}", soft_wrap=True)
+        console.print(
+            f"[yellow]{REGISTRATION} names {name} version {version}:[/yellow] {escape(str(error))}", soft_wrap=True
+        )
         console.print("To register the model here: dvc repro --force --single-item register")
         return
     if not champion:
@@ -155,10 +168,12 @@ def _print_registration(registration: dict[str, Any], params: Params, console: C
 
 
 def _print_commands(console: Console) -> None:
+    from rich.markup import escape
+
     from pipeline.tracking.client import shown_uri, tracking_uri
 
     uri = shown_uri(tracking_uri(Path.cwd()))
-    look = f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if uri.startswith("sqlite:") else uri
+    look = f"mlflow ui --backend-store-uri {shlex.quote(uri)}" if uri.startswith("sqlite") else uri
     console.print()
     console.print("Look further:")
     for command, what in (
@@ -169,4 +184,4 @@ def _print_commands(console: Console) -> None:
         ("croft lineage", "what made the champion"),
         ("croft promote", "challenger through the gate"),
     ):
-        console.print(f"  {command}  [dim]{what}[/dim]", highlight=False, soft_wrap=True)
+        console.print(f"  {escape(command)}  [dim]{what}[/dim]", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.dvc_runner.locks import clear_stale_locks
 from pipeline.dvc_runner.output import Listener, error_line, lines, reason
+from pipeline.dvc_runner.place import check_place
 from pipeline.errors import PipelineError
 from pipeline.process.group import run_group
 
@@ -32,6 +33,7 @@ def query(root: Path, *arguments: str) -> str:
     Raises:
         PipelineError: DVC refuses, for example because dvc.yaml is not valid.
     """
+    check_place(root)
     done = subprocess.run(
         [*_DVC, *arguments], cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True,
         encoding="utf-8", errors="replace", check=False,
@@ -56,6 +58,7 @@ def listen(
     Returns:
         Its exit status; negative for the signal that ended it.
     """
+    check_place(root)
     clear_stale_locks(root)
     command = [*_DVC, *arguments]
     status = run_group(command, env=environment(extra), cwd=root, on_text=listener.hear, terminal=terminal)

@@ -16,9 +16,11 @@ import urllib.request
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.tracking.local import sqlite_uri
 
 API_VARIABLE = "PREFECT_API_URL"
 HOME_VARIABLE = "PREFECT_HOME"
+DATABASE_VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 START_SECONDS = 120.0
 _DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -75,6 +77,8 @@ def start_api(root: Path) -> LocalApi | None:
         os.environ.setdefault(name, value)
     home = Path(os.environ.setdefault(HOME_VARIABLE, str(root.resolve() / ".croft" / "prefect")))
     home.mkdir(parents=True, exist_ok=True)  # Prefect warns about a home whose parent is missing
+    if "?" in str(home):  # Prefect's own URI of its database ends there
+        os.environ.setdefault(DATABASE_VARIABLE, sqlite_uri(home.resolve() / "prefect.db", "aiosqlite"))
     if os.environ.get(API_VARIABLE, "").strip():
         return None
     os.environ.pop(API_VARIABLE, None)

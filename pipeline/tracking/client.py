@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import TrackingError
+from pipeline.tracking.local import check_folder, sqlite_file, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT_VARIABLE = "CROFT_EXPERIMENT"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
+_FIRST_ARTIFACTS = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -35,9 +37,19 @@ def tracking_uri(root: Path) -> str:
     """Where runs go: `MLFLOW_TRACKING_URI`, or a SQLite file under `<root>/.croft` by absolute path."""
     chosen = os.environ.get(URI_VARIABLE, "").strip()
     if not chosen:
-        return f"sqlite:///{root.resolve().as_posix()}/.croft/mlflow.db"
+        return sqlite_uri(root.resolve() / ".croft" / "mlflow.db")
     relative = re.fullmatch(r"sqlite:///(?!/)(.+)", chosen)  # relative: a different file in every working directory
-    return f"sqlite:///{root.resolve().as_posix()}/{relative[1]}" if relative else chosen
+    return sqlite_uri(root.resolve() / relative[1]) if relative else chosen
+
+
+def check_store(root: Path) -> None:
+    """Refuse a project whose models could not be loaded from the store that it writes to.
+
+    Raises:
+        TrackingError: the store keeps them in the project's folder, and MLflow cannot read them there.
+    """
+    if not _keeps_artifacts(tracking_uri(root)):
+        check_folder(root.resolve())
 
 
 def shown_uri(uri: str) -> str:
@@ -50,13 +62,17 @@ def connect(root: Path) -> MlflowClient:
     """A client for runs and the registry; nothing is sent yet.
 
     Raises:
-        TrackingError: MLflow does not support the URI, or the database cannot be opened.
+        TrackingError: MLflow does not support the URI, the database cannot be opened, or models cannot lie in `root`.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)  # read by MLflow at import and at each request
     uri = tracking_uri(root)
-    if uri.startswith("sqlite:////"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    check_store(root)
+    if not _keeps_artifacts(uri):
+        # MLflow's own experiment 0 lies in the working directory, whose name it does not quote for SQL.
+        os.environ[_FIRST_ARTIFACTS] = _artifacts(root)
+    if database := sqlite_file(uri):
+        database.parent.mkdir(parents=True, exist_ok=True)
     # MLflow calls deprecated parts of SQLAlchemy; a caller that turns warnings into errors cannot change that.
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning), reported(uri):
         from mlflow.tracking import MlflowClient
@@ -89,9 +105,8 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     name = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or "croft"
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        # A tracking server chooses the place of artifacts; with a database we must.
-        remote = client.tracking_uri.startswith(("http:", "https:", "databricks"))
-        location = None if remote else (root.resolve() / ".croft" / "mlartifacts").as_uri()
+        kept = _keeps_artifacts(client.tracking_uri)
+        location = None if kept else _artifacts(root)
         try:
             return name, str(client.create_experiment(name, artifact_location=location))
         except MlflowException:  # another process was first
@@ -101,3 +116,12 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return name, str(experiment.experiment_id)
+
+
+def _artifacts(root: Path) -> str:
+    return (root.resolve() / ".croft" / "mlartifacts").as_uri()
+
+
+def _keeps_artifacts(uri: str) -> bool:
+    """Whether this is a server, which chooses the place of artifacts; with a database we must."""
+    return uri.startswith(("http:", "https:", "databricks"))

@@ -69,12 +69,20 @@ print(json.dumps({
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]) -> Path:
+def root(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_tiny_model: Callable[..., Path],
+    request: pytest.FixtureRequest,
+) -> Path:
+    """The workspace; its name is the fixture's parameter."""
+    folder = tmp_path / getattr(request, "param", "workspace")
+    folder.mkdir()
     for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    write_tiny_model(tmp_path / "export")
-    return tmp_path
+    monkeypatch.chdir(folder)
+    write_tiny_model(folder / "export")
+    return folder
 
 
 def images(count: int) -> list[bytes]:
@@ -125,6 +133,7 @@ def check_load(root: Path, uri: str, model: str) -> None:
     assert found["example"] == ["red"]  # grey: all classes alike, and the first one wins
 
 
+@pytest.mark.parametrize("root", ["workspace", "ä 🐈 [b] #?%'\"&;"], indirect=True)
 def test_loads_without_torch_from_sqlite(root: Path) -> None:
     version = register(root)
     check_load(root, tracking_uri(root), f"models:/{NAME}/{version}")
