@@ -46,24 +46,8 @@ RATES: dict[str, list[float]] = {  # by kind; adapters have those of the experim
 }
 LAMBDA_1 = [1.0, 15.0]  # of the paper's grid, where there is a generator
 METRICS = {"auroc": auroc, "fpr95_id_positive": fpr95_id_positive, "fpr95_ood_positive": fpr95_ood_positive}
-SCORES = ("energy", "MCM")
+SCORES = ("energy", "mcm")  # rows of the catalogue, of the fitted head
 Values = dict[str, Any]
-
-
-def mcm(logits: Tensor) -> Tensor:
-    """Maximum concept matching: minus the largest softmax of the plain cosines; larger = more open-set.
-
-    Ming et al., "Delving into Out-of-Distribution Detection with Vision-Language Representations", NeurIPS 2022, with
-    temperature 1.
-
-    Args:
-        logits: (B, C), multiplied by LOGIT_SCALE; divided by it, those of adapters are cosines.
-    Returns:
-        (B,) in [-1, -1/C].
-    """
-    from pipeline.detection.scores import max_softmax
-
-    return max_softmax(logits / LOGIT_SCALE)
 
 
 def without_prompts(finetune: Finetune) -> list[str]:
@@ -122,8 +106,8 @@ def measure(
         if epochs is not None and "epochs" in values:
             values = values | {"epochs": epochs}
         plans += [(seen, name, values | changes) for changes in candidates(values, experiment.rates)]
-    trials = _train(plans, experiment.features, device)
-    trials += _train(_with_other_penalties(trials, seen, experiment.penalties), experiment.features, device)
+    trials = train_plans(plans, experiment.features, device)
+    trials += train_plans(_with_other_penalties(trials, seen, experiment.penalties), experiment.features, device)
     chosen = choose(_validation(trials))
     rows = [
         row.to_dict() | _test(trials[number].fit.head, experiment, row["target"], row["seed"])
@@ -136,7 +120,7 @@ Plan = tuple[pd.DataFrame, str, Values]
 """A split table of training and validation rows, a method, and all its settings."""
 
 
-def _train(plans: Sequence[Plan], features: Features, device: str) -> list[Trial]:
+def train_plans(plans: Sequence[Plan], features: Features, device: str) -> list[Trial]:
     """The only place that plans runs and trains them."""
     from pipeline.training.assemble import plan_runs
     from pipeline.training.engine import fit
@@ -178,7 +162,7 @@ def _with_other_penalties(trials: Sequence[Trial], seen: pd.DataFrame, penalties
 
 def _test(head: Head, experiment: Experiment, target: str, seed: int) -> dict[str, float]:
     """Accuracies and detection metrics of a fit on the test images of its split."""
-    from pipeline.detection.scores import energy
+    from pipeline.detection.scores.catalogue import logit_score
 
     features, splits = experiment.features, experiment.splits
     fit = splits[(splits["target"] == target) & (splits["seed"] == seed)]
@@ -192,8 +176,8 @@ def _test(head: Head, experiment: Experiment, target: str, seed: int) -> dict[st
     known = logits[experiment.known[target]]
     for name, images in experiment.open_sets.items():
         unknown = _logits(images, head)
-        for score, function in zip(SCORES, (energy, mcm), strict=True):
-            pair = function(known).numpy(), function(unknown).numpy()
+        for score in SCORES:
+            pair = tuple(logit_score(score)(values, LOGIT_SCALE).numpy() for values in (known, unknown))
             measured |= {f"{score} {name} {metric}": compute(*pair) for metric, compute in METRICS.items()}
     return measured
 

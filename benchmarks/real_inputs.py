@@ -36,6 +36,7 @@ class Experiment:
     pooled: whether the mean over targets means something, so that tables may show it.
     rates: learning rates to choose from, for adapters.
     penalties: λ2 to choose from, at the rate and λ1 that were best.
+    words: (W, D) raw text features of names of other things, where there is such a list.
     """
 
     features: Features
@@ -45,6 +46,7 @@ class Experiment:
     pooled: bool
     rates: Sequence[float]
     penalties: Sequence[float]
+    words: np.ndarray | None = None
 
 
 def pacs(folder: Path, *, seeds: Sequence[int], targets: Sequence[str] = ()) -> Experiment:
@@ -116,6 +118,7 @@ def clip(folder: Path, *, seeds: Sequence[int], targets: Sequence[str] = ()) -> 
     return Experiment(
         features, splits, open_sets, {"imagenet": TEST_ID, "caltech": TEST_SHIFTED},
         pooled=False, rates=(0.002, 0.02, 0.06), penalties=(1.0, 10.0),
+        words=_float(arrays["negative_text_features"]) if "negative_text_features" in arrays else None,
     )  # fmt: skip
 
 

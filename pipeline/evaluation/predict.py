@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.detection.scores import CATALOGUE, DEPLOYED
+from pipeline.detection.scores.catalogue import DEPLOYED, logit_score
 from pipeline.errors import DataError
 from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
@@ -81,6 +81,6 @@ def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> dict[str, np.nd
             batch = tensor(images[rows[start : start + _ROWS]])  # (b, D)
             values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
             confidence, predicted = values.softmax(dim=1).max(dim=1)
-            parts.append((predicted, confidence, CATALOGUE[DEPLOYED](values)))
+            parts.append((predicted, confidence, logit_score(DEPLOYED)(values, head.scalars["scale"])))
     names = ("predicted", "confidence", "score")
     return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*parts, strict=True), strict=True)}

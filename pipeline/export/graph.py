@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.detection.scores import CATALOGUE, DEPLOYED
+from pipeline.detection.scores.catalogue import DEPLOYED, logit_score
 from pipeline.errors import CheckpointError
 from pipeline.fits import Head
 from pipeline.methods.catalogue import head_logits, ingredients
@@ -75,7 +75,7 @@ class DeployedModel(nn.Module):
         """Probabilities (B, C) and score (B,) of raw image features (B, D)."""
         arrays = {name: self.get_buffer(name) for name in self.names}
         values = head_logits(features.float(), self.kind, arrays, self.scalars)  # (B, C)
-        return values.softmax(dim=1), CATALOGUE[DEPLOYED](values)
+        return values.softmax(dim=1), logit_score(DEPLOYED)(values, self.scalars["scale"])
 
 
 def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Paper, Start, Step, Terms
+from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Start, Step, Terms
+from pipeline.papers import Paper
 from pipeline.params.finetune import AdapterTraining
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
+from pipeline.papers import Paper
 from pipeline.params.section import Section
 
 if TYPE_CHECKING:
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, "Tensor"]
 Terms = dict[str, "Tensor"]
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from."""
-
-    authors: str
-    title: str
-    venue: str
-    year: int
-    url: str
 
 
 class Tower(Protocol):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Paper, Start, Tower
+from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Start, Tower
 from pipeline.methods.zero_shot import logits
+from pipeline.papers import Paper
 from pipeline.params.finetune import Optimised
 from pipeline.params.section import Count
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Paper, Start
+from pipeline.methods.contract import Arrays, ClassSet, Images, Method, Start
+from pipeline.papers import Paper
 from pipeline.params.finetune import Optimised
 from pipeline.params.section import NotNegative, Section
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.methods.adapters import record
-from pipeline.methods.contract import ClassSet, Images, Method, Paper, Start
+from pipeline.methods.contract import ClassSet, Images, Method, Start
+from pipeline.papers import Paper
 from pipeline.params.finetune import AdapterTraining
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from benchmarks.real_features import candidates, choose, label, markdown, mcm, measure, settings_of, without_prompts
+from benchmarks.real_features import candidates, choose, label, markdown, measure, settings_of, without_prompts
 from benchmarks.real_inputs import EXPERIMENTS, clip, pacs
 from pipeline.errors import DataError
 from pipeline.params import load_params
@@ -89,17 +88,12 @@ def test_clip_is_measured_in_both_directions(folder: Path) -> None:
     by_target = table.set_index(["method", "target"])
     assert np.isnan(by_target.loc[("croft", "caltech"), "accuracy_id"])  # no ImageNet image is left to test on
     # Clusters lie on their prompts, and unknown images as far from each: everything is right, every score tells.
-    for column in ("accuracy", "energy near auroc", "MCM near auroc"):
+    for column in ("accuracy", "energy near auroc", "mcm near auroc"):
         assert by_target.loc[("zero-shot", "imagenet"), column] == 1.0
     text = markdown(table, pooled=experiment.pooled)
-    assert "Held out: caltech; detection by MCM" in text
+    assert "Held out: caltech; detection by mcm" in text
     assert "| method | validation | held out |" in text
     assert "| method | validation | test | held out |" in text
-
-
-def test_mcm_is_the_softmax_of_plain_cosines() -> None:
-    # Cosines 1 and 0: e / (e + 1) = 0.7311; cosines 0.5 and 0.5: a half.
-    assert mcm(torch.tensor([[100.0, 0.0], [50.0, 50.0]])).tolist() == pytest.approx([-0.731059, -0.5])
 
 
 def test_choice_is_by_mean_validation_of_each_target() -> None:

@@ -62,14 +62,14 @@ import torch
 
 import pipeline
 from pipeline.backbone.load import load_backbone, load_tokenizer, save_backbone
-from pipeline.detection.scores import CATALOGUE
+from pipeline.detection.scores.catalogue import SCORES
 from pipeline.sources.benchmarks import benchmark
 from stages._paths import CENSUS
 from stages.census import main
 
 out = Path(sys.argv[1])
 assert Path(pipeline.__file__).is_relative_to(out), pipeline.__file__
-assert CATALOGUE["margin"](torch.tensor([[1.0, 3.0, 2.0]])).tolist() == [-1.0]
+assert SCORES["margin"].compute(torch.tensor([[1.0, 3.0, 2.0]]), 1.0).tolist() == [-1.0]
 assert benchmark("eurosat").expected_images == 27000
 assert (main.stage, main.sections, CENSUS.name) == ("census", (), "census.csv")
 save_backbone("random-clip", "7", out / "weights.safetensors")
