@@ -14,36 +14,9 @@ from benchmarks.real_inputs import EXPERIMENTS, clip, pacs
 from pipeline.errors import DataError
 from pipeline.params import load_params
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
+from tests.benchmarks.conftest import CLASSES, NAMES, WIDTH
 
-CLASSES, WIDTH = 8, 16
-NAMES = ["h", "c", "a", "b", "g", "e", "f", "d"]  # not sorted: labels in the file are places in this list
 real = pytest.mark.skipif("CROFT_REAL_DATA" not in os.environ, reason="CROFT_REAL_DATA is not set: no real features")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A `clip_vitb32.npz` of the real one's layout: clusters that are easy to tell apart, and noise for the unknown."""
-    draw = np.random.default_rng(0)
-    text = np.eye(CLASSES, WIDTH)
-    parts = [("caltech", "fewshot", 16), ("caltech", "val", 3), ("caltech", "test", 4)]
-    parts += [("imagenet", "1shot", 1), ("imagenet", "2shot", 2), ("imagenet", "4shot", 4)]
-    domains, splits, labels = [], [], []
-    for domain, split, count in parts:
-        for number in [*range(CLASSES), -1]:
-            domains += [domain] * count
-            splits += [split] * count
-            labels += [number] * count
-    centres = np.vstack([text, np.full(WIDTH, WIDTH**-0.5)])  # row -1: unknown
-    features = centres[labels] + 0.05 * draw.normal(size=(len(labels), WIDTH))
-    path = tmp_path_factory.mktemp("features")
-    np.savez(
-        path / "clip_vitb32.npz",
-        features=features.astype(np.float16), labels=np.array(labels, np.int16), domain=np.array(domains),
-        split=np.array(splits), classnames=np.array(NAMES), text_features=text.astype(np.float16),
-        dtd_features=draw.normal(size=(9, WIDTH)).astype(np.float16),
-        flowers_features=draw.normal(size=(11, WIDTH)).astype(np.float16),
-    )  # fmt: skip
-    return path
 
 
 @pytest.mark.parametrize(("name", "file"), [("clip", "clip_vitb32.npz"), ("pacs", "pacs_features.npz")])

@@ -1,0 +1,37 @@
+"""The choice of a score on features of the real layout; what the real ones give is in docs/open-set-scores.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.choose_score import markdown, measure
+from benchmarks.real_inputs import clip
+from pipeline.detection.scores.spaces import options
+
+
+def test_every_pair_is_ranked_by_validation_and_measured_on_test_images(folder: Path) -> None:
+    results = measure(clip(folder, seeds=(1,), targets=("imagenet",)), ("zero-shot", "croft"), folds=2, epochs=2)
+    assert set(results) == {"imagenet"}
+    pairs = {(method, option.name) for method in ("zero-shot", "croft") for option in options(words=True)}
+    for ranking, tested in results.values():
+        assert set(ranking[["method", "option"]].itertuples(index=False, name=None)) == set(tested.index) == pairs
+        assert ranking["value"].is_monotonic_decreasing
+        # Clusters lie on their prompts: left-out classes and open sets are told by every plain score.
+        mcm = ranking.set_index(["method", "option"]).loc[("zero-shot", "mcm")]
+        assert mcm["accuracy"] == mcm["auroc"] == mcm["value"] == 1.0
+        assert tested.loc[("zero-shot", "mcm"), "near"] == 1.0
+    text = markdown(results)
+    assert "Held out: imagenet; chosen: zero-shot, " in text  # as good as croft, and simpler
+    assert "| option | validation accuracy | classes left out | test: near |" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("CROFT_REAL_DATA" not in os.environ, reason="CROFT_REAL_DATA is not set: no real features")
+def test_validation_takes_relative_scores_on_clip_features() -> None:
+    experiment = clip(Path(os.environ["CROFT_REAL_DATA"]), seeds=(1,), targets=("imagenet",))
+    ranking, tested = measure(experiment, ("zero-shot",))["imagenet"]
+    chosen = tested.loc[tuple(ranking.loc[0, ["method", "option"]])]
+    assert chosen["near"] > 0.945 > 0.87 > tested.loc[("zero-shot", "energy"), "near"]
