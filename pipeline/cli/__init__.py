@@ -23,6 +23,8 @@ app.add_typer(backbone, name="backbone")
 data = typer.Typer(help="Data sets: versions under DVC.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+_DOMAINS = "Folders called train, val, test and the like are domains or classes, and no parts."
+
 
 @app.callback()
 def _project(context: typer.Context) -> None:
@@ -104,12 +106,13 @@ def use(
         Path | None, typer.Argument(help="For folder: the images.", show_default=False, callback=from_project)
     ] = None,
     name: Annotated[str, typer.Option(help="For folder: the name of the data set; by default the folder's.")] = "",
+    domains: Annotated[bool, typer.Option("--domains", help=_DOMAINS)] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Write params.yaml for a data set from a checked preset, and show what that changes."""
     from pipeline.cli.use import use_preset
 
-    use_preset(preset, path, name, dry_run=dry_run)
+    use_preset(preset, path, name, domains=domains, dry_run=dry_run)
 
 
 @backbone.command("add")
@@ -154,6 +157,7 @@ def data_add(
             callback=from_project,
         ),
     ] = None,
+    domains: Annotated[bool, typer.Option("--domains", help=_DOMAINS)] = False,
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
@@ -161,12 +165,12 @@ def data_add(
     """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
 
     \f
-    Ten parameters: each is an argument or an option of the command.
+    Eleven parameters: each is an argument or an option of the command.
     """
     from pipeline.cli.data import add_data
     from pipeline.sources import SourceOptions
 
-    options = SourceOptions(kind, domain, open_set, benchmark, images)
+    options = SourceOptions(kind, domain, open_set, benchmark, images, domains)
     add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 
 

@@ -21,20 +21,23 @@ if TYPE_CHECKING:
 _LONG = 60  # characters of a value that the table shows
 
 
-def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_run: bool = False) -> None:
+def use_preset(
+    name: str, path: Path | None = None, data_name: str = "", *, domains: bool = False, dry_run: bool = False
+) -> None:
     """Put a preset's values into params.yaml; all other keys and all comments stay.
 
     Args:
         name: one of NAMES, or `folder` with a path.
         path: the folder of images, for `folder`.
         data_name: what its data set is called; the folder's name by default.
+        domains: as `SourceOptions`, for `folder`.
         dry_run: show only.
     Raises:
         ParamsError: no such preset; params.yaml is missing or no YAML; or the result would be no valid params file for
             another reason than an unknown key (such keys are kept and named).
         DataError: the folder holds no images, or too few of a class.
     """
-    preset = _find(name, path, data_name)
+    preset = _find(name, path, data_name, domains=domains)
     text = read_text()
     newline = "\r\n" if "\r\n" in text else "\n"
     merged = merge(text.replace("\r\n", "\n"), preset, str(PARAMS_FILE))
@@ -49,13 +52,13 @@ def use_preset(name: str, path: Path | None = None, data_name: str = "", *, dry_
     _print_next(preset, console)
 
 
-def _find(name: str, path: Path | None, data_name: str) -> Preset:
+def _find(name: str, path: Path | None, data_name: str, *, domains: bool) -> Preset:
     if name == "folder":
         if path is None:
             raise ParamsError("folder: expected a path: croft use folder PATH")
-        return folder_preset(path, data_name)
-    if path is not None or data_name:
-        raise ParamsError(f"{name}: only `croft use folder PATH` takes a path and a name")
+        return folder_preset(path, data_name, domains=domains)
+    if path is not None or data_name or domains:
+        raise ParamsError(f"{name}: only `croft use folder PATH` takes a path, a name and --domains")
     if name not in NAMES:
         raise ParamsError(f"{name}: no such preset; {suggest(name, [*NAMES, 'folder'], label='presets')}")
     return read_preset(name)
@@ -82,6 +85,8 @@ def _print_changes(preset: Preset, merged: Merged, console: Console, *, dry_run:
     from rich.markup import escape
 
     say(f"{preset.name}: {preset.title}", console)
+    for line in preset.report:
+        say(line, console)
     if merged.changes:
         table = plain_table("Key", "Was", "Is" if not dry_run else "Would be", words=3)
         for change in merged.changes:
@@ -110,7 +115,7 @@ def _print_next(preset: Preset, console: Console) -> None:
     root, weights = Path(preset.values["data.root"]), Path(preset.values["backbone.weights"])
     steps = []
     if not _present(root):
-        option = f" --benchmark {preset.benchmark}" if preset.benchmark else ""
+        option = f" --benchmark {preset.benchmark}" if preset.benchmark else " --domains" if preset.domains else ""
         steps.append(f"croft data add {preset.path or 'PATH'} --name {root.name}{option}")
         if preset.benchmark:
             from pipeline.sources.benchmarks import benchmark

@@ -38,6 +38,7 @@ def version_data(
     open_set: str = "",
     benchmark: str = "",
     images: str = "",
+    domains: bool = False,
     link: bool = False,
     prune: bool = False,
     on_bad_image: str = "",
@@ -51,7 +52,7 @@ def version_data(
         path: a folder, or another source that `pipeline.sources` reads; relative to root, or absolute.
         name: of the data set.
         root: the project's folder, where .dvc is.
-        kind, domain, open_set, benchmark: as `SourceOptions`.
+        kind, domain, open_set, benchmark, domains: as `SourceOptions`.
         images: the same, relative to root, or absolute; "" for none.
         link: clone or hard-link files instead of writing them.
         prune: drop images that the source's domains and pools no longer have.
@@ -68,7 +69,7 @@ def version_data(
     addition = Addition(
         Path(path),
         name,
-        SourceOptions(kind, domain, open_set, benchmark, Path(images) if images else None),
+        SourceOptions(kind, domain, open_set, benchmark, Path(images) if images else None, domains),
         root=project,
         data=data,
         link=link,

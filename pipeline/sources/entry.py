@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, folder_problem, name_problem, parse_place
+from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, Place, folder_problem, name_problem, parse_place
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
-from pipeline.tables import PARTS
+from pipeline.sources.report import LeftOut, Taken
+from pipeline.tables import OPEN_SETS, PARTS
 
-_PART_NAMES = {"validation": "val", "valid": "val", "crossval": "val", "training": "train", "testing": "test"}
+_PART_NAMES = {
+    **dict.fromkeys(("training", "train_set", "training_set"), "train"),
+    **dict.fromkeys(("valid", "validation", "crossval", "dev", "val_set", "validation_set"), "val"),
+    **dict.fromkeys(("testing", "test_set", "testing_set"), "test"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,10 @@ class Source:
         path: what was opened.
         kind: one of KINDS.
         walk: makes the entries anew; a tar is read as a stream while it is walked.
-        notes: what was understood and what was skipped, a sentence each. Some are added while walking, so print them
-            afterwards.
+        notes: what was understood, a sentence each.
         warnings: what a person should check, a sentence each.
         class_names: how prompts call a class, where that is not its folder's name; for backbone.class_names.
+        taken, left_out: what became of the files in the latest walk; see `report`.
     """
 
     path: Path
@@ -68,6 +73,8 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     class_names: dict[str, str] = field(default_factory=dict)
+    taken: Taken = field(default_factory=Taken)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __iter__(self) -> Iterator[Entry]:
         """The images.
@@ -77,25 +84,30 @@ class Source:
                 source is refused for what its kind requires.
         """
         origins: dict[str, str] = {}
+        self.taken.clear()
+        self.left_out.clear()
         for entry in self.walk():
-            check_target(entry)
+            place = check_target(entry)
             if entry.target in origins:
                 raise DataError(
                     f"{entry.origin}: goes to {entry.target}, as {origins[entry.target]} does; rename one of the two"
                 )
             origins[entry.target] = entry.origin
+            self.taken.add(place, entry.part)
             yield entry
         if not origins:
             raise DataError(f"{self.path}: no images found; expected files that end in {', '.join(SUFFIXES)}")
 
 
-def check_target(entry: Entry) -> None:
-    """Refuse a place that ingest would refuse, whatever kind of source named it.
+def check_target(entry: Entry) -> Place:
+    """Where an entry goes; a place that ingest would refuse is refused, whatever kind of source named it.
 
     Raises:
         DataError: naming the origin and what is wrong.
     """
     place = parse_place(entry.target)
+    if place is None and entry.target.startswith(f"{OPEN_SETS}/") and entry.target.count("/") == 2:
+        raise DataError(f"{entry.origin}: {folder_problem('domain', OPEN_SETS)}")
     if place is None:
         raise DataError(f"{entry.origin}: {entry.target!r} is neither {DOMAINS_LAYOUT} nor {POOLS_LAYOUT}")
     top = folder_problem("pool", place.pool) if place.pool else folder_problem("domain", place.domain)
@@ -108,6 +120,7 @@ def check_target(entry: Entry) -> None:
         raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
     if problem := part_problem(entry.part):
         raise DataError(f"{entry.origin}: {problem}")
+    return place
 
 
 def plain_part(name: str) -> str:

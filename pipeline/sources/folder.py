@@ -1,22 +1,22 @@
-"""Plain folders: domain/class/image (perhaps with open_sets/), class/image, or images alone; their depth decides."""
+"""Plain folders: domain/class/image (perhaps with open_sets/), class/image, or images alone, with or without parts."""
 
 from __future__ import annotations
 
-import os
+import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.data.listing import entries, list_images
+from pipeline.data.layout import printable
+from pipeline.data.listing import list_images
 from pipeline.data.parts import read_parts
-from pipeline.errors import DataError, ParamsError
-from pipeline.images import SUFFIXES
-from pipeline.phrases import shorten
+from pipeline.errors import DataError
 from pipeline.sources.entry import Entry, Source
+from pipeline.sources.levels import LAYOUTS, Levels, read_levels
 from pipeline.sources.options import SourceOptions
+from pipeline.sources.report import endings_of
+from pipeline.sources.tree import Kind, Tree, read_tree, scan
 from pipeline.tables import OPEN_SETS, PARTS_FILE
-
-_LAYOUTS = "expected domain/class/image or class/image"
-_NAMED = 3  # skipped files that a note names
 
 
 def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
@@ -24,119 +24,62 @@ def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
 
     Args:
         path: the folder.
-        options: domain and open_set count here; as an open set, images without class folders form one class.
+        options: domain, domains and open_set count here; as an open set, images without class folders form one class.
         name: the domain's name, where neither the folder nor the options name one.
     Raises:
-        DataError: images lie at several depths, or at one that is no layout; a link leaves the folder.
-        ParamsError: a domain is given and the folder has its own, or has none and there is no name for one.
+        DataError: as `read_levels` and `scan`; or there is no image, or none in a folder of a class.
+        ParamsError: as `read_levels`.
     """
     root = path.resolve()
-    depth = _depth(root)
-    pool, notes = options.open_set, []
-    if pool:
-        if depth == 2:
-            raise DataError(
-                f"{path}: holds domain/class/image; an open set is class/image, so give one domain's folder"
-            )
-        if depth == 0:
-            notes.append(f"{path}: images without class folders, taken as the class {pool!r} of the open set {pool!r}")
-        prefix = [OPEN_SETS, pool, *([pool] if depth == 0 else [])]
-    elif depth == 0:
-        raise DataError(f"{path}: images without class folders; {_LAYOUTS}, or add them as an open set (--open-set)")
-    elif depth == 1:
-        domain = options.domain or name
-        if not domain:
-            raise ParamsError(f"{path}: holds class/image; name its domain with --domain")
-        notes.append(f"{path}: class/image, taken as the domain {domain!r}")
-        prefix = [domain]
-    else:
-        if options.domain:
-            raise ParamsError(f"--domain {options.domain}: {path} holds domain/class/image already; remove --domain")
-        notes.append(f"{path}: domain/class/image")
-        prefix = []
+    tree = read_tree(root)
+    if not tree.firsts:
+        raise DataError(f"{root}: no images found{_held(tree, ())}; {LAYOUTS}")
+    ours = (root / PARTS_FILE).exists() and not options.open_set
+    levels = read_levels(path, tree.firsts, dataclasses.replace(options, domains=True) if ours else options, name)
+    _check_classes(path, tree, levels)
     parts: dict[str, str] = {}
-    if not prefix and (root / PARTS_FILE).exists():  # a data set of a workspace
-        listing = list_images(root)
+    notes = list(levels.notes)
+    if ours and all(spot.folder == "/".join(folders) for folders, spot in levels.spots.items()):
+        listing = list_images(root)  # it is a data set of a workspace
         parts = dict(zip(listing.paths, read_parts(root, listing), strict=True))
         notes.append(f"{path}: parts from {PARTS_FILE}")
-    source = Source(path, "folder", walk=lambda: _walk(source, root, depth, prefix, parts), notes=notes)
+    source = Source(path, "folder", walk=lambda: _walk(source, root, levels, parts), notes=notes)
     return source
 
 
-def _walk(source: Source, root: Path, depth: int, prefix: list[str], parts: Mapping[str, str]) -> Iterator[Entry]:
-    skipped: list[str] = []
-    for relative, file in below(root, root, depth, "", skipped):
-        target = "/".join([*prefix, relative])
-        yield Entry(target, f"{source.path / relative}", file=file, part=parts.get(target, ""))
-    note_skipped(source, [name for name in skipped if not (parts and name == PARTS_FILE)])
+def _walk(source: Source, root: Path, levels: Levels, parts: Mapping[str, str]) -> Iterator[Entry]:
+    for item in scan(root):
+        if item.kind is not Kind.IMAGE:
+            if not (parts and item.relative == PARTS_FILE):
+                source.left_out.add(item.kind.value, item.relative)
+            continue
+        origin = printable(str(source.path.joinpath(*item.folders, item.name)))
+        spot = levels.spots.get(item.folders)
+        if spot is None:
+            raise DataError(f"{origin}: was added while {source.path} was read; repeat the command")
+        target = f"{spot.folder}/{spot.tag}{item.name}"
+        yield Entry(target, origin, file=item.path, part=spot.part or parts.get(target, ""))
 
 
-def note_skipped(source: Source, skipped: list[str]) -> None:
-    """Say once which files are no images."""
-    note = f"skipped, not images by their suffix: {shorten(skipped, _NAMED)}"
-    if skipped and note not in source.notes:
-        source.notes.append(note)
-
-
-def below(root: Path, folder: Path, depth: int, prefix: str, skipped: list[str]) -> Iterator[tuple[str, Path]]:
-    """The images exactly `depth` folders below a folder, sorted.
-
-    Args:
-        root: resolved; nothing outside it is read.
-        folder: in the root.
-        depth: number of folder levels between `folder` and its images.
-        prefix: comes before relative paths.
-        skipped: gets the relative paths of files that are no images.
-    Returns:
-        (relative path, file) of each image.
-    Raises:
-        DataError: a file or folder at another depth, a link that leaves the root, or a folder that cannot be listed.
-    """
-    for entry in entries(folder):
-        relative = f"{prefix}{entry.name}"
-        path = inside(root, entry)
-        if entry.is_dir():
-            if depth == 0:
-                raise DataError(f"{folder / entry.name}: a folder among images; {_LAYOUTS}, all at one depth")
-            deeper = relative == OPEN_SETS and depth == 2  # a data set's own layout: pools beside domains
-            yield from below(root, path, depth if deeper else depth - 1, f"{relative}/", skipped)
-        elif not entry.name.lower().endswith(SUFFIXES):
-            skipped.append(relative)
-        elif depth > 0:
-            raise DataError(f"{folder / entry.name}: an image beside folders; {_LAYOUTS}, all at one depth")
-        else:
-            yield relative, path
-
-
-def _depth(root: Path) -> int:
-    """How many folder levels lie above the deepest image, up to 2; the walk refuses images at other depths."""
-    for level in (2, 1, 0):
-        if _holds_image(root, level):
-            return level
-    deeper = " within two levels of folders" if any(entry.is_dir() for entry in entries(root)) else ""
-    raise DataError(f"{root}: no images found{deeper}; {_LAYOUTS}")
-
-
-def _holds_image(folder: Path, level: int) -> bool:
-    for entry in entries(folder):
-        if level == 0 and entry.is_file() and entry.name.lower().endswith(SUFFIXES):
-            return True
-        if level > 0 and entry.is_dir() and _holds_image(Path(entry.path), level - 1):
-            return True
-    return False
-
-
-def inside(root: Path, entry: os.DirEntry[str]) -> Path:
-    """The file or folder itself; a link is followed if it stays below the root.
+def _check_classes(path: Path, tree: Tree, levels: Levels) -> None:
+    """Refuse a folder beside those of the classes whose files are no images: its class would silently be missing.
 
     Raises:
-        DataError: it leads out of the root, or to nothing.
+        DataError: naming it, and the endings of what it holds.
     """
-    if not entry.is_symlink():
-        return Path(entry.path)
-    target = Path(entry.path).resolve()
-    if not target.is_relative_to(root):
-        raise DataError(f"{entry.path}: a link that leaves {root.name}; put the file itself there, or give its folder")
-    if not target.exists():
-        raise DataError(f"{entry.path}: a link to nothing")
-    return target
+    above = {folders[:-1] for folders in tree.firsts if folders} if levels.depth else set()
+    holding = {folders[:end] for folders in tree.firsts for end in range(len(folders))}
+    for folders in sorted(tree.others):
+        beside = folders and folders[:-1] in above and folders not in holding and folders[-1] != OPEN_SETS
+        if beside and (held := _held(tree, folders)):
+            raise DataError(
+                f"{printable(str(path.joinpath(*folders)))}: a class folder without images{held}; add images, remove "
+                "the folder, or hide it with a dot"
+            )
+
+
+def _held(tree: Tree, folder: tuple[str, ...]) -> str:
+    """The endings of the files below a folder, in brackets; "" where there are none."""
+    names = [name for folders, names in tree.others.items() if folders[: len(folder)] == folder for name in names]
+    endings = Counter(printable(Path(name).suffix.lower()) for name in names)
+    return f" (files by ending: {endings_of(endings)})" if endings else ""

@@ -56,6 +56,8 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
     kind = _kind_of(path) if options.kind == "auto" else options.kind
     if kind in ("folder", "shards") and options.images:
         raise ParamsError(f"--images {options.images}: {path} holds its images itself; remove --images")
+    if options.domains and kind != "folder":
+        raise ParamsError(f"--domains: {path} is no folder whose folders could be parts; remove --domains")
     if kind != "shards" and path.is_dir() != (kind == "folder"):
         expected = "a folder" if kind == "folder" else "a file"
         raise DataError(

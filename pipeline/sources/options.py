@@ -22,6 +22,7 @@ class SourceOptions:
         open_set: the pool of candidate unknowns that all images become, below open_sets/<open_set>/.
         benchmark: a name of the catalogue (pipeline/sources/benchmarks): the folder must have one of its layouts.
         images: the folder that a listing's or split file's paths are relative to, where it is not found beside it.
+        domains: folders called train, val, test and the like are domains or classes like any other, and no parts.
     Raises:
         ParamsError: a value is unknown or no valid name, or two values contradict each other.
     """
@@ -31,6 +32,7 @@ class SourceOptions:
     open_set: str = ""
     benchmark: str = ""
     images: Path | None = None
+    domains: bool = False
 
     def __post_init__(self) -> None:
         from pipeline.sources.benchmarks import benchmark, names
@@ -52,9 +54,9 @@ class SourceOptions:
             object.__setattr__(self, "kind", "benchmark")
         if self.benchmark:
             benchmark(self.benchmark)
-            if self.kind not in ("auto", "benchmark") or self.domain or self.images:
+            if self.kind not in ("auto", "benchmark") or self.domain or self.images or self.domains:
                 raise ParamsError(
-                    f"--benchmark {self.benchmark}: has layouts of its own; remove --kind, --domain and --images"
+                    f"--benchmark {self.benchmark}: has layouts of its own; remove --kind, --domain(s) and --images"
                 )
         elif self.kind == "benchmark":
             raise ParamsError("--kind benchmark: name the benchmark with --benchmark")

@@ -129,8 +129,11 @@ class Addition:
                 "DVC's cache.type is symlink: images would be links that leave the data set, which ingest refuses; run "
                 "`dvc config cache.type reflink,hardlink,copy`"
             )
-        self.source = open_source(self.path, self._options, name=self.name)
-        if read_pointer(self.root, self.name) and not folder.exists():
+        known = read_pointer(self.root, self.name) is not None
+        # whoever added it has said what its folders are
+        options = dataclasses.replace(self._options, domains=True) if self._in_place and known else self._options
+        self.source = open_source(self.path, options, name=self.name)
+        if known and not folder.exists():
             reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
         self._state = look(self.root, self.name, self.cache, workers=self._data.workers)
         self.before = self.version = self._state.version
@@ -142,7 +145,8 @@ class Addition:
         folder = self._workspace.folder
         for entry in self.source:
             if self._in_place and entry.file != (folder / entry.target).resolve():
-                raise DataError(f"{entry.origin}: not a data set's layout; move the image to {entry.target}")
+                hint = "; or take all folders as domains and classes with --domains" if entry.part else ""
+                raise DataError(f"{entry.origin}: not a data set's layout; move the image to {entry.target}{hint}")
             self._parts[entry.target] = entry.part
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.console import say
+from pipeline.sources import report
 from pipeline.versioning.adding import Addition
 from pipeline.versioning.contents import count
 from pipeline.versioning.history import Version, history_path
@@ -28,10 +29,8 @@ def print_addition(addition: Addition, console: Console, *, used: str) -> None:
     name, version, source = addition.name, addition.version, addition.source
     if version is None:
         return
-    for note in source.notes:
-        say(note, console)
-    for warning in source.warnings:
-        say(f"warning: {warning}", console)
+    for line in report(source):
+        say(line, console)
     print_version(name, version, count(addition.files), console)
     class_names = [f"{folder}: {called}" for folder, called in source.class_names.items()]
     print_names("Class names that came with the source, for backbone.class_names", class_names, console)

@@ -63,12 +63,37 @@ def test_a_folder(tmp_path: Path, croft: Croft) -> None:
     assert yaml.safe_load(written)["split"]["shots"] == 3  # of 4, one validates
 
 
+def test_a_folder_with_parts_is_one_domain_unless_domains_says_otherwise(tmp_path: Path, croft: Croft) -> None:
+    (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
+    for part, count in (("train", 20), ("val", 9), ("test", 30)):
+        for name in ("owl", "fox"):
+            (tmp_path / "split" / part / name).mkdir(parents=True)
+            for index in range(count):
+                (tmp_path / "split" / part / name / f"{index}.jpg").write_bytes(b"x")
+    (tmp_path / "split/readme.txt").touch()
+    code, out, err = run(croft, tmp_path, "folder", "split", "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "folder: split: 118 images, 1 domain (split), 2 classes\n"
+        "split: class/image, taken as the domain 'split'\n"
+        "train, val and test are parts, not domains; files are named after them; --domains takes them as domains\n"
+        "taken: 118 images, 1 domain (split), 2 classes, parts: train 40, val 18, test 60\n"
+        "left out, not images by their ending: 1: readme.txt\n"
+    )
+    assert "Note: one domain only (split): accuracy on an unseen domain cannot be measured\n" in out
+    assert "croft data add split --name split\n" in out
+    code, out, err = run(croft, tmp_path, "folder", "split", "--domains")
+    assert (code, err) == (0, "")
+    assert "taken: 118 images, 3 domains (test, train, val), 2 classes\n" in out
+    assert "croft data add split --name split --domains\n" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (["pasc"], "error: pasc: no such preset; did you mean 'pacs'?\n"),
         (["folder"], "error: folder: expected a path: croft use folder PATH\n"),
-        (["pacs", "photos"], "error: pacs: only `croft use folder PATH` takes a path and a name\n"),
+        (["pacs", "photos"], "error: pacs: only `croft use folder PATH` takes a path, a name and --domains\n"),
         (["folder", "photos"], "error: photos: no such file or folder\n"),
     ],
 )

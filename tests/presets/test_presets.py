@@ -212,6 +212,31 @@ def test_a_folder_that_cannot_work_is_refused_or_pointed_at(tmp_path: Path, monk
         folder_preset(tmp_path / "flat", "../x")
 
 
+def test_only_images_that_may_train_or_validate_count_for_the_shots(tmp_path: Path) -> None:
+    make_images(tmp_path / "d/train", {"fox": {"": 6}, "owl": {"": 7}})
+    make_images(tmp_path / "d/val", {"fox": {"": 3}, "owl": {"": 9}})
+    make_images(tmp_path / "d/test", {"fox": {"": 90}, "owl": {"": 90}})
+    preset = folder_preset(tmp_path / "d")
+    # fox: 9 of 99, a third of which validates; of the 6 in train all train
+    assert (preset.values["split.shots"], preset.values["split.validation"]) == (6, 3)
+    assert "d/fox holds 9 images for training and validation, the fewest: shots 6, validation 3" in preset.warnings
+    make_images(tmp_path / "t/test", {"fox": {"": 3}, "owl": {"": 3}})
+    with pytest.raises(DataError, match="no image may train: none is in the part train"):
+        folder_preset(tmp_path / "t")
+
+
+def test_a_data_set_under_dvc_keeps_its_domains_and_a_split_put_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_images(tmp_path / "data/set", {part: {"fox": 3, "owl": 3} for part in ("train", "test")})
+    with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image; move it .*--domains"):
+        folder_preset(Path("data/set"))
+    assert "2 domains (test, train)" in folder_preset(Path("data/set"), domains=True).title
+    (tmp_path / "data/set.dvc").touch()
+    assert "2 domains (test, train)" in folder_preset(Path("data/set")).title
+
+
 @pytest.mark.skipif("CROFT_REAL_DATA" not in os.environ, reason="CROFT_REAL_DATA names no folder of real images")
 def test_a_real_folder() -> None:
     preset = folder_preset(Path(os.environ["CROFT_REAL_DATA"]) / "pacs-mini")

@@ -9,6 +9,7 @@ import pytest
 from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.sources import report
 
 Make = Callable[..., Path]
 
@@ -21,8 +22,11 @@ def test_domains_and_classes_keep_their_names(make: Make) -> None:
     entries = list(source)
     assert [entry.target for entry in entries] == ["photo/cat/2.png", "photo/dog/1.JPG", "sketch/dog/1.jpg"]
     assert all(entry.file is not None and entry.read() == entry.target.encode() for entry in entries)
-    assert [note for note in source.notes if "skipped" in note] == [
-        "skipped, not images by their suffix: photo/dog/notes.txt"
+    assert report(source) == [
+        f"{root}: domain/class/image",
+        "taken: 3 images, 2 domains (photo, sketch), 2 classes",
+        "left out, hidden or system files: 3: __MACOSX, photo/.hidden, photo/dog/Thumbs.db",
+        "left out, not images by their ending: 1: photo/dog/notes.txt",
     ]
     assert [entry.target for entry in source] == [entry.target for entry in entries]  # walked anew
 
@@ -38,7 +42,7 @@ def test_a_data_set_of_a_workspace_keeps_its_parts(make: Make) -> None:
     source = open_with(root)
     parts = {entry.target: entry.part for entry in source}
     assert parts == {"photo/dog/1.jpg": "", "photo/dog/2.jpg": "test", "photo/cat/1.jpg": "train"}
-    assert not any("skipped" in note for note in source.notes)
+    assert source.left_out.total == 0
     (root / "parts.csv").write_text("path,part\nphoto/dog/9.jpg,test\n")
     with pytest.raises(DataError, match=r"line 2: 'photo/dog/9\.jpg' is no image"):
         open_with(root)
@@ -69,10 +73,16 @@ def test_an_open_set_takes_classes_or_images_alone(make: Make) -> None:
 @pytest.mark.parametrize(
     ("paths", "named"),
     [
-        (["photo/dog/1.jpg", "photo/2.jpg"], "photo/2.jpg: an image beside folders"),
-        (["photo/dog/1.jpg", "sketch/dog/more/2.jpg"], "sketch/dog/more: a folder among images"),
-        (["a/b/c/d/1.jpg"], "no images found within two levels of folders"),
-        (["notes.txt"], "no images found; expected domain/class/image"),
+        (["photo/dog/1.jpg", "photo/cat/1.jpg", "photo/2.jpg"], "photo/2.jpg: an image beside folders"),
+        (["photo/dog/1.jpg", "photo/dog/more/2.jpg", "photo/cat/1.jpg"], "photo/dog/more: a folder among images"),
+        (["photo/dog/1.jpg", "sketch/dog/more/2.jpg"], "images at several depths, such as "),
+        (["a/b/c/d/1.jpg", "b/b/c/d/1.jpg"], "images lie 4 folders down, such as "),
+        (["notes.txt"], "no images found (files by ending: .txt 1); expected domain/class/image"),
+        (
+            ["photo/dog/1.jpg", "photo/cat/1.heic"],
+            "photo/cat: a class folder without images (files by ending: .heic 1)",
+        ),
+        (["open_sets/dtd/1.jpg", "photo/dog/1.jpg"], "open_sets/dtd/1.jpg: expected open_sets/pool/class/image"),
         (["photo/dog/1.jpg", "mean/dog/1.jpg"], "a domain cannot be called 'mean'"),
         (["photo/dog/1.jpg", "photo/ cat/1.jpg"], "begins or ends with a space"),
         (["photo/dog/1.jpg", "photo/c\nat/1.jpg"], "control character"),

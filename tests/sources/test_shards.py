@@ -146,8 +146,8 @@ def test_damaged_files_are_refused(write: Write, tmp_path: Path) -> None:
         ([("1.jpg", b"x"), ("1.png", b"y"), ("1.cls", b"dog")], "expected one image per key, found 2"),
         ([("1.jpg", b"x"), ("1.cls", b"../dog")], "is neither domain/class/image"),
         (
-            [("1.jpg", b"x"), ("1.json", b'{"label": "dog", "part": "dev"}')],
-            "unknown part 'dev'; expected train",
+            [("1.jpg", b"x"), ("1.json", b'{"label": "dog", "part": "holdout"}')],
+            "unknown part 'holdout'; expected train",
         ),
         ([("1.jpg", b"x"), ("1.cls", b"d" * 2_000_000)], "not a label file: 2,000,000 bytes"),
         ([("1.txt", b"x")], "no images found in the shards"),

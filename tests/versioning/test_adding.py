@@ -44,9 +44,18 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-def add(root: Path, path: Path, name: str = "set", *, domain: str = "", open_set: str = "", **more: Any) -> Addition:
+def add(
+    root: Path,
+    path: Path,
+    name: str = "set",
+    *,
+    domain: str = "",
+    open_set: str = "",
+    domains: bool = False,
+    **more: Any,
+) -> Addition:
     """All steps but the MLflow run, whose import takes longer than everything here."""
-    options = SourceOptions(domain=domain, open_set=open_set)
+    options = SourceOptions(domain=domain, open_set=open_set, domains=domains)
     addition = Addition(path, name, options, root=root, data=load_params(ROOT / "params.yaml").data, **more)
     with addition.locked():
         for step in addition.steps()[:-1]:
@@ -118,6 +127,42 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     assert "Since version 1: 1 added, 1 removed, 1 changed, 1 moved" in lines
     assert "Under DVC. Commit:" in lines
     assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
+
+
+def printed(addition: Addition) -> list[str]:
+    said = Console(file=io.StringIO(), width=110)
+    print_addition(addition, said, used="data/set")
+    return said.file.getvalue().splitlines()
+
+
+def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "split", {"train/dog/1.png": 1, "train/cat/1.png": 2, "Test/dog/1.png": 3})
+    (tmp_path / "split/readme.md").touch()
+    addition = add(root, tmp_path / "split")
+    table = "path,part\nset/cat/train-1.png,train\nset/dog/Test-1.png,test\nset/dog/train-1.png,train\n"
+    pictures = {"set/dog/train-1.png": 1, "set/cat/train-1.png": 2, "set/dog/Test-1.png": 3}
+    assert held(root) == images(pictures) | {"parts.csv": table.encode()}
+    assert printed(addition)[:4] == [
+        f"{tmp_path}/split: class/image, taken as the domain 'set'",
+        "train and Test (test) are parts, not domains; files are named after them; --domains takes them as domains",
+        "taken: 3 images, 1 domain (set), 2 classes, parts: train 2, test 1",
+        "left out, not images by their ending: 1: readme.md",
+    ]
+    again = add(root, root / "data/set")
+    assert (again.is_new, again.version.number) == (False, 1)
+
+
+def test_who_said_domains_once_need_not_repeat_it(root: Path) -> None:
+    pictures = {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3}
+    write_pictures(root / "data/set", pictures)
+    with pytest.raises(
+        DataError, match=r"not a data set's layout; move the image to .*; or take all folders as domains"
+    ):
+        add(root, root / "data/set")
+    assert add(root, root / "data/set", domains=True).version.number == 1
+    write_pictures(root / "data/set", {"train/cat/1.png": 4})
+    assert add(root, root / "data/set").version.number == 2
+    assert held(root) == images(pictures | {"train/cat/1.png": 4})
 
 
 @pytest.mark.slow

@@ -24,6 +24,8 @@ class Preset:
         benchmark: of the catalogue, where the data are one; "" otherwise.
         pools: benchmarks that the protocol takes as open sets.
         path: where the data are now, if known.
+        domains: whether --domains is needed to read them there.
+        report: how they were read there, a line each.
         warnings: what to know before a run.
     """
 
@@ -34,6 +36,8 @@ class Preset:
     benchmark: str = ""
     pools: tuple[str, ...] = ()
     path: Path | None = None
+    domains: bool = False
+    report: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.presets.class_names import ClassNames, propose
 from pipeline.cli.presets.files import Preset, read_preset
+from pipeline.cli.presets.held import limits, read_folder
 from pipeline.cli.presets.spelling import spell
 from pipeline.data.catch_all import UNKNOWN, is_catch_all, says_unknown
-from pipeline.data.layout import parse_place
 from pipeline.errors import DataError
 from pipeline.params import PARAMS_FILE
 from pipeline.phrases import counted, shorten
-from pipeline.sources import open_source
 from pipeline.versioning.names import FOLDER, check_plain
 
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
@@ -24,12 +22,13 @@ _SHARE = 0.3
 _NAMED = 10  # classes that a note names
 
 
-def folder_preset(path: Path, name: str = "") -> Preset:
+def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Preset:
     """Settings for images like photographs: those of `released`, with shots that the smallest class has.
 
     Args:
-        path: domain/class/image or class/image; nothing is copied.
+        path: domain/class/image or class/image, with or without parts; nothing is copied.
         name: of the data set; the folder's name by default.
+        domains: as `SourceOptions`.
     Raises:
         DataError: no such folder; fewer than two classes; a class with one image; or a folder of classes where a
             data set is expected.
@@ -38,8 +37,9 @@ def folder_preset(path: Path, name: str = "") -> Preset:
     name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
     check_plain(name, "--name")
     in_place = path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
-    counts, pools, warnings = _count(path, name, in_place=in_place)
-    domains, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
+    held = read_folder(path, name, in_place=in_place, domains=domains)
+    counts, warnings = held.images, list[str]()
+    names, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
     released = read_preset("_released")
     values, origins = dict(released.values), dict(released.origins)
     values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
@@ -47,35 +47,34 @@ def folder_preset(path: Path, name: str = "") -> Preset:
     values["data.unknown"] = unknown
     if unknown:
         origins["data.unknown"] = f"predictions say {UNKNOWN!r} of images of no known class"
-    names = propose(known)
-    values["backbone.class_names"] = dict(names.called)
-    if names.coded:
+    called = propose(known)
+    values["backbone.class_names"] = dict(called.called)
+    if called.coded:
         origins["backbone.class_names"] = "without the codes of the folders"
-    warnings += _about_names(names, known)
-    missing = [f"{d}/{c}" for d in domains for c in classes if (d, c) not in counts]
+    warnings += _about_names(called, known)
+    missing = [f"{d}/{c}" for d in names for c in classes if (d, c) not in counts]
     if missing:
         warnings.append(f"no images of {shorten(missing, 5)}")
-    usable = {place: count for place, count in counts.items() if place[1] in known}
+    usable, trainable = limits(path, held, known)
     smallest, fewest = min(usable.items(), key=lambda item: (item[1], item[0]))
-    if fewest < 2:
-        raise DataError(f"{path}: {'/'.join(smallest)} holds 1 image; training and validation need 2")
-    shots, validation = values["split.shots"], values["split.validation"]
-    if fewest < shots + validation:
-        where = f"{'/'.join(smallest)} holds {counted(fewest, 'image')}, the fewest"
+    shots, validation, most = values["split.shots"], values["split.validation"], min(trainable.values())
+    if fewest < shots + validation or most < shots:
+        purpose = " for training and validation" if held.usable != counts else ""
+        where = f"{'/'.join(smallest)} holds {counted(fewest, 'image')}{purpose}, the fewest"
         validation = max(1, min(validation, fewest // 3))
-        shots = max(1, min(shots, fewest - validation))
+        shots = max(1, min(shots, fewest - validation, most))
         values |= {"split.shots": shots, "split.validation": validation}
         origins |= {"split.shots": where, "split.validation": where}
         warnings.append(f"{where}: shots {shots}, validation {validation}")
-    if len(domains) == 1:
-        warnings.append(f"one domain only ({domains[0]}): accuracy on an unseen domain cannot be measured")
-        if len(known) >= _ENOUGH and not pools and not unknown:
+    if len(names) == 1:
+        warnings.append(f"one domain only ({names[0]}): accuracy on an unseen domain cannot be measured")
+        if len(known) >= _ENOUGH and not held.pools and not unknown:
             values["split.unknown_share"] = _SHARE
             origins["split.unknown_share"] = "no domain can be held out, so classes are"
-    elif not pools and not unknown:
+    elif not held.pools and not unknown:
         warnings.append("no class is unknown: to measure 'unknown', name some in data.unknown or add an open set")
     images = counted(sum(counts.values()), "image")
-    spread = f"{counted(len(domains), 'domain')} ({shorten(domains, 6)})"
+    spread = f"{counted(len(names), 'domain')} ({shorten(names, 6)})"
     return replace(
         released,
         name="folder",
@@ -83,6 +82,8 @@ def folder_preset(path: Path, name: str = "") -> Preset:
         values=values,
         origins=origins,
         path=None if in_place else path,
+        domains=domains,
+        report=held.report,
         warnings=tuple(warnings),
     )
 
@@ -116,23 +117,3 @@ def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
             f"{spell(catch_all)}; if not, write what it shows ({where})"
         )
     return notes
-
-
-def _count(path: Path, name: str, *, in_place: bool) -> tuple[Counter[tuple[str, str]], set[str], list[str]]:
-    """Images by domain and class, the open sets, and the warnings of the source."""
-    source = open_source(path, name=name)
-    counts: Counter[tuple[str, str]] = Counter()
-    pools = set()
-    for entry in source:
-        place = parse_place(entry.target)
-        if place is None:
-            raise DataError(f"{path}: {entry.target}: expected domain/class/image or open_sets/POOL/class/image")
-        if place.pool:
-            pools.add(place.pool)
-        else:
-            counts[place.domain, place.class_] += 1
-        if in_place and entry.origin != str(path / entry.target):
-            raise DataError(
-                f"{path}: a data set in {FOLDER}/ is domain/class/image; put its classes into a domain's folder"
-            )
-    return counts, pools, list(source.warnings)

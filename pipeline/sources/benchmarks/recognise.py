@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,7 @@ from pipeline.images import SUFFIXES
 from pipeline.phrases import counted, shorten
 from pipeline.sources.benchmarks.catalogue import Benchmark, Layout, benchmark
 from pipeline.sources.entry import Entry, Source
-from pipeline.sources.folder import below, inside, note_skipped
+from pipeline.sources.tree import Kind, inside, scan_flat
 
 _NAMED = 5  # classes or folders that a message names
 
@@ -86,7 +86,7 @@ def benchmark_source(path: Path, name: str, *, open_set: str = "") -> Source:
     source = Source(
         path,
         "benchmark",
-        lambda: _walk(source, root, leaves, ignored.keys()),
+        lambda: _walk(source, root, leaves, ignored),
         notes=notes,
         warnings=warnings,
         class_names=_class_names(facts, classes),
@@ -193,14 +193,16 @@ def _has_image(folder: Path) -> bool:
     return any(PurePosixPath(entry.name).suffix.lower() in SUFFIXES for entry in entries(folder) if not entry.is_dir())
 
 
-def _walk(source: Source, root: Path, leaves: list[_Leaf], ignored: Collection[str]) -> Iterator[Entry]:
-    skipped: list[str] = []
+def _walk(source: Source, root: Path, leaves: list[_Leaf], ignored: Mapping[str, str]) -> Iterator[Entry]:
     for leaf in leaves:
-        for relative, file in below(root, leaf.folder, 0, "", skipped):
-            target = f"{leaf.prefix}/{leaf.tag}{relative}"
-            if target not in ignored:
-                yield Entry(target, f"{source.path / leaf.shown / relative}", file=file, part=leaf.part)
-    note_skipped(source, skipped)
+        for item in scan_flat(root, leaf.folder):
+            target = f"{leaf.prefix}/{leaf.tag}{item.name}"
+            if item.kind is not Kind.IMAGE:
+                source.left_out.add(item.kind.value, item.relative)
+            elif target in ignored:
+                source.left_out.add(f"known to be wrong ({ignored[target]})", item.relative)
+            else:
+                yield Entry(target, f"{source.path / leaf.shown / item.name}", file=item.path, part=leaf.part)
 
 
 def _count(root: Path, match: _Match, warnings: list[str]) -> None:
@@ -210,7 +212,7 @@ def _count(root: Path, match: _Match, warnings: list[str]) -> None:
     classes: dict[str, set[str]] = {}
     for leaf in match.leaves:
         domain, class_ = leaf.label.split("/")
-        images[domain] = images.get(domain, 0) + sum(1 for _ in below(root, leaf.folder, 0, "", []))
+        images[domain] = images.get(domain, 0) + sum(item.kind is Kind.IMAGE for item in scan_flat(root, leaf.folder))
         classes.setdefault(domain, set()).add(class_)
     for name, expected in facts.domains.items():
         if name not in images:
