@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.phrases import counted, suggest
+from pipeline.sources.encodings import check_utf8, not_utf8
 from pipeline.sources.entry import Source
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.rows import Row, rows_source
@@ -58,6 +59,7 @@ def listing_source(path: Path, options: SourceOptions, name: str) -> Source:
 
 
 def _csv(path: Path) -> Iterator[tuple[str, list[str]]]:
+    check_utf8(path)
     before = csv.field_size_limit(_MAX_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -75,7 +77,7 @@ def _csv(path: Path) -> Iterator[tuple[str, list[str]]]:
                 if fields:
                     yield f"line {reader.line_num}", fields
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; save it as UTF-8") from None
+        raise not_utf8(path) from None
     except csv.Error as error:
         raise DataError(f"{path}: not valid CSV: {error}") from None
     finally:

@@ -37,7 +37,7 @@ def rows_source(
     Args:
         path: of the listing.
         kind: of the source.
-        rows: at least one.
+        rows: at least one; in their paths, backslashes separate folders as on Windows.
         options: the domain or open set of all rows, and the folder that paths are relative to and may not leave.
         name: the domain of rows that have none, where the options name none.
         notes: of the source.
@@ -52,11 +52,13 @@ def rows_source(
     fallback = options.domain or name
     if not fallback and not options.open_set and any(not row.domain and not row.pool for row in rows):
         raise ParamsError(f"{path}: names no domain; name it with --domain")
-    files = Below(image_root(path, [row.path for row in rows], options.images))
+    # no image's name can hold a backslash (`layout.name_problem`)
+    paths = [row.path.replace("\\", "/") for row in rows]
+    files = Below(image_root(path, paths, options.images))
     problems: list[str] = []
-    images: list[tuple[str, Row, Path, str]] = []
-    for row in rows:
-        file, problem = files.find(row.path)
+    images: list[tuple[str, Row, str, Path, str]] = []
+    for row, relative in zip(rows, paths, strict=True):
+        file, problem = files.find(relative)
         part = plain_part(row.part)
         problem = problem or part_problem(part)
         if file is None or problem:
@@ -64,14 +66,16 @@ def rows_source(
             continue
         pool = options.open_set or row.pool
         folder = class_folder(row.name, domain=row.domain or fallback, pool=pool)
-        images.append((folder, row, file, "" if pool else part))
+        images.append((folder, row, relative, file, "" if pool else part))
     if problems:
         raise DataError(f"{path}: {shorten(problems, _NAMED, separator='; ')}")
-    names = file_names((folder, row.path) for folder, row, _, _ in images)
+    if any(row.path != relative for _, row, relative, _, _ in images):
+        notes.append("backslashes in paths are taken as separators of folders")
+    names = file_names((folder, relative) for folder, _, relative, _, _ in images)
 
     def walk() -> Iterator[Entry]:
-        for folder, row, file, part in images:
-            yield Entry(f"{folder}/{names[row.path]}", f"{path}: {row.where}: {row.path}", file=file, part=part)
+        for folder, row, relative, file, part in images:
+            yield Entry(f"{folder}/{names[relative]}", f"{path}: {row.where}: {row.path}", file=file, part=part)
 
     return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.phrases import counted
+from pipeline.sources.encodings import check_utf8, not_utf8
 from pipeline.sources.entry import Source, plain_part
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem
@@ -66,12 +67,13 @@ def label_file_source(path: Path, options: SourceOptions, name: str) -> Source:
         raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes")
     rows, labels = [], []
     part = _part_of(path.stem)
+    check_utf8(path)
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
-                image, _, label = line.strip().rpartition(" ")
+                image, _, label = line.strip().replace("\\", "/").rpartition(" ")
                 if not image or not label.lstrip("-").isdigit() or "/" not in image:
                     raise DataError(
                         f"{path}: line {number}: expected `folder/image label`, found {line.strip()[:100]!r}"
@@ -83,7 +85,7 @@ def label_file_source(path: Path, options: SourceOptions, name: str) -> Source:
                 if not path_problem(image):
                     labels.append((where, int(label), parents[-1]))
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8") from None
+        raise not_utf8(path) from None
     if not rows:
         raise DataError(f"{path}: lists no images")
     notes = [
@@ -116,8 +118,11 @@ def _is_item(item: Any) -> bool:
 def _read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_BYTES:
         raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes; this is no split file")
+    check_utf8(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict) or not any(isinstance(content.get(part), list) for part in PARTS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,10 @@ def test_parquet_says_the_same(folder: Path) -> None:
         ("raw/../../outside.jpg,dog", r"line 3: .*a path with '\.\.'"),
         ("/etc/passwd,dog", "line 3: '/etc/passwd': an absolute path"),
         ("C:/x.jpg,dog", "line 3: 'C:/x.jpg': an absolute path"),
-        ("raw\\1.jpg,dog", "line 3: .*one written without '/'"),
+        ("raw\\9.jpg,dog", r"line 3: 'raw\\\\9\.jpg': no such file"),
+        ("..\\outside.jpg,dog", r"line 3: '\.\.\\\\outside\.jpg': a path with '\.\.'"),
+        ("C:\\x.jpg,dog", "line 3: .*: an absolute path"),
+        ("\\\\server\\x.jpg,dog", "line 3: .*: an absolute path"),
         ("raw/link.jpg,dog", r"line 3: 'raw/link\.jpg': a link that leaves given"),
         ("away/outside.jpg,dog", r"line 3: 'away/outside\.jpg': a link that leaves given"),
         ("raw/9.jpg,dog", r"line 3: 'raw/9\.jpg': no such file"),
@@ -119,9 +123,6 @@ def test_what_contradicts_is_refused(folder: Path) -> None:
         open_with(path, domain="sketch")
     with pytest.raises(ParamsError, match="names no domain"):
         open_with(listing(folder, "path,class\nraw/1.jpg,dog\n"))
-    (folder / "latin.csv").write_bytes("path,class\nraw/1.jpg,ca\xf1on\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8"):
-        open_with(folder / "latin.csv", name="pets")
     with pytest.raises(DataError, match="unknown kind of source; expected a folder"):
         open_with(folder / "raw/1.jpg")
 
@@ -131,3 +132,68 @@ def test_classes_that_are_numbers_are_pointed_at(folder: Path) -> None:
     (warning,) = open_with(path, name="pets").warnings
     assert "classes are numbers, 1 to 2" in warning
     assert "begin with 1" in warning
+
+
+def test_a_listing_of_windows_is_read_as_it_is(make: Make) -> None:
+    root = make(["images/Dog/1.png", "images/Cat/1.png"])
+    text = "path;class\r\nimages\\Dog\\1.png;Dog\r\n.\\images\\Cat\\1.png;Cat\r\n"
+    (root / "list.csv").write_bytes(text.encode("utf-8-sig"))
+    source = open_with(root / "list.csv", name="pets")
+    assert [(e.target, e.read()) for e in source] == [
+        ("pets/Dog/1.png", b"images/Dog/1.png"),
+        ("pets/Cat/1.png", b"images/Cat/1.png"),
+    ]
+    assert "backslashes in paths are taken as separators of folders" in source.notes
+    (root / "all_train.txt").write_bytes("images\\Dog\\1.png 0\r\nimages\\Cat\\1.png 1\r\n".encode("utf-8-sig"))
+    assert [(e.target, e.part) for e in open_with(root / "all_train.txt", domain="photo")] == [
+        ("photo/Dog/1.png", "train"),
+        ("photo/Cat/1.png", "train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark", "said"),
+    [
+        ("utf-16-le", b"\xff\xfe", "list.csv: not UTF-8; it looks like UTF-16, as Windows saves"),
+        ("utf-16-be", b"\xfe\xff", "list.csv: not UTF-8; it looks like UTF-16, as Windows saves"),
+        ("utf-16-le", b"", "list.csv: not UTF-8; it looks like UTF-16LE, as Windows saves"),
+        ("utf-16-be", b"", "list.csv: not UTF-8; it looks like UTF-16BE, as Windows saves"),
+        ("cp1252", b"", "list.csv: line 3: not UTF-8; it looks like Windows-1252 (cp1252), in which the line reads "),
+    ],
+)
+@pytest.mark.parametrize("name", ["list.csv", "a b/my list.csv"])
+def test_another_encoding_is_named_with_the_command_that_converts_it(
+    make: Make, encoding: str, mark: bytes, said: str, name: str
+) -> None:
+    root = make(["images/1.png", "images/2.png"], "my folder")
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(mark + "path,class\r\nimages/1.png,dog\r\nimages/2.png,cañon – “big”\r\n".encode(encoding))
+    with pytest.raises(DataError) as error:
+        open_with(path, name="pets")
+    assert said in str(error.value)
+    command = str(error.value).partition("convert it: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    converted = path.with_name(f"{path.stem}-utf8.csv")
+    assert [e.target for e in open_with(converted, name="pets")] == ["pets/dog/1.png", "pets/cañon – “big”/2.png"]
+
+
+def test_bytes_of_no_known_encoding_are_named_by_their_line(folder: Path) -> None:
+    (folder / "odd.csv").write_bytes(b"path,class\nraw/1.jpg,ca\x81on\n")
+    with pytest.raises(DataError, match=r"odd\.csv: line 2: not UTF-8, nor Windows-1252; save it as UTF-8"):
+        open_with(folder / "odd.csv", name="pets")
+
+
+def test_split_files_say_the_same(make: Make) -> None:
+    root = make(["images/dog/1.png"])
+    (root / "split.json").write_bytes(b'\xef\xbb\xbf{"train": [["images/dog/1.png", 0, "dog"]]}')
+    assert [e.target for e in open_with(root / "split.json", name="pets")] == ["pets/dog/1.png"]
+    for name, text in (("split.json", '{"train": [["1.png", 0, "cañon"]]}'), ("l.txt", "images/cañon/1.png 0\n")):
+        (root / name).write_text(text, encoding="utf-16")
+        with pytest.raises(DataError, match=rf"{name}: not UTF-8; it looks like UTF-16, .*: iconv -f UTF-16 -t UTF-8 "):
+            open_with(root / name, name="pets")
+        (root / name).write_text(text, encoding="cp1252")
+        with pytest.raises(
+            DataError, match=rf"{name}: line 1: not UTF-8; it looks like Windows-1252 .*iconv -f CP1252"
+        ):
+            open_with(root / name, name="pets")
