@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.data.layout import is_hidden
+from pipeline.data.layout import folder_problem, is_hidden
 from pipeline.errors import DataError, ParamsError
 from pipeline.sources.entry import Source
 from pipeline.sources.folder import folder_source
@@ -39,7 +39,8 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
     Args:
         path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or .tar shards.
         options: how to read it; the path decides by default.
-        name: of the data set; the domain's name where neither the source nor the options name one.
+        name: of the data set; the domain's name where neither the source nor the options name one. One that no domain can
+            have counts as none.
     Returns:
         A source; its entries lie in a data set's layout.
     Raises:
@@ -47,6 +48,8 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
         ParamsError: the options contradict the source.
     """
     options = options or SourceOptions()
+    if folder_problem("domain", name):
+        name = ""  # so that a source without domains asks for one
     if options.benchmark:
         from pipeline.sources.benchmarks import benchmark_source
 

@@ -66,6 +66,28 @@ def test_a_domain_that_means_something_else_is_refused_at_every_door(make: Make,
             read()
 
 
+@pytest.mark.parametrize("name", ["mean", "in-distribution", "open_sets", "parts.csv"])
+def test_a_data_set_s_name_that_no_domain_can_have_asks_for_a_domain(make: Make, name: str) -> None:
+    root = make(["dog/1.jpg", "cat/1.jpg"])
+    (root / "list.csv").write_text("path,class\ndog/1.jpg,dog\n")
+    for path in (root, root / "list.csv"):
+        with pytest.raises(ParamsError, match=r"name .* with --domain"):
+            open_with(path, name=name)
+        assert all(entry.target.startswith("photo/") for entry in open_with(path, name=name, domain="photo"))
+
+
+@pytest.mark.parametrize("name", ["mean", "in-distribution"])
+def test_croft_use_refuses_what_ingest_would(make: Make, name: str) -> None:
+    from pipeline.cli.presets import folder_preset
+
+    images = [f"{domain}/{class_}/{index}.jpg" for domain in ("photo", name) for class_ in "ab" for index in range(2)]
+    with pytest.raises(DataError, match=f"{name}/a/0.jpg: a domain cannot be called '{name}', which .*; rename it"):
+        folder_preset(make(images))
+    pool = make(["photo/a/1.jpg", "photo/b/1.jpg", f"open_sets/{POOLS[0]}/knot/1.jpg"], "pooled")
+    with pytest.raises(DataError, match=f"a pool cannot be called '{POOLS[0]}'"):
+        folder_preset(pool)
+
+
 @pytest.mark.parametrize("name", POOLS)
 def test_a_pool_that_means_something_else_is_refused_at_every_door(make: Make, name: str) -> None:
     said = f"a pool cannot be called '{name}'"
