@@ -39,8 +39,8 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
     Args:
         path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or .tar shards.
         options: how to read it; the path decides by default.
-        name: of the data set; the domain's name where neither the source nor the options name one. One that no domain can
-            have counts as none.
+        name: of the data set; the domain's name where neither the source nor the options name one, unless no domain can
+            be called so.
     Returns:
         A source; its entries lie in a data set's layout.
     Raises:

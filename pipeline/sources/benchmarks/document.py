@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.sources import layouts
 from pipeline.sources.benchmarks.catalogue import Benchmark, Layout, benchmark, names
 
 _HEAD = Path(__file__).with_name("page.md")
@@ -21,7 +22,7 @@ def page() -> str:
         images = f"{facts.expected_images:,}" if facts.expected_images else "?"
         table.append(f"| `{name}` | {facts.title} | {role} | {facts.expected_classes or '?'} | {images} |")
     return (
-        _HEAD.read_text(encoding="utf-8")
+        _HEAD.read_text(encoding="utf-8").replace("{examples}\n", layouts.page())
         + "\n".join(table)
         + "\n"
         + "".join(_section(name, facts) for name, facts in known)
