@@ -138,12 +138,13 @@ def _check_depths(
     depths = Counter(len(split.rest) for split in splits.values())
     if len(depths) == 1:
         return
-    if len({len(folders) for folders in splits}) == 1:  # one depth, but for the parts
-        parts = _in_order({split.tag for split in splits.values() if split.tag})
-        given, free = (next(f for f, s in splits.items() if bool(s.tag) == tagged) for tagged in (True, False))
+    given = [folders for folders, split in splits.items() if split.tag]
+    free = [folders for folders, split in splits.items() if not split.tag]
+    if given and free and len({len(folders) for folders in splits}) == 1:  # one depth, but for the parts
+        parts = _in_order({splits[folders].tag for folders in given})
         raise DataError(
             f"{path}: {_listed(parts)} {'has the name of a part' if len(parts) == 1 else 'have the names of parts'}, "
-            f"and folders beside do not (such as {_shown(path, given, firsts)} and {_shown(path, free, firsts)}); "
+            f"and folders beside do not ({_shown(path, given[0], firsts)} and {_shown(path, free[0], firsts)}); "
             "take all of them as domains with --domains, or give each domain folders for its parts (photo/train/class)"
         )
     usual = max(depths, key=lambda depth: (depths[depth], depth))

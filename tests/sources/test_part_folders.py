@@ -115,6 +115,7 @@ def test_parts_of_an_open_set_are_one_pool(make: Make) -> None:
             ["train/1.png", "test/1.png"],
             r"train and test hold images without class folders; expected train/class/image",
         ),
+        (["val/photo/cat/1.png", "val/val/cat/1.png"], "given: images at several depths, such as "),
         (["train/photo/test/cat/1.png"], r"is below train and test, which are both parts; .*--domains"),
     ],
 )
