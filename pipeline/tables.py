@@ -81,6 +81,7 @@ MANIFEST = Table(
         "mode": "str",  # Pillow's colour mode as stored
         "format": "str",  # Pillow's format name
         "bytes": "int64",
+        "defect": "str",  # what is wrong with a file whose whole picture can be read; "" for nothing
         "part": "str",  # one of PARTS, as PARTS_FILE gives it; "" for an image that is free
     },
     ("path",),

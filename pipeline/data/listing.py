@@ -17,7 +17,7 @@ from pipeline.data.layout import (
     printable,
 )
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import SHOWN, is_image
 from pipeline.tables import OPEN_SETS, PARTS_FILE
 
 
@@ -138,11 +138,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _file_problem(entry: os.DirEntry[str]) -> str:
-    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
-        return f"not an image file; expected {', '.join(SUFFIXES)}; remove it or hide it with a dot"
     try:
         is_file = entry.is_file()
     except OSError:
         is_file = False
-    # a pipe would keep the reader waiting for ever
-    return "" if is_file else "not a regular file, or a link that leads nowhere"
+    if not is_file:  # a pipe would keep the reader waiting for ever
+        return "not a regular file, or a link that leads nowhere"
+    if not is_image(Path(entry.path)):
+        return f"not an image file; expected {SHOWN}; remove it or hide it with a dot"
+    return ""

@@ -13,6 +13,7 @@ from pipeline.data.groups import group_counts
 from pipeline.data.naming import class_table, pool_table
 from pipeline.data.quality_docs import write_docs
 from pipeline.data.quality_suite import EXAMPLES, run_suites
+from pipeline.data.refused import empty_folders
 from pipeline.data.rules import Rule, all_faults, rules, severity
 from pipeline.phrases import counted, shorten
 
@@ -63,6 +64,7 @@ def check_manifest(
     tables = {
         "images": images,
         "refused": refused,
+        "folders": _folders(manifest, refused),
         "groups": group_counts(manifest, known, required, split.sources),
         "classes": class_table(manifest, class_names=class_names, tokens=tokens, synonyms=data.synonyms),
         "pools": pool_table(manifest, overlapping, remove=remove),
@@ -103,10 +105,18 @@ def _images(manifest: pd.DataFrame, removed: pd.DataFrame, distance: int) -> tup
     frame["path"] = frame["path"].fillna("a row without a path")
     frame["missing"] = missing
     frame["shorter_side"] = manifest[["width", "height"]].min(axis=1)
+    frame["defect"] = manifest["defect"].astype(object).where(manifest["defect"] != "", None)
     whole = manifest[~bad]
     unused = ~whole.index.isin(without(whole, removed).index)
     columns, complete = duplicate_columns(whole, distance=distance, unused=unused)
     return frame.join(columns), complete
+
+
+def _folders(manifest: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    pairs = refused[["path", "problem"]].itertuples(index=False, name=None)
+    return pd.DataFrame(empty_folders(manifest, pairs), columns=["folder", "files", "first", "problem"], dtype=object)
 
 
 def _result(rule: Rule, frame: pd.DataFrame, count: int, fatal: Sequence[str]) -> dict[str, Any]:

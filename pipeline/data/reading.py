@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.data.phash import perceptual_hash
 from pipeline.errors import DataError
-from pipeline.images import check_side, open_rgb, stored_as
+from pipeline.images import check_side, check_whole, decode, readable
 
 if TYPE_CHECKING:
     from pipeline.params import Data
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
     mode: str
     format: str
     bytes: int
+    defect: str = ""
 
 
 def within_limits(facts: Facts, data: Data) -> bool:
@@ -54,8 +55,8 @@ def version() -> str:
     import PIL
     from PIL import features
 
-    decoders = [features.version(name) or "-" for name in ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff")]
-    return " ".join(["1", PIL.__version__, *decoders])
+    names = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff", "avif")
+    return " ".join(["2", PIL.__version__, *(features.version(name) or "-" for name in names), *readable()])
 
 
 def signature(status: os.stat_result) -> str:
@@ -96,19 +97,20 @@ def read_image(path: str, data: Data) -> tuple[Facts, str]:
 
 def _facts(content: bytes, path: str, data: Data) -> Facts:
     try:
-        rgb = open_rgb(content, max_pixels=data.max_pixels, name=path)
-        mode, format_ = stored_as(content, name=path)
-        check_side(rgb, min_side=data.min_side, name=path)
+        image = decode(content, max_pixels=data.max_pixels, name=path)
+        check_whole(content, name=path)
+        check_side(image.rgb, min_side=data.min_side, name=path)
     except DataError as error:
         raise DataError(str(error).removeprefix(f"{path}: ")) from None
     return Facts(
         sha256=hashlib.sha256(content).hexdigest(),
-        phash=perceptual_hash(rgb),
-        width=rgb.width,
-        height=rgb.height,
-        mode=mode,
-        format=format_,
+        phash=perceptual_hash(image.rgb),
+        width=image.rgb.width,
+        height=image.rgb.height,
+        mode=image.mode,
+        format=image.format,
         bytes=len(content),
+        defect=image.defect,
     )
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from pipeline.data.reading import Facts, version
 from pipeline.errors import DataError
 
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS version (version TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS images (
+_VERSION = "CREATE TABLE IF NOT EXISTS version (version TEXT NOT NULL)"
+_IMAGES = f"""
+CREATE TABLE images (
     root TEXT NOT NULL, path TEXT NOT NULL, signature TEXT NOT NULL, {", ".join(Facts._fields)},
     PRIMARY KEY (root, path)
-) WITHOUT ROWID;
+) WITHOUT ROWID
 """
 _WAIT = 60.0  # seconds for another process that writes
 
@@ -43,11 +43,11 @@ class ReadingRecord:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._connection.execute(statement)
+                self._connection.execute(_VERSION)
                 if self._connection.execute("SELECT version FROM version").fetchall() != [(version(),)]:
                     self._connection.execute("DELETE FROM version")
-                    self._connection.execute("DELETE FROM images")
+                    self._connection.execute("DROP TABLE IF EXISTS images")  # other code may have had other columns
+                    self._connection.execute(_IMAGES)
                     self._connection.execute("INSERT INTO version VALUES (?)", (version(),))
 
     def __enter__(self) -> ReadingRecord:

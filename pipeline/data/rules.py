@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.images import FORMATS
+from pipeline.images import FORMATS, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ into more (xoloitzcuintli), and names that are not words (n02084071, cls0031).""
 UNITS = {
     "images": ("image", "path"),
     "refused": ("file", "path"),
+    "folders": ("class folder", "folder"),
     "groups": ("group", "group"),
     "classes": ("class", "class"),
     "pools": ("pool class", "folder"),
@@ -142,6 +143,13 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
         Rule("complete", "values missing from the manifest", "images", "missing", "{path} lacks {missing}"),
         Rule("refused", "refused, not used", "refused", "problem", "{path}: {problem}"),
         Rule(
+            "empty_class",
+            "without a usable image",
+            "folders",
+            "problem",
+            "{folder} ({files} refused; the first is {first}: {problem})",
+        ),
+        Rule(
             "large_enough",
             f"shorter side below data.min_side ({min_side} pixels)",
             "images",
@@ -151,7 +159,7 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
         ),
         Rule(
             "known_format",
-            f"format not one of {', '.join(FORMATS)}",
+            f"format not one of {SHOWN}",
             "images",
             "format",
             "{path} ({format})",
@@ -165,6 +173,7 @@ def rules(*, min_side: int, context: int) -> tuple[Rule, ...]:
             "{path} ({mode})",
             among=MODES,
         ),
+        Rule("whole_files", "damaged, but the whole picture can be read", "images", "defect", "{path} {defect}"),
         _pair("duplicates_within_class", "equal files in one folder", "copy_in_class"),
         _pair("duplicates_across_classes", "equal files in two classes", "copy_in_other_class"),
         _pair("duplicates_across_domains", "equal files in two domains", "copy_in_other_domain"),

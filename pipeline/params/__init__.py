@@ -33,9 +33,11 @@ def _groups(value: Any) -> Any:
 Check = Literal[
     "complete",
     "refused",
+    "empty_class",
     "large_enough",
     "known_format",
     "convertible_mode",
+    "whole_files",
     "duplicates_within_class",
     "duplicates_across_classes",
     "duplicates_across_domains",
@@ -55,6 +57,7 @@ Check = Literal[
 
 FATAL: tuple[Check, ...] = (
     "complete",
+    "empty_class",
     "large_enough",
     "known_format",
     "convertible_mode",

@@ -20,10 +20,17 @@ GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
 SERVING_CODE = (
     "__init__.py",
     "errors.py",
-    "images.py",
+    "images/__init__.py",
+    "images/decode.py",
+    "images/formats.py",
+    "images/jpeg.py",
+    "images/png.py",
+    "images/view.py",
     "serving/__init__.py",
     "serving/card.py",
+    "serving/inputs.py",
     "serving/predictor.py",
+    "serving/request.py",
     "serving/session.py",
 )
 """All that prediction imports from this package; a test loads a registered model with nothing else on its path."""
@@ -95,7 +102,8 @@ def _onnxruntime_version() -> str:
 
 def _signature(classes: list[str]) -> Any:
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
 
     outputs: list[Any] = [
         ColSpec(DataType.string, "label"),
@@ -103,9 +111,16 @@ def _signature(classes: list[str]) -> Any:
         ColSpec(DataType.float, "probability"),
         ColSpec(DataType.float, "score"),
         ColSpec(DataType.boolean, "unknown"),
+        ColSpec(DataType.string, "error", required=False),
         *(ColSpec(DataType.float, f"p({name})") for name in classes),
     ]
-    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
+    # Declared as binary, MLflow would refuse an empty table, whose column has no type, and encode texts of `inputs`
+    # twice. What a value must be, the model itself says.
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), "image")]),  # type: ignore[no-untyped-call]
+        outputs=Schema(outputs),
+        params=ParamSchema([ParamSpec("on_error", DataType.string, "report")]),
+    )
 
 
 def _grey_png(size: int) -> bytes:

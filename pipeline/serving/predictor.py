@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import CheckpointError, DataError
-from pipeline.images import centre_square, check_size, open_rgb, to_rgb
 from pipeline.serving.card import read_card
+from pipeline.serving.inputs import pixels_of
 from pipeline.serving.session import make_session
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     from PIL.Image import Image
+
+    Input = bytes | str | os.PathLike[str] | Image | np.ndarray
 
 GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
 UNKNOWN = "unknown"
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
 BATCH = 64
+
+OnError = Literal["report", "raise"]
+REPORT, RAISE = "report", "raise"
+"""What a bad image does: it gets an error in place of an answer, or the whole call raises it."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +37,27 @@ class Predictions:
 
     Attributes:
         classes: C names, in the order of the probabilities.
-        probabilities: (N, C) float32, rows sum to 1.
-        score: (N,) float32, larger = more open-set.
-        unknown: (N,) bool.
+        probabilities: (N, C) float32, rows sum to 1; NaN for an image with an error.
+        score: (N,) float32, larger = more open-set; NaN for an image with an error.
+        unknown: (N,) bool; False for an image with an error.
+        errors: N texts: why an image has no answer; "" for one that has.
     """
 
     classes: tuple[str, ...]
     probabilities: np.ndarray
     score: np.ndarray
     unknown: np.ndarray
+    errors: tuple[str, ...]
 
     @property
-    def most_probable(self) -> list[str]:
-        """The most probable known class of each image, whether or not it is unknown."""
-        return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
+    def most_probable(self) -> list[str | None]:
+        """The most probable known class of each image, whether or not it is unknown; None with an error."""
+        best = self.probabilities.argmax(axis=1)
+        return [None if error else self.classes[index] for index, error in zip(best, self.errors, strict=True)]
 
     @property
-    def labels(self) -> list[str]:
-        """The answer for each image: `unknown`, or the most probable class."""
+    def labels(self) -> list[str | None]:
+        """The answer for each image: `unknown`, or the most probable class; None with an error."""
         return [UNKNOWN if flag else name for flag, name in zip(self.unknown, self.most_probable, strict=True)]
 
 
@@ -91,53 +102,55 @@ class Predictor:
                 f"{graph}: does not fit its card ({count} classes, {size} pixels); export them together"
             )
 
-    def predict(self, images: Sequence[bytes | Path | Image]) -> Predictions:
+    def predict(self, images: Sequence[Input] | np.ndarray, on_error: OnError = "report") -> Predictions:
         """Decide on images, in batches.
 
         Args:
-            images: encoded bytes, files, or Pillow images.
+            images: encoded bytes, paths, Pillow images, or arrays (H, W), (H, W, 3) or (H, W, 4) of uint8 in the order
+                RGB; a list, a tuple or an array (N, H, W, 3).
+            on_error: report (an image that cannot be used has an error, the others an answer) or raise.
         Raises:
-            DataError: an image is damaged, too large or of an unknown format; it is named by its path or position.
+            DataError: `images` is a single image; on_error is neither; or with raise, an image is damaged, too large,
+                of an unknown format or of another type. It is named by its path or position.
         """
         import numpy as np
 
-        size, count = self.card.image_size, len(self.card.classes)
-        outputs: list[list[np.ndarray]] = []
-        for start in range(0, len(images), BATCH):
-            chunk = images[start : start + BATCH]
-            pixels = np.stack([self._pixels(image, start + number) for number, image in enumerate(chunk)])
-            outputs.append(self.predict_pixels(pixels))
-        if not outputs:
-            outputs.append(self.predict_pixels(np.zeros((1, size, size, 3), np.uint8)))
-            outputs = [[part[:0] for part in outputs[0]]]
-        probabilities, score, unknown = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-        return Predictions(self.card.classes, probabilities.reshape(-1, count), score, unknown)
+        check_on_error(on_error)
+        if not isinstance(images, list | tuple) and not (isinstance(images, np.ndarray) and images.ndim == 4):
+            raise DataError(f"images: expected a list or an array (N, H, W, 3), found one {type(images).__name__}")
+        count, size = len(images), self.card.image_size
+        errors = [""] * count
+        probabilities = np.full((count, len(self.card.classes)), np.nan, np.float32)
+        score, unknown = np.full(count, np.nan, np.float32), np.zeros(count, bool)
+        for start in range(0, count, BATCH):
+            rows: list[int] = []
+            pixels: list[np.ndarray] = []
+            for row in range(start, min(start + BATCH, count)):
+                try:
+                    pixels.append(self._pixels(images[row], row, size))
+                    rows.append(row)
+                except DataError as error:
+                    if on_error == RAISE:
+                        raise
+                    errors[row] = str(error)
+            if rows:
+                probabilities[rows], score[rows], unknown[rows] = self.predict_pixels(np.stack(pixels))
+        return Predictions(self.card.classes, probabilities, score, unknown, tuple(errors))
 
     def predict_pixels(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Probabilities (B, C), score (B,) and unknown (B,) of images (B, S, S, 3) uint8, already cropped to size."""
         return list(self.session.run(["probabilities", "score", "unknown"], {"images": pixels}))
 
-    def _pixels(self, image: bytes | Path | Image, number: int) -> np.ndarray:
-        name = str(image) if isinstance(image, Path) else f"image {number}"
-        if isinstance(image, bytes | Path):
-            size = len(image) if isinstance(image, bytes) else _file_bytes(image)
-            if size > self._max_bytes:
-                raise DataError(f"{name}: {size} bytes, more than the allowed {self._max_bytes}")
-            return centre_square(open_rgb(image, max_pixels=self._max_pixels, name=name), self.card.image_size)
-        from PIL import Image, ImageOps
-
-        if not isinstance(image, Image.Image):
-            raise DataError(f"{name}: expected bytes, a path or a Pillow image, found {type(image).__name__}")
-        check_size(image, max_pixels=self._max_pixels, name=name)
-        try:
-            rgb = to_rgb(ImageOps.exif_transpose(image))
-        except Exception as error:  # a lazily opened file is decoded here, and decoders raise anything
-            raise DataError(f"{name}: damaged image: {' '.join(str(error).split()) or type(error).__name__}") from None
-        return centre_square(rgb, self.card.image_size)
+    def _pixels(self, image: Input, row: int, size: int) -> np.ndarray:
+        limits = {"max_bytes": self._max_bytes, "max_pixels": self._max_pixels}
+        return pixels_of(image, size=size, name=f"image {row}", **limits)
 
 
-def _file_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        raise DataError(f"{path}: no such file") from None
+def check_on_error(value: object) -> None:
+    """Refuse any value but report and raise.
+
+    Raises:
+        DataError: naming it.
+    """
+    if value not in (REPORT, RAISE):
+        raise DataError(f"on_error: expected {REPORT} or {RAISE}, found {value!r}")

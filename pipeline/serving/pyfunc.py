@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,15 @@ import pandas as pd  # MLflow reads the type hints of `predict` while the class 
 from mlflow.pyfunc.model import PythonModel
 
 from pipeline.errors import DataError
-from pipeline.serving.predictor import Predictor
+from pipeline.serving.predictor import RAISE, REPORT, Predictor, check_on_error
+from pipeline.serving.request import image_bytes
 
 GRAPH_ARTIFACT, CARD_ARTIFACT = "graph", "card"
 COLUMN = "image"
 
 
 class CroftModel(PythonModel):
-    """Column `image` (encoded bytes, or base64 text) in; label, class, probability, score, unknown and p(class) out."""
+    """Column `image` (encoded bytes, or base64 text) in; one row of label, probabilities and more per image out."""
 
     def load_context(self, context: Any) -> None:
         """Load the graph; the environment variable CROFT_DEVICE (auto, cuda or cpu) chooses the device."""
@@ -37,17 +37,20 @@ class CroftModel(PythonModel):
         Args:
             context: MLflow's; not used.
             model_input: column `image`.
-            params: not used.
+            params: on_error: report (by default: a bad image has an error, the others their answers) or raise.
         Returns:
             One row per image: label (`unknown` or a class), class (the most probable one), probability (of that class),
-            score (larger = more open-set), unknown, and one column `p(name)` per class.
+            score (larger = more open-set), unknown, error (None, or why there is no answer; then all other columns are
+            None, which JSON can hold and NaN cannot), and one column `p(name)` per class.
+        Raises:
+            DataError: there is no column `image`; or, with raise, the first bad image.
         """
-        if COLUMN not in model_input:
-            raise DataError(
-                f"model input: expected a column {COLUMN!r}, found {', '.join(map(str, model_input.columns))}"
-            )
-        images = [_bytes(value, number) for number, value in enumerate(model_input[COLUMN])]
-        predictions = self.predictor.predict(images)
+        on_error = (params or {}).get("on_error", REPORT)
+        check_on_error(on_error)
+        values, row_names = _rows(model_input)
+        images, unusable = _contents(values, strict=on_error == RAISE)
+        predictions = self.predictor.predict(images, on_error)
+        errors = [unusable.get(row) or error or None for row, error in enumerate(predictions.errors)]
         table = pd.DataFrame(
             {
                 "label": pd.Series(predictions.labels, dtype="object"),
@@ -55,22 +58,41 @@ class CroftModel(PythonModel):
                 "probability": predictions.probabilities.max(axis=1, initial=0.0),
                 "score": predictions.score,
                 "unknown": predictions.unknown,
+                "error": pd.Series(errors, dtype="object"),
                 **{f"p({name})": predictions.probabilities[:, index] for index, name in enumerate(predictions.classes)},
             }
         )
-        return table.set_index(model_input.index)
+        if any(errors):
+            answered = table["error"].isna()
+            for column in table.columns.drop("error"):
+                table[column] = table[column].astype(object).where(answered, None)
+        return table.set_index(row_names)
 
 
-def _bytes(value: Any, number: int) -> bytes:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    if not isinstance(value, str):
-        raise DataError(f"image {number}: expected bytes or base64 text, found {type(value).__name__}")
-    text = value.partition(",")[2] if value.startswith("data:") else value
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise DataError(f"image {number}: not valid base64") from None
+def _rows(model_input: pd.DataFrame) -> tuple[list[Any], pd.Index]:
+    if COLUMN not in model_input:
+        raise DataError(
+            f"model input: expected a column {COLUMN!r}, found {', '.join(map(str, model_input.columns)) or 'none'}"
+        )
+    values = list(model_input[COLUMN])
+    if len(values) == 1 and isinstance(values[0], list):
+        values = list(values[0])  # `instances` and `inputs` of a request come as one list
+        return values, pd.RangeIndex(len(values))
+    return values, model_input.index
+
+
+def _contents(values: Sequence[Any], *, strict: bool) -> tuple[list[bytes], dict[int, str]]:
+    """The encoded images, b"" where a value holds none, and row to what is wrong there; strict raises the first."""
+    images, problems = list[bytes](), dict[int, str]()
+    for row, value in enumerate(values):
+        try:
+            images.append(image_bytes(value, f"image {row}"))
+        except DataError as error:
+            if strict:
+                raise
+            images.append(b"")
+            problems[row] = str(error)
+    return images, problems
 
 
 mlflow.models.set_model(CroftModel())

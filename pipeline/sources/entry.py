@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, Place, folder_problem, name_problem, parse_place
+from pipeline.data.refused import problem_lines
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import SHOWN, missing_decoder, readable
+from pipeline.images.formats import COMMON_SUFFIXES, HEAD, SUFFIXES, format_of, is_image_content, read_head
+from pipeline.phrases import shorten
 from pipeline.sources.report import LeftOut, Taken
 from pipeline.tables import OPEN_SETS, PARTS
+
+_NAMED = 20  # classes that an error names
 
 _PART_NAMES = {
     **dict.fromkeys(("training", "train_set", "training_set"), "train"),
@@ -52,6 +57,29 @@ class Entry:
         except OSError as error:
             raise DataError(f"{self.origin}: cannot be read: {error.strerror}") from None
 
+    def head(self) -> bytes:
+        """The first bytes, which tell the format.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if self.content is not None or self.file is None:
+            return self.read()[:HEAD]
+        try:
+            return read_head(self.file)
+        except OSError as error:
+            raise DataError(f"{self.origin}: cannot be read: {error.strerror}") from None
+
+    def missing_decoder(self) -> str:
+        """What is wrong if the format needs a decoder that is not installed; "" otherwise.
+
+        A file with the ending of a format that is always decoded is not opened.
+        """
+        if self.target.lower().endswith(COMMON_SUFFIXES):
+            return ""
+        format_ = format_of(self.head())
+        return missing_decoder(format_) if format_ and format_ not in readable() else ""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -64,6 +92,7 @@ class Source:
         notes: what was understood, a sentence each.
         warnings: what a person should check, a sentence each.
         class_names: how prompts call a class, where that is not its folder's name; for backbone.class_names.
+        unreadable: (target, problem, origin) of images of the latest walk whose decoder is not installed.
         taken, left_out: what became of the files in the latest walk; see `report`.
     """
 
@@ -73,8 +102,18 @@ class Source:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     class_names: dict[str, str] = field(default_factory=dict)
+    unreadable: list[tuple[str, str, str]] = field(default_factory=list)
     taken: Taken = field(default_factory=Taken)
     left_out: LeftOut = field(default_factory=LeftOut)
+
+    def check_decoders(self) -> None:
+        """Call after a walk, where no image is decoded.
+
+        Raises:
+            DataError: images need a decoder that is not installed; it names their classes and counts them.
+        """
+        if self.unreadable:
+            raise DataError(f"{self.path}: {shorten(problem_lines(self.unreadable), _NAMED, separator='; ')}")
 
     def __iter__(self) -> Iterator[Entry]:
         """The images.
@@ -84,6 +123,7 @@ class Source:
                 source is refused for what its kind requires.
         """
         origins: dict[str, str] = {}
+        self.unreadable.clear()
         self.taken.clear()
         self.left_out.clear()
         for entry in self.walk():
@@ -93,10 +133,12 @@ class Source:
                     f"{entry.origin}: goes to {entry.target}, as {origins[entry.target]} does; rename one of the two"
                 )
             origins[entry.target] = entry.origin
+            if problem := entry.missing_decoder():
+                self.unreadable.append((entry.target, problem, entry.origin))
             self.taken.add(place, entry.part)
             yield entry
         if not origins:
-            raise DataError(f"{self.path}: no images found; expected files that end in {', '.join(SUFFIXES)}")
+            raise DataError(f"{self.path}: no images found; expected {SHOWN}")
 
 
 def check_target(entry: Entry) -> Place:
@@ -116,8 +158,8 @@ def check_target(entry: Entry) -> Place:
         raise DataError(f"{entry.origin}: {problem}")
     if problem := name_problem(place.file):
         raise DataError(f"{entry.origin}: the name {place.file!r} {problem}; rename it")
-    if not place.file.lower().endswith(SUFFIXES):
-        raise DataError(f"{entry.origin}: not an image file; expected {', '.join(SUFFIXES)}")
+    if not (place.file.lower().endswith(SUFFIXES) or is_image_content(place.file, entry.head())):
+        raise DataError(f"{entry.origin}: not an image file; expected {SHOWN}")
     if problem := part_problem(entry.part):
         raise DataError(f"{entry.origin}: {problem}")
     return place

@@ -1,4 +1,4 @@
-"""A folder of any depth, walked without leaving it: every file and folder is seen, and none of them is opened."""
+"""A folder of any depth, walked without leaving it: every file is seen; one with another ending than an image is opened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.data.layout import is_hidden, printable
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import is_image
 
 _DEEPEST = 32  # levels of folders; every layout has fewer, and Python's stack has room for more
 
@@ -23,7 +23,7 @@ class Kind(Enum):
     """What a name stands for; the value says why everything but an image is left out."""
 
     IMAGE = ""
-    OTHER = "not images by their ending"
+    OTHER = "not images"
     HIDDEN = "hidden or system files"
     SPECIAL = "neither files nor folders"
     EMPTY = "folders without files"
@@ -134,9 +134,9 @@ def _item(root: Path, entry: os.DirEntry[str], names: Folders) -> Item | None:
     path = inside(root, entry)
     if entry.is_dir():
         return None
-    image = entry.name.lower().endswith(SUFFIXES)
-    # a pipe would keep its reader waiting for ever
-    return Item(names, entry.name, path, (Kind.IMAGE if image else Kind.OTHER) if entry.is_file() else Kind.SPECIAL)
+    if not entry.is_file():  # a pipe would keep its reader waiting for ever
+        return Item(names, entry.name, path, Kind.SPECIAL)
+    return Item(names, entry.name, path, Kind.IMAGE if is_image(path) else Kind.OTHER)
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

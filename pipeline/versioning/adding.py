@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.data.parts import part_rows
+from pipeline.data.refused import problem_lines
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.dvc_runner.reproduce import reproduce
@@ -23,15 +24,13 @@ from pipeline.tables import PARTS_FILE
 from pipeline.versioning.contents import Files, count, hash_folder, image_place, listed
 from pipeline.versioning.difference import Difference, compare, missing, moved_away
 from pipeline.versioning.history import Version, number_of, read_history, write_history
-from pipeline.versioning.intake import Intake, take_in
+from pipeline.versioning.intake import NAMED, Intake, take_in
 from pipeline.versioning.names import FOLDER, check_name
 from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, read_pointer
 from pipeline.versioning.recording import record_version
 from pipeline.versioning.state import look
 from pipeline.versioning.workspace import Placer, Workspace, can_clone, check_space
-
-_NAMED = 20  # bad images that one error names
 
 
 class Addition:
@@ -50,7 +49,8 @@ class Addition:
         difference: from `before` to `version`; None where the listing of `before` is not in the cache.
         files: of the data set now.
         kept: images that the source no longer has, and that the data set keeps.
-        bad: images that were left out, each with its problem.
+        bad: (target, problem, origin) of images that were left out.
+        defects: "origin: defect" of images that were taken although their files are damaged.
         troubles: what failed after the version was safe; one sentence each.
     """
 
@@ -97,7 +97,8 @@ class Addition:
         self.difference: Difference | None = None
         self.files: Files = {}
         self.kept: list[str] = []
-        self.bad: list[str] = []
+        self.bad: list[tuple[str, str, str]] = []
+        self.defects: list[str] = []
         self.troubles: list[str] = []
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
@@ -175,17 +176,20 @@ class Addition:
         self._intake = take_in(
             self.source, len(self._parts), known=known, into=into, placer=self.placer, data=self._data
         )
-        if not self._in_place and (loose := self._loose()):
+        if loose := self._loose():
             checked = take_in(loose, len(loose), known={}, into=None, placer=self.placer, data=self._data)
             self._intake.bad += checked.bad
-        self.bad = self._intake.bad
+        self.bad, self.defects = self._intake.bad, self._intake.defects
         if self.bad and not self._skip:
             raise DataError(
                 f"{self.typed}: {counted(len(self.bad), 'bad image')}, nothing was added; repair or remove, or leave "
-                f"out with --on-bad-image skip: {shorten(self.bad, _NAMED, separator='; ')}"
+                f"out with --on-bad-image skip: {shorten(problem_lines(self.bad), NAMED, separator='; ')}"
             )
         if not self._intake.files:
-            raise DataError(f"{self.typed}: no usable images: {shorten(self.bad, _NAMED, separator='; ')}")
+            raise DataError(
+                f"{self.typed}: no usable images: {shorten(problem_lines(self.bad), NAMED, separator='; ')}"
+            )
+        self._intake.check_folders(self.typed, self._state.files)
 
     def _loose(self) -> list[Entry]:
         """Images that were put into the workspace, or edited there, since the last version."""

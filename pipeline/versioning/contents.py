@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.data.layout import Place, is_hidden, parse_place
 from pipeline.dvc_runner.cache import Cache
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
 from pipeline.progress import track
 
 Files = Mapping[str, str]
@@ -39,11 +38,12 @@ class Counts:
 
 
 def image_place(path: str) -> Place | None:
-    """Where an image of the layout belongs; None for every other file, such as a hidden one or parts.csv."""
+    """Where an image of the layout belongs; None for every other file, such as a hidden one or parts.csv.
+
+    A class folder holds nothing but images: adding a data set and ingest refuse any other file.
+    """
     place = parse_place(path)
-    if place is None or any(map(is_hidden, place)) or PurePosixPath(place.file).suffix.lower() not in SUFFIXES:
-        return None
-    return place
+    return None if place is None or any(map(is_hidden, place)) else place
 
 
 def count(paths: Iterable[str]) -> Counts:

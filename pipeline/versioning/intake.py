@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.data.refused import problem_lines
 from pipeline.errors import DataError
-from pipeline.images import check_side, open_rgb
+from pipeline.images import check_side, check_whole, decode
+from pipeline.phrases import shorten
 from pipeline.progress import Progress
 from pipeline.versioning.contents import Files, md5
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.sources import Entry
     from pipeline.versioning.workspace import Placer
 
+NAMED = 20  # bad images or folders that one error names
 _CHUNK = 256  # images in flight: bounds the memory that the members of a tar take
 
 
@@ -29,12 +32,32 @@ class Intake:
     Attributes:
         files: target to MD5 of every image that can be used.
         new: targets with other bytes than before; they lie in the next state.
-        bad: one sentence for each image that cannot be used.
+        bad: (target, problem, origin) of each image that cannot be used; see `problem_lines`.
+        defects: "origin: defect" of images that are damaged, and whose whole picture can be read.
     """
 
     files: dict[str, str] = field(default_factory=dict)
     new: set[str] = field(default_factory=set)
-    bad: list[str] = field(default_factory=list)
+    bad: list[tuple[str, str, str]] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+
+    def check_folders(self, source: str, present: Iterable[str]) -> None:
+        """Leave out bad images, but never all of a class folder: the class would silently be missing.
+
+        Args:
+            source: in the error.
+            present: paths of the data set, where such a folder may hold other images.
+        Raises:
+            DataError: names the folders, and why their images are bad.
+        """
+        kept = {_folder(path) for path in (*self.files, *present)}
+        lost = [bad for bad in self.bad if _folder(bad[0]) not in kept]
+        if lost:
+            folders = shorten(sorted({_folder(target) for target, _, _ in lost}), NAMED)
+            raise DataError(
+                f"{source}: no usable image of {folders}, nothing was added; repair the images, or remove the folders: "
+                f"{shorten(problem_lines(lost), NAMED, separator='; ')}"
+            )
 
 
 def take_in(
@@ -54,33 +77,42 @@ def take_in(
     intake = Intake()
     seen = frozenset(known.values())
 
-    def read(entry: Entry) -> tuple[str, str, str]:
-        """(target, MD5, problem)."""
+    def read(entry: Entry) -> tuple[Entry, str, str, str]:
+        """(entry, MD5, problem, defect)."""
+        defect = ""
         try:
             content = entry.read()
             digest = md5(content).hexdigest()
             if known.get(entry.target) == digest:
-                return entry.target, digest, ""
+                return entry, digest, "", ""
             if digest not in seen:  # ingest would refuse the same images
-                rgb = open_rgb(content, max_pixels=data.max_pixels, name=entry.origin)
-                check_side(rgb, min_side=data.min_side, name=entry.origin)
+                image = decode(content, max_pixels=data.max_pixels, name=entry.origin)
+                check_whole(content, name=entry.origin)
+                check_side(image.rgb, min_side=data.min_side, name=entry.origin)
+                defect = image.defect
             if into is not None:
                 placer.put(into / entry.target, content, entry.file)
         except DataError as error:
-            return entry.target, "", str(error)
-        return entry.target, digest, ""
+            return entry, "", str(error).removeprefix(f"{entry.origin}: "), ""
+        return entry, digest, "", defect
 
     with ThreadPoolExecutor(data.workers) as pool, Progress("check", total, "images") as progress:
         for chunk in _chunks(entries):
-            for target, digest, problem in pool.map(read, chunk):
+            for entry, digest, problem, defect in pool.map(read, chunk):
                 if problem:
-                    intake.bad.append(problem)
+                    intake.bad.append((entry.target, problem, entry.origin))
                 else:
-                    intake.files[target] = digest
-                    if known.get(target) != digest:
-                        intake.new.add(target)
+                    intake.files[entry.target] = digest
+                    if known.get(entry.target) != digest:
+                        intake.new.add(entry.target)
+                    if defect:
+                        intake.defects.append(f"{entry.origin} {defect}")
                 progress.advance()
     return intake
+
+
+def _folder(target: str) -> str:
+    return target.rpartition("/")[0]
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.console import say
+from pipeline.data.refused import problem_lines
 from pipeline.sources import report
 from pipeline.versioning.adding import Addition
 from pipeline.versioning.contents import count
@@ -34,7 +35,8 @@ def print_addition(addition: Addition, console: Console, *, used: str) -> None:
     print_version(name, version, count(addition.files), console)
     class_names = [f"{folder}: {called}" for folder, called in source.class_names.items()]
     print_names("Class names that came with the source, for backbone.class_names", class_names, console)
-    print_names("Left out, because they cannot be used", addition.bad, console)
+    print_names("Left out, because they cannot be used", problem_lines(addition.bad), console)
+    print_names("Damaged, but taken, since the whole picture can be read", addition.defects, console)
     print_names("Kept, though the source no longer has them (--prune drops them)", addition.kept, console)
     if not addition.is_new and addition.before and addition.before.number == version.number:
         say(f"Nothing changed: {name} is still version {version.number}", console)

@@ -78,7 +78,7 @@ def test_a_folder_with_parts_is_one_domain_unless_domains_says_otherwise(tmp_pat
         "split: class/image, taken as the domain 'split'\n"
         "train, val and test are parts, not domains; files are named after them; --domains takes them as domains\n"
         "taken: 118 images, 1 domain (split), 2 classes, parts: train 40, val 18, test 60\n"
-        "left out, not images by their ending: 1: readme.txt\n"
+        "left out, not images: 1: readme.txt\n"
     )
     assert "Note: one domain only (split): accuracy on an unseen domain cannot be measured\n" in out
     assert "croft data add split --name split\n" in out

@@ -53,6 +53,7 @@ def rows() -> Callable[..., pd.DataFrame]:
                 "mode": "RGB",
                 "format": "PNG",
                 "bytes": 1000,
+                "defect": "",
                 "part": [part for _, _, _, part in paths],
             }
         )

@@ -55,8 +55,8 @@ CAT, DOG = "ink/cat", "ink/dog"
 REFUSED_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda r: cut(r / CAT / "x.jpg"), r"ink/cat/x\.jpg: damaged image"),
     "text called JPEG": (lambda r: (r / CAT / "x.jpg").write_text("a cat"), r"ink/cat/x\.jpg: not an image"),
-    "GIF called PNG": (
-        lambda r: picture(np.random.default_rng(9)).save(r / CAT / "x.png", "GIF"),
+    "icon called PNG": (
+        lambda r: picture(np.random.default_rng(9)).save(r / CAT / "x.png", "ICO"),
         r"cat/x\.png: not an",
     ),
     "wrong suffix": (lambda r: (r / CAT / "labels.csv").write_text("a,b"), r"ink/cat/labels\.csv: not an image file"),

@@ -6,8 +6,9 @@ import os
 import random
 import resource
 import socket
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 from pipeline.data.manifest import Inventory, build_manifest
 from pipeline.errors import DataError
+from pipeline.images import readable
 from pipeline.params import Data
 
 SIZE = (40, 20)
@@ -34,6 +36,7 @@ def noise(mode: str = "RGB", seed: int = 0, size: tuple[int, int] = SIZE) -> Ima
 
 
 def save(path: Path, image: Image.Image | None = None, format_: str | None = None, **options: object) -> None:
+    readable()  # registers the encoder of HEIC
     (image or noise()).save(path, format_, **options)
 
 
@@ -73,6 +76,17 @@ ODD: dict[str, tuple[str, Callable[[Path], object], tuple[str, str, int, int]]] 
     "animated WebP": ("x.webp", animated, ("RGB", "WEBP", 40, 20)),
     "pages": ("x.tiff", animated, ("RGB", "TIFF", 40, 20)),
     "several pictures": ("x.jpg", lambda p: animated(p, "MPO"), ("RGB", "JPEG", 40, 20)),
+    "GIF": ("x.gif", save, ("P", "GIF", 40, 20)),
+    "GIF called PNG": ("x.png", lambda p: save(p, format_="GIF"), ("P", "GIF", 40, 20)),
+    "AVIF": ("x.avif", save, ("RGB", "AVIF", 40, 20)),
+    "HEIC": ("x.heic", lambda p: save(p, format_="HEIF"), ("RGB", "HEIF", 40, 20)),
+    "HEIC called JPEG": ("x.jpg", lambda p: save(p, format_="HEIF"), ("RGB", "HEIF", 40, 20)),
+    "JFIF": ("x.jfif", save, ("RGB", "JPEG", 40, 20)),
+    "JPE": ("x.JPE", lambda p: save(p, format_="JPEG"), ("RGB", "JPEG", 40, 20)),
+    "no ending": ("x", lambda p: save(p, format_="PNG"), ("RGB", "PNG", 40, 20)),
+    "another ending": ("x.v2", lambda p: save(p, format_="WEBP"), ("RGB", "WEBP", 40, 20)),
+    "large profile": ("x.png", lambda p: save(p, icc_profile=bytes(2 * 2**20)), ("RGB", "PNG", 40, 20)),
+    "JPEG without its end": ("x.jpg", lambda p: cut(p, 2), ("RGB", "JPEG", 40, 20)),
     "name of other letters": ("写真 – ß, \"'.png", save, ("RGB", "PNG", 40, 20)),
 }
 
@@ -116,8 +130,12 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated BMP": ("x.bmp", lambda p: cut(p, 100), "damaged image: .*truncated"),
     "truncated TIFF": ("x.tif", lambda p: cut(p, 800), "damaged image"),
     "text called JPEG": ("x.jpg", lambda p: p.write_text("no image"), "not an image of a known format"),
-    "GIF called PNG": ("x.png", lambda p: save(p, format_="GIF"), "not an image of a known format"),
-    "GIF": ("x.gif", save, "not an image file"),
+    "text": (
+        "x.txt",
+        lambda p: p.write_text("no image"),
+        "not an image file; expected JPEG, PNG,.* hide it with a dot",
+    ),
+    "raw file of a camera": ("x.nef", lambda p: save(p, format_="TIFF"), "not an image file"),
     "empty": ("x.png", Path.touch, "not an image of a known format"),
     "floats": ("x.tif", lambda p: save(p, wide("float32")), "floating-point pixels"),
     "bomb": ("x.png", lambda p: sized(p, 101, 100), r"101 x 100 pixels, more than data.max_pixels \(10000\)"),
@@ -229,6 +247,45 @@ def test_a_class_or_domain_that_is_emptied_stops_the_run(tree: Path, folders: li
         spoil(tree, folder)
     with pytest.raises(DataError, match=f"no usable image of the {what}; the first refused is .*/0.png: not an"):
         build(tree, skip=True)
+
+
+@pytest.fixture
+def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed: its import fails
+    readable.cache_clear()
+    yield
+    readable.cache_clear()
+
+
+def phone(root: Path) -> None:
+    """Three HEIC images of cat in one domain and two in the other, one of them called JPEG; dog has one."""
+    for number, place in enumerate(
+        ["a/cat/x.heic", "a/cat/y.heic", "a/cat/z.jpg", "b/cat/x.heic", "b/cat/y", "b/dog/x"]
+    ):
+        save(root / place, noise(seed=number), "HEIF")
+
+
+def test_images_without_a_decoder_are_counted_by_class(
+    tree: Path, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    phone(tree)
+    clean = build(tree).manifest
+    assert len(clean) == 8 + 6
+    request.getfixturevalue("without_heic")
+    install = r"a HEIC image, which needs the extra `heic` \(`pip install pillow-heif`\)"
+    with pytest.raises(
+        DataError, match=f"5 files of the class 'cat': {install}; 1 file of the class 'dog': {install}$"
+    ):
+        build(tree)
+    assert len(build(tree, skip=True).manifest) == 8
+    assert "continuing without 6 bad images: 5 files of the class 'cat': a HEIC image" in capfd.readouterr().err
+
+
+def test_the_defect_of_a_file_is_in_the_manifest(tree: Path) -> None:
+    cut(tree / "a/cat/x.jpg", 2)
+    defects = build(tree).manifest.set_index("path")["defect"]
+    assert defects.pop("a/cat/x.jpg") == "lacks its end marker"
+    assert set(defects) == {""}
 
 
 def test_a_class_of_a_pool_that_is_emptied_is_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_faults_of_images_are_named(rows: Rows, tmp_path: Path) -> None:
     manifest.loc[[32, 55], "sha256"] = "other"
     manifest.loc[[6, 84], "phash"] = ["00000000ffffffff", "00000000fffffffc"]
     manifest.loc[8, "height"] = 15
-    manifest.loc[9, "format"] = "GIF"
+    manifest.loc[9, "format"] = "ICO"
     manifest.loc[10, "mode"] = "F"
     manifest.loc[11, "phash"] = None
     refused = pd.DataFrame({"path": ["ink/cat/x.png"], "problem": ["damaged image: cut"]})
@@ -114,7 +114,7 @@ def test_faults_of_images_are_named(rows: Rows, tmp_path: Path) -> None:
         "complete": ["ink/cat/011.png lacks phash"],
         "refused": ["ink/cat/x.png: damaged image: cut"],
         "large_enough": ["ink/cat/008.png (15 pixels)"],
-        "known_format": ["ink/cat/009.png (GIF)"],
+        "known_format": ["ink/cat/009.png (ICO)"],
         "convertible_mode": ["ink/cat/010.png (F)"],
         "duplicates_within_class": ["ink/dog/007.png = ink/dog/008.png"],
         "duplicates_across_classes": ["ink/cat/005.png = neon/dog/007.png"],
@@ -135,6 +135,42 @@ def test_faults_of_images_are_named(rows: Rows, tmp_path: Path) -> None:
     assert faults[faults["check"] == "duplicates_within_class"].to_numpy().tolist() == [
         ["duplicates_within_class", "fatal", "ink/dog/007.png", "ink/dog/007.png = ink/dog/008.png"],
         ["duplicates_within_class", "fatal", "ink/dog/008.png", "ink/dog/008.png = ink/dog/007.png"],
+    ]
+
+
+def test_an_emptied_class_folder_stops_the_run(rows: Rows, tmp_path: Path) -> None:
+    manifest = rows([*GROUPS, ("ink", "fox", 3)])
+    refused = pd.DataFrame(
+        [
+            ("ink/cat/bad.png", "damaged image: cut"),  # others of this class are left
+            ("neon/fox/1.heic", "a HEIC image"),  # a class of another domain
+            ("neon/fox/2.heic", "a HEIC image"),
+            ("neon/readme.txt", "a file at the wrong depth"),
+            ("open_sets/dtd/banded/x.png", "damaged image: cut"),
+        ],
+        columns=list(REFUSED.columns),
+    )
+    verdict, faults = check(manifest, tmp_path / "docs", refused=refused)
+    assert not verdict["success"]
+    found = failed(verdict)["empty_class"]
+    assert (found["severity"], found["count"], found["unit"]) == ("fatal", 2, "class folder")
+    assert found["examples"] == [
+        "neon/fox (2 refused; the first is neon/fox/1.heic: a HEIC image)",
+        "open_sets/dtd/banded (1 refused; the first is open_sets/dtd/banded/x.png: damaged image: cut)",
+    ]
+    assert verdict["problems"][0].startswith("empty_class: 2 class folders, without a usable image: neon/fox (2 ref")
+    assert set(faults.loc[faults["check"] == "empty_class", "name"]) == {"neon/fox", "open_sets/dtd/banded"}
+    fatal = [name for name in FATAL if name != "empty_class"]
+    assert check(manifest, tmp_path / "docs", refused=refused, fatal=fatal)[0]["success"]
+
+
+def test_a_file_with_a_defect_is_a_warning(rows: Rows, tmp_path: Path) -> None:
+    manifest = rows(GROUPS)
+    manifest.loc[7, "defect"] = "lacks its end marker"
+    verdict, _ = check(manifest, tmp_path / "docs")
+    assert verdict["success"]
+    assert verdict["warnings"] == [
+        "whole_files: 1 image, damaged, but the whole picture can be read: ink/cat/007.png lacks its end marker"
     ]
 
 

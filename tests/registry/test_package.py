@@ -49,14 +49,43 @@ from_bytes = loaded.predict(pandas.DataFrame({"image": [base64.b64decode(text) f
 from_text = loaded.predict(pandas.DataFrame({"image": texts}, index=[10 + i for i in range(len(texts))]))
 assert list(from_text.index) == [10 + i for i in range(len(texts))]
 assert from_text.reset_index(drop=True).equals(from_bytes)
-assert loaded.predict(pandas.DataFrame({"image": pandas.Series([], dtype="object")})).shape == (0, from_bytes.shape[1])
+columns = list(from_bytes.columns)
+for empty in ({"image": []}, {"image": pandas.Series([], dtype="object")}, {"image": pandas.Series([], dtype="str")}):
+    answer = loaded.predict(pandas.DataFrame(empty))
+    assert (list(answer.columns), len(answer)) == (columns, 0)
+assert from_bytes["error"].isna().all()
+good = base64.b64decode(texts[0])
+mixed = loaded.predict(pandas.DataFrame({"image": [good, b"no image", "photos/cat.png", good]}))
+assert mixed["error"].isna().tolist() == [True, False, False, True]
+assert mixed["error"][1].startswith("image 1: not an image of a known format")
+assert "send the file's content" in mixed["error"][2]
+answers = mixed.drop(columns="error").to_dict("records")
+assert [answers[0], answers[3]] == [from_bytes.drop(columns="error").to_dict("records")[0]] * 2
+assert not any(value is not None for row in (1, 2) for value in answers[row].values())
+try:
+    loaded.predict(pandas.DataFrame({"image": [good, b"no image"]}), params={"on_error": "raise"})
+except Exception as error:
+    assert str(error).startswith("image 1: not an image"), error
+else:
+    raise AssertionError("on_error: raise did not raise")
 example = loaded.predict(loaded.input_example)
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
-rest = infer_and_parse_data(
+for body in (
     {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
-    loaded.metadata.get_input_schema(),
-)
-assert loaded.predict(rest).equals(from_bytes)
+    {"dataframe_records": [{"image": text} for text in texts]},
+    {"instances": [{"image": text} for text in texts]},
+    {"instances": texts},
+    {"inputs": {"image": texts}},
+):
+    rest = loaded.predict(infer_and_parse_data(body, loaded.metadata.get_input_schema()))
+    assert rest.equals(from_bytes), body
+for body in ({"dataframe_split": {"columns": ["image"], "data": []}}, {"instances": []}, {"inputs": {"image": []}}):
+    assert loaded.predict(infer_and_parse_data(body, loaded.metadata.get_input_schema())).shape == (0, len(columns))
+import io
+from mlflow.pyfunc.scoring_server import predictions_to_json
+written = io.StringIO()
+predictions_to_json(mixed, written)
+json.loads(written.getvalue(), parse_constant=lambda name: 1 / 0)  # NaN is no JSON
 import pipeline
 print(json.dumps({
     "rows": from_bytes.to_dict("records"),
@@ -129,7 +158,7 @@ def check_load(root: Path, uri: str, model: str) -> None:
     table = np.float32([[row[name] for name in columns] for row in found["rows"]])
     np.testing.assert_array_equal(table, expected.probabilities)
     np.testing.assert_array_equal(np.float32([row["probability"] for row in found["rows"]]), table.max(axis=1))
-    assert found["outputs"] == ["label", "class", "probability", "score", "unknown", *columns]
+    assert found["outputs"] == ["label", "class", "probability", "score", "unknown", "error", *columns]
     assert found["example"] == ["red"]  # grey: all classes alike, and the first one wins
 
 

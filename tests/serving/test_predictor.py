@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from PIL import Image
 
 import pipeline
 from pipeline.errors import CheckpointError, DataError
+from pipeline.images import FORMATS, readable
 from pipeline.serving.predictor import Predictor
 
 
@@ -57,13 +59,66 @@ def test_numbers_by_hand(predictor: Predictor) -> None:
     assert done.most_probable == ["red", "red", "blue"]
 
 
-def test_bytes_paths_and_pillow_images_give_the_same(predictor: Predictor, tmp_path: Path) -> None:
+def test_bytes_paths_pillow_images_and_arrays_give_the_same(predictor: Predictor, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
     image = Image.fromarray(noise)  # with transparency: over white everywhere
     path = tmp_path / "image.png"
     image.save(path)
-    done = predictor.predict([path.read_bytes(), path, image])
-    assert done.score[0] == done.score[1] == done.score[2]
+    content = path.read_bytes()
+    forms = [content, bytearray(content), memoryview(content), path, str(path), image, noise]
+    done = predictor.predict(forms)
+    assert done.errors == ("",) * len(forms)
+    assert set(done.score) == {done.score[0]}
+    lines = noise[::2, :, :3]  # not contiguous
+    done = predictor.predict(
+        [lines, Image.fromarray(lines.copy()), lines[:, :, 0], Image.fromarray(lines[:, :, 0].copy())]
+    )
+    assert done.score[0] == done.score[1] != done.score[2] == done.score[3]
+    assert predictor.predict(np.stack([lines, lines])).score.tolist() == [done.score[0]] * 2
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_format_of_the_table_is_answered(predictor: Predictor, format_: str) -> None:
+    readable()  # registers the encoder of HEIC
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), (0, 0, 255)).save(stream, format_)
+    done = predictor.predict([stream.getvalue()])
+    assert (done.labels, done.errors) == (["blue"], ("",))
+
+
+def test_files_with_large_metadata_or_without_their_end_are_answered(predictor: Predictor) -> None:
+    large, cut = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (20, 20), (0, 0, 255)).save(large, "PNG", icc_profile=bytes(3 * 2**20))
+    Image.new("RGB", (20, 20), (0, 0, 255)).save(cut, "JPEG")
+    done = predictor.predict([large.getvalue(), cut.getvalue()[:-2]])
+    assert (done.labels, done.errors) == (["blue", "blue"], ("", ""))
+
+
+def test_a_bad_image_has_an_error_and_the_others_their_answers(predictor: Predictor) -> None:
+    images: list[object] = [png((level, 0, 0), (8, 8)) for level in range(150)]  # over three batches
+    bad = [0, 70, *range(128, 150)]  # the last batch has no good one
+    for row in bad:
+        images[row] = b"no image"
+    done = predictor.predict(images)  # type: ignore[arg-type]
+    assert [row for row, error in enumerate(done.errors) if error] == bad
+    assert done.errors[70].startswith("image 70: not an image of a known format")
+    expected = [math.nan if row in bad else -math.log(math.exp(20 * row / 255) + 2) for row in range(150)]
+    np.testing.assert_allclose(done.score, expected, rtol=1e-5)
+    assert np.isnan(done.probabilities[bad]).all()
+    assert [row for row, label in enumerate(done.labels) if label is None] == bad
+    assert done.most_probable[0] is None
+    assert not done.unknown[bad].any()
+
+
+@pytest.mark.parametrize("images", [b"content", "photo.png", Path("photo.png"), np.zeros((9, 9, 3), np.uint8)])
+def test_one_image_in_place_of_a_list_is_refused(predictor: Predictor, images: object) -> None:
+    with pytest.raises(DataError, match=f"expected a list or an array .*, found one {type(images).__name__}"):
+        predictor.predict(images)  # type: ignore[arg-type]
+
+
+def test_another_word_for_on_error_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(DataError, match="on_error: expected report or raise, found 'skip'"):
+        predictor.predict([], "skip")  # type: ignore[arg-type]
 
 
 def test_many_images_are_split_into_batches_and_none_is_fine(predictor: Predictor) -> None:
@@ -96,21 +151,33 @@ def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
         (png((1, 2, 3), (500, 500)), "image 1: 500 x 500 pixels"),
         (Image.new("RGB", (500, 500)), "image 1: 500 x 500 pixels"),
         (b"x" * 20_001, "image 1: 20001 bytes, more than the allowed 20000"),
-        ("text", "image 1: expected bytes, a path or a Pillow image, found str"),
+        ("/nowhere/there.png", "/nowhere/there.png: no such file"),
+        (Path("/dev"), "/dev: not a file"),
+        (7, "image 1: expected bytes, a path, a Pillow image or an array, found int"),
+        (
+            np.zeros((9, 9, 3)),
+            "image 1: an array of float64 of shape (9, 9, 3); expected uint8 of shape (height, width)",
+        ),
+        (np.zeros((3, 9, 9), np.uint8), "image 1: an array of uint8 of shape (3, 9, 9); expected"),
+        (np.zeros((0, 9), np.uint8), "image 1: an array of uint8 of shape (0, 9); expected"),
+        (np.zeros((500, 500), np.uint8), "image 1: 500 x 500 pixels"),
     ],
 )
 def test_a_bad_image_is_named(folder: Path, image: object, message: str) -> None:
     small = Predictor(folder, device="cpu", threads=1, max_bytes=20_000, max_pixels=100_000)
     with pytest.raises(DataError) as caught:
-        small.predict([png((0, 0, 0)), image])  # type: ignore[list-item]
+        small.predict([png((0, 0, 0)), image], "raise")  # type: ignore[list-item]
     assert str(caught.value).startswith(message)
+    done = small.predict([png((0, 0, 0)), image])  # type: ignore[list-item]
+    assert done.errors == ("", str(caught.value))
+    assert done.labels == ["unknown", None]
 
 
 def test_a_lazily_opened_damaged_file_is_named(predictor: Predictor, tmp_path: Path) -> None:
     path = tmp_path / "cut.png"
     path.write_bytes(png((1, 2, 3), (40, 40))[:60])
     with Image.open(path) as image, pytest.raises(DataError, match="image 0: damaged image"):
-        predictor.predict([image])
+        predictor.predict([image], "raise")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +212,22 @@ def test_missing_parts_are_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text("{")
     with pytest.raises(DataError, match="not readable JSON"):
         Predictor(tmp_path)
+
+
+def test_the_page_of_prediction_runs_as_it_stands(folder: Path, tmp_path: Path) -> None:
+    root = Path(pipeline.__file__).parents[1]
+    code = (root / "docs/prediction.md").read_text(encoding="utf-8").split("```python\n")[2].split("```")[0]
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts/export").symlink_to(folder)
+    (tmp_path / "photo.png").write_bytes(png((255, 0, 0)))
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("['red', 'red'] ")
+    assert done.stdout.rstrip().endswith("('', '')")
 
 
 def test_nothing_heavy_is_imported(folder: Path) -> None:

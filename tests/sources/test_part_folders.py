@@ -66,7 +66,7 @@ def test_one_level_deeper_says_where_and_takes_it(make: Make, under: str) -> Non
     assert report(source)[0] == f"{root}: class/image below {under}, taken as the domain 'pets'"
     assert report(source)[2:] == [
         "taken: 6 images, 1 domain (pets), 3 classes, parts: train 3, test 3",
-        "left out, not images by their ending: 1: readme.md",
+        "left out, not images: 1: readme.md",
     ]
     plain = make([f"{under}photo/cat/1.png", f"{under}sketch/cat/1.png"], "plain")
     assert set(taken(plain)) == {"photo/cat/1.png", "sketch/cat/1.png"}

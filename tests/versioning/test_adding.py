@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from pictures import commit, git, make_project, picture, write_pictures
+from PIL import Image
 from rich.console import Console
 
 from pipeline.dvc_runner.cache import open_cache
@@ -146,7 +147,7 @@ def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: P
         f"{tmp_path}/split: class/image, taken as the domain 'set'",
         "train and Test (test) are parts, not domains; files are named after them; --domains takes them as domains",
         "taken: 3 images, 1 domain (set), 2 classes, parts: train 2, test 1",
-        "left out, not images by their ending: 1: readme.md",
+        "left out, not images: 1: readme.md",
     ]
     again = add(root, root / "data/set")
     assert (again.is_new, again.version.number) == (False, 1)
@@ -186,7 +187,7 @@ def test_a_bad_image_is_named_and_nothing_changes(root: Path, source: Path) -> N
     assert git(root, "status", "--porcelain") == ""
     skipped = add(root, source, on_bad_image="skip")
     assert held(root) == images(START)
-    assert [sentence.split(": ")[0] for sentence in skipped.bad] == [
+    assert [origin for _, _, origin in skipped.bad] == [
         str(source / "photo/dog" / name) for name in ("broken.png", "small.png")
     ]
     listed = pointer_path(root, "set").read_bytes()
@@ -194,6 +195,30 @@ def test_a_bad_image_is_named_and_nothing_changes(root: Path, source: Path) -> N
     with pytest.raises(DataError, match=r"3 bad images"):
         add(root, source)
     assert (held(root), pointer_path(root, "set").read_bytes()) == (images(START), listed)
+
+
+def test_a_class_folder_of_bad_images_is_never_left_out(root: Path, source: Path) -> None:
+    add(root, source)
+    (source / "sketch/fox").mkdir()
+    (source / "sketch/fox/1.jpg").write_bytes(b"no image")
+    (source / "photo/dog/1.png").write_bytes(b"no image")  # the class has another image, and may lose this one
+    with pytest.raises(
+        DataError, match=r"no usable image of sketch/fox, nothing was added; .*fox/1\.jpg: not an image"
+    ):
+        add(root, source, on_bad_image="skip")
+    assert held(root) == images(START)
+
+
+def test_a_jpeg_without_its_end_is_taken_and_named(root: Path, source: Path) -> None:
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(picture(1))).convert("RGB").save(stream, "JPEG")
+    (source / "photo/cat/x.jfif").write_bytes(stream.getvalue()[:-2])
+    added = add(root, source)
+    assert added.defects == [f"{source}/photo/cat/x.jfif lacks its end marker"]
+    assert added.version.images == 6
+    console = Console(file=io.StringIO(), width=200)
+    print_addition(added, console, used="data/set")
+    assert "Damaged, but taken, since the whole picture can be read" in console.file.getvalue()
 
 
 @pytest.mark.slow

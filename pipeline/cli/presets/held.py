@@ -64,6 +64,7 @@ def read_folder(path: Path, name: str, *, in_place: bool, domains: bool) -> Held
         held.images[place.domain, place.class_] += 1
         held.usable[place.domain, place.class_] += entry.part != "test"
         held.trainable[place.domain, place.class_] += entry.part in ("", "train")
+    source.check_decoders()
     held.report = tuple(report(source))
     return held
 

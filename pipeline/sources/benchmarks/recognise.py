@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.data.layout import class_folder
 from pipeline.data.listing import entries
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import is_image
 from pipeline.phrases import counted, shorten
 from pipeline.sources.benchmarks.catalogue import Benchmark, Layout, benchmark
 from pipeline.sources.entry import Entry, Source
@@ -190,7 +190,7 @@ def _leaf(root: Path, folder: Path, layout: Layout, place: Mapping[str, str], po
 
 
 def _has_image(folder: Path) -> bool:
-    return any(PurePosixPath(entry.name).suffix.lower() in SUFFIXES for entry in entries(folder) if not entry.is_dir())
+    return any(is_image(Path(entry.path)) for entry in entries(folder) if not entry.is_dir())
 
 
 def _walk(source: Source, root: Path, leaves: list[_Leaf], ignored: Mapping[str, str]) -> Iterator[Entry]:
