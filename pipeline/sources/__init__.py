@@ -1,4 +1,4 @@
-"""What users bring, as entries of the workspace's layout: folders, listings, split files, tar shards, benchmarks."""
+"""What users bring, as entries of the workspace's layout: folders, listings, split files, archives, benchmarks."""
 
 from pipeline.sources.entry import Entry, Source
 from pipeline.sources.open import open_source

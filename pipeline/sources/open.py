@@ -6,13 +6,14 @@ from pathlib import Path
 
 from pipeline.data.layout import folder_problem, is_hidden
 from pipeline.errors import DataError, ParamsError
+from pipeline.images import SUFFIXES
+from pipeline.sources.archives import is_archive
 from pipeline.sources.entry import Source
 from pipeline.sources.folder import folder_source
 from pipeline.sources.listing import listing_source
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.shards import shards_source
 from pipeline.sources.splits import label_file_source, split_file_source
-from pipeline.sources.tars import is_shard
 
 _SUFFIXES = {
     ".csv": "listing",
@@ -23,6 +24,7 @@ _SUFFIXES = {
     ".tar": "shards",
     ".gz": "shards",
     ".tgz": "shards",
+    ".zip": "shards",
 }
 _READERS = {
     "folder": folder_source,
@@ -37,7 +39,7 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
     """Understand what a path holds; nothing is copied and no image is decoded.
 
     Args:
-        path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or .tar shards.
+        path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or tars and zips.
         options: how to read it; the path decides by default.
         name: of the data set; the domain's name where neither the source nor the options name one, unless no domain can
             be called so.
@@ -59,8 +61,8 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
     kind = _kind_of(path) if options.kind == "auto" else options.kind
     if kind in ("folder", "shards") and options.images:
         raise ParamsError(f"--images {options.images}: {path} holds its images itself; remove --images")
-    if options.domains and kind != "folder":
-        raise ParamsError(f"--domains: {path} is no folder whose folders could be parts; remove --domains")
+    if options.domains and kind not in ("folder", "shards"):
+        raise ParamsError(f"--domains: {path} is no folder or archive whose folders could be parts; remove --domains")
     if kind != "shards" and path.is_dir() != (kind == "folder"):
         expected = "a folder" if kind == "folder" else "a file"
         raise DataError(
@@ -72,8 +74,9 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
 def _kind_of(path: Path) -> str:
     if path.is_dir():
         visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
-        return "shards" if any(map(is_shard, visible)) and not any(e.is_dir() for e in visible) else "folder"
+        others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
+        return "shards" if any(map(is_archive, visible)) and not others else "folder"
     kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None or (kind == "shards" and not is_shard(path)):
+    if kind is None or (kind == "shards" and not is_archive(path)):
         raise DataError(f"{path}: unknown kind of source; expected a folder, {', '.join(_SUFFIXES)}")
     return kind

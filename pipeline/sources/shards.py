@@ -1,4 +1,4 @@
-"""Tar shards: webdataset's groups (an image with a .cls or .json of the same basename), or plain folders.
+"""Tars and zips: webdataset's groups (an image with a .cls or .json of the same basename), or plain folders.
 
 The grouping is webdataset's: members that follow one another and whose paths are the same up to the first dot of the
 last component belong together (webdataset, "The WebDataset Format"). Every header is looked at before the first image
@@ -9,107 +9,86 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.data.layout import class_folder
+from pipeline.data.layout import class_folder, printable
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
 from pipeline.phrases import counted
+from pipeline.sources.archives import ARCHIVES, archive_stem, is_archive, members
+from pipeline.sources.contents import UNLABELLED, Contents, check_tables, group_key, instead
 from pipeline.sources.entry import Entry, Source, plain_part
+from pipeline.sources.levels import Levels, read_levels
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.tars import SHARDS, is_shard, members
-from pipeline.tables import OPEN_SETS
+from pipeline.sources.tree import Kind
 
 _MAX_LABEL = 1024**2  # bytes of a .cls or .json
 _KEYS = ("class", "label")  # of a .json; the first that is there
 
 
 def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
-    """One tar, or a folder of them.
+    """One tar or zip, or a folder of them.
 
     Args:
-        path: .tar, .tar.gz or .tgz, or a folder that holds such files.
-        options: domain and open_set count here.
-        name: the domain's name, where neither the shards nor the options name one.
+        path: .tar, .tar.gz, .tgz or .zip, or a folder that holds such files.
+        options: domain, domains and open_set count here.
+        name: the domain's name, where neither the archives nor the options name one.
     Raises:
-        DataError: a shard or member is refused as in `members`, an image has no class, a label file is no label, or
-            folders are at several depths. The member is named.
-        ParamsError: no domain is known.
+        DataError: an archive or member is refused as in `members`, an image has no class, a label file is no label, or
+            as `read_levels`. The member is named.
+        ParamsError: as `read_levels`.
     """
-    shards = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if is_shard(entry))
+    shards = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if is_archive(entry))
     if not shards:
-        raise DataError(f"{path}: no shards found; expected files that end in {', '.join(SHARDS)}")
-    seen = _Seen()
+        raise DataError(f"{path}: no archives found; expected files that end in {', '.join(ARCHIVES)}")
+    held = Contents()
     for shard in shards:
         for member, _, _ in members(shard):
-            seen.add(member)
-    if not seen.images:
-        raise DataError(f"{path}: no images found in the shards; expected files that end in {', '.join(SUFFIXES)}")
-    count = f"{counted(len(shards), 'shard')}, {counted(seen.images, 'image')}"
+            held.add(member)
+        held.end()
+    if not held.images:
+        raise DataError(f"{path}: no images found in the {_kind(shards)}{instead(held)}")
+    count = f"{counted(len(shards), _kind(shards))}, {counted(held.images, 'image')}"
     fallback, pool = options.domain or name, options.open_set
-    if seen.labels:
-        if not (fallback or pool or seen.json):
+    if held.groups:
+        if not (fallback or pool or held.json):
             raise ParamsError(f"{path}: names no domain; name it with --domain")
-        notes = [f"{path}: webdataset groups in {count}; files are named by shard and key"]
+        notes = [f"{path}: webdataset groups in {count}; files are named by archive and key"]
         return Source(path, "shards", lambda: _groups(shards, options, fallback), notes=notes)
-    depth = _depth(path, seen, pool)
-    if depth == 2 and options.domain:
-        raise ParamsError(f"--domain {options.domain}: {path} holds domain/class/image already; remove --domain")
-    if depth == 1 and not (fallback or pool):
-        raise ParamsError(f"{path}: holds class/image; name its domain with --domain")
-    prefix = f"{OPEN_SETS}/{pool}/" if pool else "" if depth == 2 else f"{fallback}/"
-    notes = [f"{path}: {'domain/class/image' if depth == 2 else 'class/image'} in {count}"]
-    return Source(path, "shards", lambda: _plain(shards, depth, prefix), notes=notes)
+    if not pool:
+        check_tables(path, held)
+    try:
+        levels = read_levels(path, held.firsts, options, name)
+    except DataError as error:
+        raise DataError(f"{error}{instead(held)}") from None
+    source = Source(path, "shards", lambda: _plain(source, shards, levels), notes=[*levels.notes, f"{path}: {count}"])
+    return source
 
 
-@dataclass
-class _Seen:
-    images: int = 0
-    labels: bool = False
-    json: bool = False
-    folders: set[tuple[str, ...]] = field(default_factory=set)
-
-    def add(self, member: PurePosixPath) -> None:
-        suffix = member.suffix.lower()
-        self.labels |= suffix in (".cls", ".json")
-        self.json |= suffix == ".json"
-        if suffix in SUFFIXES:
-            self.images += 1
-            self.folders.add(member.parent.parts)
+def _kind(shards: Sequence[Path]) -> str:
+    kinds = {"zip" if shard.suffix.lower() == ".zip" else "tar" for shard in shards}
+    return kinds.pop() if len(kinds) == 1 else "archive"
 
 
-def _depth(path: Path, seen: _Seen, open_set: str | None) -> int:
-    """2 for domain/class/image, 1 for class/image; folders above, if all the same, do not count."""
-    depths = {len(folders) for folders in seen.folders}
-    if len(depths) != 1 or 0 in depths:
-        raise DataError(
-            f"{path}: images below {' and '.join(map(str, sorted(depths)))} folders; expected domain/class/image or "
-            "class/image at one depth, or a .cls or .json beside each image"
-        )
-    depth = min(2, depths.pop())
-    if open_set and depth == 2:
-        depth = 1
-    outer = sorted({"/".join(folders[:-depth]) for folders in seen.folders})
-    if len(outer) > 1:
-        raise DataError(
-            f"{path}: images below several folders ({', '.join(outer[:3])}); expected "
-            + ("class/image for an open set" if open_set else "domain/class/image or class/image")
-        )
-    return depth
-
-
-def _plain(shards: Sequence[Path], depth: int, prefix: str) -> Iterator[Entry]:
+def _plain(source: Source, shards: Sequence[Path], levels: Levels) -> Iterator[Entry]:
     for shard in shards:
         for member, _, read in members(shard):
-            if member.suffix.lower() in SUFFIXES:
-                yield Entry(prefix + "/".join(member.parts[-depth - 1 :]), f"{shard}: {member}", content=read())
+            if member.suffix.lower() not in SUFFIXES:
+                source.left_out.add(Kind.OTHER.value, printable(str(member)))
+            elif tool := UNLABELLED.get(member.parent.name):
+                reason = f"in {member.parent.name}/, where {tool} puts images without a label"
+                source.left_out.add(reason, printable(str(member)))
+            else:
+                spot = levels.spots[member.parent.parts]
+                yield Entry(
+                    f"{spot.folder}/{spot.tag}{member.name}", f"{shard}: {member}", content=read(), part=spot.part
+                )
 
 
 def _groups(shards: Sequence[Path], options: SourceOptions, fallback: str) -> Iterator[Entry]:
     for shard in shards:
-        stem = shard.name[: next(len(shard.name) - len(s) for s in reversed(SHARDS) if shard.name.lower().endswith(s))]
+        stem = archive_stem(shard)
         for key, files in _by_key(shard):
             images = [name for name in files if PurePosixPath(name).suffix.lower() in SUFFIXES]
             if not images:
@@ -133,7 +112,7 @@ def _by_key(shard: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     files: dict[str, bytes] = {}
     for member, size, read in members(shard):
         suffix = member.suffix.lower()
-        member_key = str(member.parent / member.name.split(".", 1)[0])
+        member_key = group_key(member)
         if member_key != key:
             if key is not None:
                 yield key, files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ KNOWN = {example.name: example for example in examples()}
 def build(example: Example, root: Path) -> Path:
     """The example's files below root; what is to be added."""
     content = {path: (text or f"an image: {path}").encode() for path, text in example.files.items()}
+    if example.pack.endswith(".zip"):
+        with zipfile.ZipFile(root / example.pack, "w") as archive:
+            for path, data in content.items():
+                archive.writestr(path, data)
+        return root / example.pack
     if example.pack:
         with tarfile.open(root / example.pack, "w") as tar:
             for path, data in content.items():

@@ -13,7 +13,7 @@ import pytest
 from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.sources import tars as tars_module
+from pipeline.sources import members as members_module
 
 Member = tuple[str, bytes]
 Write = Callable[..., Path]
@@ -78,8 +78,15 @@ def test_plain_folders_in_a_tar(write: Write) -> None:
         "open_sets/dtd/dotted/1.jpg",
         "open_sets/dtd/woven/2.jpg",
     ]
-    with pytest.raises(DataError, match="several folders"):
+    with pytest.raises(DataError, match="an open set is class/image"):
         open_with(write([("a/b/x/1.jpg", b""), ("a/c/x/1.jpg", b"")], "two.tar"), open_set="dtd")
+
+
+def test_a_json_that_is_beside_no_image_does_not_make_groups(write: Write) -> None:
+    """Exports keep their own notes: only an image and a .json of the same key are webdataset's."""
+    source = open_with(write([("info.json", b"{}"), ("dog/1.jpg", b"1"), ("cat/1.jpg", b"2")]), name="pets")
+    assert [e.target for e in source] == ["pets/dog/1.jpg", "pets/cat/1.jpg"]
+    assert source.left_out.lines() == ["left out, not images by their ending: 1: info.json"]
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -98,7 +105,7 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
         (special("dog/h.jpg", tarfile.LNKTYPE, "dog/1.jpg"), r"member 'dog/h\.jpg': a link, a device"),
         (special("dog/null.jpg", tarfile.CHRTYPE), "a link, a device"),
         (special("dog/fifo.jpg", tarfile.FIFOTYPE), "a link, a device"),
-        (("dog/deeper/2.jpg", b"x"), "images below 1 and 2 folders"),
+        (("dog/deeper/2.jpg", b"x"), "an image beside folders"),
     ],
 )
 def test_a_hostile_member_refuses_the_shard_before_any_image(
@@ -109,7 +116,7 @@ def test_a_hostile_member_refuses_the_shard_before_any_image(
 
 
 def test_sizes_and_counts_are_limited(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tars_module, "MAX_MEMBER", 2000)
+    monkeypatch.setattr(members_module, "MAX_MEMBER", 2000)
     with pytest.raises(DataError, match=r"member 'dog/big\.jpg': 3,000 bytes, more than 2,000"):
         open_with(write([("dog/big.jpg", b"x" * 3000)]), name="pets")
     info = tarfile.TarInfo("dog/1.jpg")
@@ -118,7 +125,7 @@ def test_sizes_and_counts_are_limited(write: Write, tmp_path: Path, monkeypatch:
         tar.addfile(info)
     with pytest.raises(DataError, match=r"pax\.tar: damaged, or not a tar: a header of"):
         open_with(tmp_path / "pax.tar", name="pets")
-    monkeypatch.setattr(tars_module, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(members_module, "MAX_MEMBERS", 1)
     with pytest.raises(DataError, match="more than 1 members"):
         open_with(write([("dog/1.jpg", b"1"), ("dog/2.jpg", b"2")]), name="pets")
 
@@ -150,7 +157,7 @@ def test_damaged_files_are_refused(write: Write, tmp_path: Path) -> None:
             "unknown part 'holdout'; expected train",
         ),
         ([("1.jpg", b"x"), ("1.cls", b"d" * 2_000_000)], "not a label file: 2,000,000 bytes"),
-        ([("1.txt", b"x")], "no images found in the shards"),
+        ([("1.txt", b"x")], "no images found in the tar"),
     ],
 )
 def test_groups_without_a_label_are_refused(write: Write, members: list[Member], named: str) -> None:
