@@ -158,6 +158,9 @@ def data_add(
         ),
     ] = None,
     domains: Annotated[bool, typer.Option("--domains", help=_DOMAINS)] = False,
+    path_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the files.")] = "",
+    class_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the classes.")] = "",
+    domain_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the domains.")] = "",
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
@@ -165,12 +168,13 @@ def data_add(
     """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
 
     \f
-    Eleven parameters: each is an argument or an option of the command.
+    Fourteen parameters: each is an argument or an option of the command.
     """
     from pipeline.cli.data import add_data
     from pipeline.sources import SourceOptions
 
-    options = SourceOptions(kind, domain, open_set, benchmark, images, domains)
+    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    options = SourceOptions(kind, domain, open_set, benchmark, images, domains, **columns)
     add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 
 

@@ -39,6 +39,9 @@ def version_data(
     benchmark: str = "",
     images: str = "",
     domains: bool = False,
+    path_column: str = "",
+    class_column: str = "",
+    domain_column: str = "",
     link: bool = False,
     prune: bool = False,
     on_bad_image: str = "",
@@ -52,7 +55,7 @@ def version_data(
         path: a folder, or another source that `pipeline.sources` reads; relative to root, or absolute.
         name: of the data set.
         root: the project's folder, where .dvc is.
-        kind, domain, open_set, benchmark, domains: as `SourceOptions`.
+        kind, domain, open_set, benchmark, domains, path_column, class_column, domain_column: as `SourceOptions`.
         images: the same, relative to root, or absolute; "" for none.
         link: clone or hard-link files instead of writing them.
         prune: drop images that the source's domains and pools no longer have.
@@ -69,7 +72,17 @@ def version_data(
     addition = Addition(
         Path(path),
         name,
-        SourceOptions(kind, domain, open_set, benchmark, Path(images) if images else None, domains),
+        SourceOptions(
+            kind,
+            domain,
+            open_set,
+            benchmark,
+            Path(images) if images else None,
+            domains,
+            path_column=path_column,
+            class_column=class_column,
+            domain_column=domain_column,
+        ),
         root=project,
         data=data,
         link=link,

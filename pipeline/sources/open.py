@@ -18,6 +18,7 @@ from pipeline.sources.splits import label_file_source, split_file_source
 _SUFFIXES = {
     ".csv": "listing",
     ".tsv": "listing",
+    ".jsonl": "listing",
     ".parquet": "listing",
     ".json": "split-file",
     ".txt": "label-file",
@@ -33,13 +34,20 @@ _READERS = {
     "label-file": label_file_source,
     "shards": shards_source,
 }
+_PLACES = {  # what a kind is; a file by default
+    "folder": ("folder",),
+    "shards": ("folder", "file"),
+}
+_WITH_IMAGES = ("folder", "shards")  # these hold their images themselves
+_WITH_COLUMNS = ("listing",)
 
 
 def open_source(path: Path, options: SourceOptions | None = None, *, name: str = "") -> Source:
     """Understand what a path holds; nothing is copied and no image is decoded.
 
     Args:
-        path: a folder, a .csv, .tsv or .parquet listing, a .json or .txt split file, or tars and zips.
+        path: a folder, a .csv, .tsv, .jsonl or .parquet listing, a .json or .txt split file,
+            or tars and zips.
         options: how to read it; the path decides by default.
         name: of the data set; the domain's name where neither the source nor the options name one, unless no domain can
             be called so.
@@ -58,25 +66,31 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
         return benchmark_source(path, options.benchmark, open_set=options.open_set)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    kind = _kind_of(path) if options.kind == "auto" else options.kind
-    if kind in ("folder", "shards") and options.images:
+    kind = _kind_of(path, options) if options.kind == "auto" else options.kind
+    if kind in _WITH_IMAGES and options.images:
         raise ParamsError(f"--images {options.images}: {path} holds its images itself; remove --images")
     if options.domains and kind not in ("folder", "shards"):
         raise ParamsError(f"--domains: {path} is no folder or archive whose folders could be parts; remove --domains")
-    if kind != "shards" and path.is_dir() != (kind == "folder"):
-        expected = "a folder" if kind == "folder" else "a file"
-        raise DataError(
-            f"{path}: expected {expected} for --kind {kind}, found a {'folder' if path.is_dir() else 'file'}"
-        )
+    if kind not in _WITH_COLUMNS and options.columns:
+        raise ParamsError(f"{options.columns[0]}: {path} is no table; remove the option, or give the table")
+    places, place = _PLACES.get(kind, ("file",)), "folder" if path.is_dir() else "file"
+    if place not in places:
+        raise DataError(f"{path}: expected a {places[0]} for --kind {kind}, found a {place}")
     return _READERS[kind](path, options, name)
 
 
-def _kind_of(path: Path) -> str:
+def _kind_of(path: Path, options: SourceOptions) -> str:
     if path.is_dir():
-        visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
-        others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
-        return "shards" if any(map(is_archive, visible)) and not others else "folder"
+        return _kind_of_folder(path, options)
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None or (kind == "shards" and not is_archive(path)):
         raise DataError(f"{path}: unknown kind of source; expected a folder, {', '.join(_SUFFIXES)}")
     return kind
+
+
+def _kind_of_folder(path: Path, options: SourceOptions) -> str:
+    visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
+    others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
+    if any(map(is_archive, visible)) and not others:
+        return "shards"
+    return "folder"

@@ -9,7 +9,10 @@ from pipeline.data.layout import folder_problem
 from pipeline.errors import ParamsError
 from pipeline.phrases import suggest
 
-KINDS = ("folder", "listing", "split-file", "label-file", "shards", "benchmark")
+KINDS = (
+    *("folder", "listing", "split-file", "label-file", "shards"),
+    "benchmark",
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class SourceOptions:
         benchmark: a name of the catalogue (pipeline/sources/benchmarks): the folder must have one of its layouts.
         images: the folder that a listing's or split file's paths are relative to, where it is not found beside it.
         domains: folders called train, val, test and the like are domains or classes like any other, and no parts.
+        path_column, class_column, domain_column: titles of a table's columns, where `columns.TITLES` has none of them.
     Raises:
         ParamsError: a value is unknown or no valid name, or two values contradict each other.
     """
@@ -33,6 +37,9 @@ class SourceOptions:
     benchmark: str = ""
     images: Path | None = None
     domains: bool = False
+    path_column: str = ""
+    class_column: str = ""
+    domain_column: str = ""
 
     def __post_init__(self) -> None:
         from pipeline.sources.benchmarks import benchmark, names
@@ -49,14 +56,25 @@ class SourceOptions:
             raise ParamsError(f"--domain: {problem}")
         if self.open_set and (problem := folder_problem("pool", self.open_set)):
             raise ParamsError(f"--open-set: {problem}")
+        if self.domain and self.domain_column:
+            raise ParamsError(
+                f"--domain {self.domain} and --domain-column {self.domain_column}: both name domains; give one"
+            )
         if self.kind in names():
             object.__setattr__(self, "benchmark", self.benchmark or self.kind)
             object.__setattr__(self, "kind", "benchmark")
         if self.benchmark:
             benchmark(self.benchmark)
-            if self.kind not in ("auto", "benchmark") or self.domain or self.images or self.domains:
+            if self.kind not in ("auto", "benchmark") or self.domain or self.images or self.domains or self.columns:
                 raise ParamsError(
-                    f"--benchmark {self.benchmark}: has layouts of its own; remove --kind, --domain(s) and --images"
+                    f"--benchmark {self.benchmark}: has layouts of its own; remove --kind, --domain(s), --images and "
+                    "columns"
                 )
         elif self.kind == "benchmark":
             raise ParamsError("--kind benchmark: name the benchmark with --benchmark")
+
+    @property
+    def columns(self) -> list[str]:
+        """The options that name columns, as they are typed."""
+        named = {"path": self.path_column, "class": self.class_column, "domain": self.domain_column}
+        return [f"--{holds}-column {title}" for holds, title in named.items() if title]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
+from pipeline.images import SUFFIXES
 
 _TRIED = 3  # first rows that a folder of images must hold
 
@@ -18,6 +20,32 @@ class Below:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._folders: dict[str, tuple[str, bool]] = {}  # as named: (resolved, whether inside), each looked at once
+        self._endings: dict[str, dict[str, list[str]]] = {}  # resolved folder: name without ending to names of files
+
+    def complete(self, relative: str) -> str:
+        """The path with the ending that its file has, where it names none (`train/000bec18` for train/000bec18.jpg).
+
+        The path itself where there is such a file, or no image of that name, or several.
+        """
+        if self.find(relative)[0] is not None or path_problem(relative):
+            return relative
+        names = self._named(relative)
+        return f"{relative[: relative.rfind('/') + 1]}{names[0]}" if len(names) == 1 else relative
+
+    def _named(self, relative: str) -> list[str]:
+        """Image files whose name without its ending is the path's last part."""
+        folder, _, stem = relative.rpartition("/")
+        real, within = self._folders.get(folder, ("", False))
+        if not within:
+            return []
+        if real not in self._endings:
+            known = self._endings[real] = {}
+            with contextlib.suppress(OSError):
+                for name in sorted(os.listdir(real)):
+                    before, dot, ending = name.rpartition(".")
+                    if dot and f".{ending.lower()}" in SUFFIXES:
+                        known.setdefault(before, []).append(name)
+        return self._endings[real].get(stem, [])
 
     def find(self, relative: str) -> tuple[Path | None, str]:
         """(file, "") or (None, problem)."""
@@ -40,7 +68,10 @@ class Below:
             mode = 0
         if not within:
             return None, f"a link that leaves {self.root.name}"
-        return (Path(file), "") if stat.S_ISREG(mode) else (None, "no such file")
+        if stat.S_ISREG(mode):
+            return Path(file), ""
+        several = self._named(relative)
+        return None, f"several files have this name ({', '.join(several[:3])})" if len(several) > 1 else "no such file"
 
 
 def path_problem(relative: str) -> str:
@@ -70,8 +101,8 @@ def image_root(listing: Path, paths: Sequence[str], images: Path | None) -> Path
     here = listing.resolve().parent
     tried = [path for path in paths if not path_problem(path)][:_TRIED]
     for base in (here, here.parent):
-        candidates = [base, *(folder for folder in _folders(base))]
-        matches = [folder for folder in candidates if tried and all((folder / path).is_file() for path in tried)]
+        candidates = [base, *(folder for folder in folders_in(base))]
+        matches = [folder for folder in candidates if tried and _holds(folder, tried)]
         if len(matches) == 1 or (matches and matches[0] == base):
             return matches[0]
         if matches:
@@ -82,7 +113,13 @@ def image_root(listing: Path, paths: Sequence[str], images: Path | None) -> Path
     return here  # so that the first missing file is named
 
 
-def _folders(base: Path) -> list[Path]:
+def _holds(folder: Path, paths: Sequence[str]) -> bool:
+    below = Below(folder)
+    return all(below.find(below.complete(path))[0] is not None for path in paths)
+
+
+def folders_in(base: Path) -> list[Path]:
+    """The folders in a folder that are not hidden, sorted; none where it cannot be listed."""
     try:
         return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:

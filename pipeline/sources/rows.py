@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.data.layout import class_folder
+from pipeline.data.listing import entries
 from pipeline.errors import DataError, ParamsError
-from pipeline.phrases import shorten
+from pipeline.images import SUFFIXES
+from pipeline.phrases import counted, shorten
 from pipeline.sources.entry import Entry, Source, part_problem, plain_part
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, file_names, image_root
@@ -59,6 +62,9 @@ def rows_source(
     images: list[tuple[str, Row, str, Path, str]] = []
     for row, relative in zip(rows, paths, strict=True):
         file, problem = files.find(relative)
+        if file is None:
+            relative = files.complete(relative)
+            file, problem = files.find(relative)
         part = plain_part(row.part)
         problem = problem or part_problem(part)
         if file is None or problem:
@@ -69,7 +75,7 @@ def rows_source(
         images.append((folder, row, relative, file, "" if pool else part))
     if problems:
         raise DataError(f"{path}: {shorten(problems, _NAMED, separator='; ')}")
-    if any(row.path != relative for _, row, relative, _, _ in images):
+    if any("\\" in row.path for _, row, _, _, _ in images):
         notes.append("backslashes in paths are taken as separators of folders")
     names = file_names((folder, relative) for folder, _, relative, _, _ in images)
 
@@ -78,6 +84,30 @@ def rows_source(
             yield Entry(f"{folder}/{names[relative]}", f"{path}: {row.where}: {row.path}", file=file, part=part)
 
     return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
+
+
+def note_unlisted(source: Source, folders: Iterable[Path]) -> None:
+    """Say which images in the folders of a listing it does not name, and which are therefore left out."""
+    listed = {str(entry.file) for entry in source.walk()}
+    unlisted = sorted(
+        file.relative_to(folder.resolve()).as_posix()
+        for folder in folders
+        if folder.is_dir()
+        for file in _images(folder.resolve())
+        if os.path.realpath(file) not in listed
+    )
+    if unlisted:
+        source.notes.append(
+            f"left out {counted(len(unlisted), 'image')} that are not listed: {shorten(unlisted, _NAMED)}"
+        )
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for entry in entries(folder):
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _images(Path(entry.path))
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield Path(entry.path)
 
 
 def _number_warnings(classes: set[str]) -> list[str]:

@@ -75,7 +75,7 @@ def test_parquet_says_the_same(folder: Path) -> None:
         ("away/outside.jpg,dog", r"line 3: 'away/outside\.jpg': a link that leaves given"),
         ("raw/9.jpg,dog", r"line 3: 'raw/9\.jpg': no such file"),
         ("raw,dog", "line 3: 'raw': no such file"),
-        ("raw/2.jpg,", "line 3: path or class is empty"),
+        ("raw/2.jpg,", "line 3: class is empty"),
         ("raw/2.jpg,dog,photo", "line 3: expected 2 fields, found 3"),
         ("raw/1.jpg,dog", r"line 3: raw/1\.jpg: goes to pets/dog/1\.jpg, as .*line 2: raw/1\.jpg does"),
         ("raw/2.jpg,../dog", "'pets/../dog/2.jpg' is neither"),
@@ -96,8 +96,11 @@ def test_a_bad_row_is_refused_by_name_and_line(folder: Path, tmp_path: Path, row
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("file,class\n", "no column 'path'"),
-        ("path,classes\n", r"no column 'class'; .*did you mean 'classes'\?"),
+        (
+            "file,class\n",
+            "no column of paths; found: file, class; expected one of path, file_name, or name it with --path-column",
+        ),
+        ("path,classes\n", "no column of classes; found: path, classes; expected one of class, .*--class-column"),
         ("path,class\n", "lists no images"),
         (
             "path,class,part\nraw/1.jpg,dog,holdout\n",
