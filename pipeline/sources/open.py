@@ -10,6 +10,7 @@ from pipeline.images import SUFFIXES
 from pipeline.sources.archives import is_archive
 from pipeline.sources.entry import Source
 from pipeline.sources.folder import folder_source
+from pipeline.sources.imagefolder import imagefolder_source, metadata_tables
 from pipeline.sources.listing import listing_source
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.shards import shards_source
@@ -33,13 +34,15 @@ _READERS = {
     "split-file": split_file_source,
     "label-file": label_file_source,
     "shards": shards_source,
+    "imagefolder": imagefolder_source,
 }
 _PLACES = {  # what a kind is; a file by default
     "folder": ("folder",),
+    "imagefolder": ("folder",),
     "shards": ("folder", "file"),
 }
-_WITH_IMAGES = ("folder", "shards")  # these hold their images themselves
-_WITH_COLUMNS = ("listing",)
+_WITH_IMAGES = ("folder", "shards", "imagefolder")  # these hold their images themselves
+_WITH_COLUMNS = ("listing", "imagefolder")
 
 
 def open_source(path: Path, options: SourceOptions | None = None, *, name: str = "") -> Source:
@@ -93,4 +96,4 @@ def _kind_of_folder(path: Path, options: SourceOptions) -> str:
     others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
     if any(map(is_archive, visible)) and not others:
         return "shards"
-    return "folder"
+    return "imagefolder" if metadata_tables(path, options) else "folder"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.data.layout import class_folder
+from pipeline.data.layout import class_folder, printable
 from pipeline.data.listing import entries
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
-from pipeline.phrases import counted, shorten
+from pipeline.phrases import shorten
 from pipeline.sources.entry import Entry, Source, part_problem, plain_part
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, file_names, image_root
@@ -86,20 +86,33 @@ def rows_source(
     return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
 
 
-def note_unlisted(source: Source, folders: Iterable[Path]) -> None:
-    """Say which images in the folders of a listing it does not name, and which are therefore left out."""
+def leaving_out(source: Source, reason: str, names: Sequence[str]) -> Source:
+    """The same source, whose report also counts what it leaves out.
+
+    Args:
+        source: of any kind.
+        reason: as in `LeftOut.add`.
+        names: of files or images.
+    """
+
+    def walk() -> Iterator[Entry]:
+        yield from source.walk()
+        for name in names:
+            source.left_out.add(reason, printable(name))
+
+    return replace(source, walk=walk)
+
+
+def unlisted(source: Source, folders: Iterable[Path]) -> list[str]:
+    """Images in the folders of a listing that it does not name, relative to their folder, sorted."""
     listed = {str(entry.file) for entry in source.walk()}
-    unlisted = sorted(
+    return sorted(
         file.relative_to(folder.resolve()).as_posix()
         for folder in folders
         if folder.is_dir()
         for file in _images(folder.resolve())
         if os.path.realpath(file) not in listed
     )
-    if unlisted:
-        source.notes.append(
-            f"left out {counted(len(unlisted), 'image')} that are not listed: {shorten(unlisted, _NAMED)}"
-        )
 
 
 def _images(folder: Path) -> Iterator[Path]:
