@@ -9,8 +9,11 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.images import SUFFIXES
 from pipeline.sources.archives import is_archive
 from pipeline.sources.entry import Source
+from pipeline.sources.fiftyone import fiftyone_source, label_files
 from pipeline.sources.folder import folder_source
 from pipeline.sources.imagefolder import imagefolder_source, metadata_tables
+from pipeline.sources.jsonfiles import json_kind
+from pipeline.sources.label_studio import is_table, label_studio_source
 from pipeline.sources.listing import listing_source
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.shards import shards_source
@@ -35,14 +38,17 @@ _READERS = {
     "label-file": label_file_source,
     "shards": shards_source,
     "imagefolder": imagefolder_source,
+    "fiftyone": fiftyone_source,
+    "label-studio": label_studio_source,
 }
 _PLACES = {  # what a kind is; a file by default
     "folder": ("folder",),
     "imagefolder": ("folder",),
     "shards": ("folder", "file"),
+    "fiftyone": ("folder", "file"),
 }
 _WITH_IMAGES = ("folder", "shards", "imagefolder")  # these hold their images themselves
-_WITH_COLUMNS = ("listing", "imagefolder")
+_WITH_COLUMNS = ("listing", "imagefolder", "label-studio")
 
 
 def open_source(path: Path, options: SourceOptions | None = None, *, name: str = "") -> Source:
@@ -50,7 +56,7 @@ def open_source(path: Path, options: SourceOptions | None = None, *, name: str =
 
     Args:
         path: a folder, a .csv, .tsv, .jsonl or .parquet listing, a .json or .txt split file,
-            or tars and zips.
+            an export, or tars and zips.
         options: how to read it; the path decides by default.
         name: of the data set; the domain's name where neither the source nor the options name one, unless no domain can
             be called so.
@@ -88,7 +94,9 @@ def _kind_of(path: Path, options: SourceOptions) -> str:
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None or (kind == "shards" and not is_archive(path)):
         raise DataError(f"{path}: unknown kind of source; expected a folder, {', '.join(_SUFFIXES)}")
-    return kind
+    if path.suffix.lower() == ".json":
+        return json_kind(path)
+    return "label-studio" if kind == "listing" and is_table(path) else kind
 
 
 def _kind_of_folder(path: Path, options: SourceOptions) -> str:
@@ -96,4 +104,6 @@ def _kind_of_folder(path: Path, options: SourceOptions) -> str:
     others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
     if any(map(is_archive, visible)) and not others:
         return "shards"
+    if label_files(path):
+        return "fiftyone"
     return "imagefolder" if metadata_tables(path, options) else "folder"

@@ -10,7 +10,7 @@ from pipeline.errors import ParamsError
 from pipeline.phrases import suggest
 
 KINDS = (
-    *("folder", "listing", "split-file", "label-file", "shards", "imagefolder"),
+    *("folder", "listing", "split-file", "label-file", "shards", "imagefolder", "fiftyone", "label-studio"),
     "benchmark",
 )
 

@@ -7,7 +7,6 @@ labels begin with 1, and those of DomainNet, whose labels begin with 0 (Dassl.py
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +14,7 @@ from pipeline.errors import DataError
 from pipeline.phrases import counted
 from pipeline.sources.encodings import check_utf8, not_utf8
 from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.jsonfiles import read_json
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem
 from pipeline.sources.rows import Row, check_labels, rows_source
@@ -34,7 +34,7 @@ def split_file_source(path: Path, options: SourceOptions, name: str) -> Source:
             refused as in `rows_source`; the list and position are named.
         ParamsError: no domain is known.
     """
-    items = _read_json(path)
+    items = _read_lists(path)
     rows, labels = [], []
     for part in PARTS:
         for index, item in enumerate(items.get(part, [])):
@@ -115,16 +115,8 @@ def _is_item(item: Any) -> bool:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES:,} bytes; this is no split file")
-    check_utf8(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise not_utf8(path) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON: {' '.join(str(error).split())[:200]}") from None
+def _read_lists(path: Path) -> dict[str, Any]:
+    content = read_json(path)
     if not isinstance(content, dict) or not any(isinstance(content.get(part), list) for part in PARTS):
         raise DataError(f"{path}: expected a mapping with the lists {', '.join(PARTS)}")
     wrong = [part for part in PARTS if part in content and not isinstance(content[part], list)]
