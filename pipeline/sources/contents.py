@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import DataError
 from pipeline.images import SUFFIXES
 from pipeline.sources.archives import is_archive
-from pipeline.sources.tree import Folders
+from pipeline.sources.tree import Folders, Tree
 
 UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
 """Folders that are no classes, and the tool whose exports put images without a label there."""
@@ -24,12 +24,14 @@ class Contents:
     Attributes:
         images: how many, without those in folders of UNLABELLED.
         firsts: each folder that holds such images, and the name of one of them.
+        rest: each folder that holds other files, and their names.
         groups: whether an image and a label file have the same key, so that this is webdataset.
         json: whether a label file is a .json, which may name domains.
     """
 
     images: int = 0
     firsts: dict[Folders, str] = field(default_factory=dict)
+    rest: dict[Folders, list[str]] = field(default_factory=dict)
     groups: bool = False
     json: bool = False
     others: set[str] = field(default_factory=set)  # names of tables and archives, which explain a refusal
@@ -48,10 +50,24 @@ class Contents:
             if member.parent.name not in UNLABELLED:
                 self.images += 1
                 self.firsts.setdefault(member.parent.parts, member.name)
-        elif suffix in (".cls", ".json"):
-            self.beside.add(suffix)
+        else:
+            if suffix in (".cls", ".json"):
+                self.beside.add(suffix)
+            if not self.groups:  # of which there may be millions, and folders are no classes
+                self.rest.setdefault(member.parent.parts, []).append(member.name)
         if member.name.lower() in (*_TABLES, "synsets.txt") or suffix == ".csv" or is_archive(member):
             self.others.add(str(member))
+
+    def tree(self) -> Tree:
+        """The folders, as those of a folder on disk."""
+        tree = Tree(dict(self.firsts), {(): []})
+        for folders in (*self.firsts, *self.rest):
+            tree.add(folders)
+        for folders, names in self.rest.items():
+            tree.others[folders] += names
+        for folders in self.firsts:
+            del tree.others[folders]
+        return tree
 
     def end(self) -> None:
         """The members of a key, or of an archive, are complete."""

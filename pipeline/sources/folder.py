@@ -36,7 +36,7 @@ def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
         raise DataError(f"{root}: no images found{_held(tree, ())}; {LAYOUTS}")
     ours = (root / PARTS_FILE).exists() and not options.open_set
     levels = read_levels(path, tree.firsts, dataclasses.replace(options, domains=True) if ours else options, name)
-    _check_classes(path, tree, levels)
+    check_classes(path, tree, levels)
     parts: dict[str, str] = {}
     notes = list(levels.notes)
     if ours and all(spot.folder == "/".join(folders) for folders, spot in levels.spots.items()):
@@ -61,9 +61,13 @@ def _walk(source: Source, root: Path, levels: Levels, parts: Mapping[str, str]) 
         yield Entry(target, origin, file=item.path, part=spot.part or parts.get(target, ""))
 
 
-def _check_classes(path: Path, tree: Tree, levels: Levels) -> None:
+def check_classes(path: Path, tree: Tree, levels: Levels) -> None:
     """Refuse a folder beside those of the classes whose files are no images: its class would silently be missing.
 
+    Args:
+        path: of the folder or archive, for errors.
+        tree: of what it holds.
+        levels: of the tree's images.
     Raises:
         DataError: naming it, and the endings of what it holds.
     """

@@ -19,6 +19,7 @@ from pipeline.phrases import counted
 from pipeline.sources.archives import ARCHIVES, archive_stem, is_archive, members
 from pipeline.sources.contents import UNLABELLED, Contents, check_tables, group_key, instead
 from pipeline.sources.entry import Entry, Source, plain_part
+from pipeline.sources.folder import check_classes
 from pipeline.sources.levels import Levels, read_levels
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.tree import Kind
@@ -62,6 +63,7 @@ def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
         levels = read_levels(path, held.firsts, options, name)
     except DataError as error:
         raise DataError(f"{error}{instead(held)}") from None
+    check_classes(path, held.tree(), levels)
     source = Source(path, "shards", lambda: _plain(source, shards, levels), notes=[*levels.notes, f"{path}: {count}"])
     return source
 

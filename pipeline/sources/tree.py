@@ -55,6 +55,13 @@ class Tree:
     firsts: dict[Folders, str] = field(default_factory=dict)
     others: dict[Folders, list[str]] = field(default_factory=dict)
 
+    def add(self, folders: Folders) -> None:
+        """A folder, and those above it, as holding nothing yet."""
+        for end in range(len(folders), 0, -1):
+            if folders[:end] in self.others:
+                break
+            self.others[folders[:end]] = []
+
 
 def read_tree(root: Path) -> Tree:
     """Where the images of a folder are.
@@ -66,11 +73,7 @@ def read_tree(root: Path) -> Tree:
     """
     tree = Tree(others={(): []})
     for item in scan(root):
-        folders = (*item.folders, item.name) if item.kind is Kind.EMPTY else item.folders
-        for end in range(len(folders), 0, -1):
-            if folders[:end] in tree.others:
-                break
-            tree.others[folders[:end]] = []
+        tree.add((*item.folders, item.name) if item.kind is Kind.EMPTY else item.folders)
         if item.kind is Kind.IMAGE:
             tree.firsts.setdefault(item.folders, item.name)
         elif item.kind is Kind.OTHER:

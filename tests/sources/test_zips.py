@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import stat
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
@@ -218,6 +221,7 @@ def test_names_of_other_systems(write: Write) -> None:
 @pytest.mark.parametrize(
     ("paths", "named"),
     [
+        (["cat/1.jpg", "dog/1.heic", "dog/2.heic"], r"pets\.zip/dog: a class folder without images \(.*\.heic 2\)"),
         (["a.txt"], "no images found in the zip; expected files that end in"),
         (["caltech/101_ObjectCategories.tar.gz"], r"it holds caltech/101_ObjectCategories\.tar\.gz, so unpack it"),
         (["train/1.jpg", "test/2.jpg", "labels.csv"], r"hold images without class folders; .*; labels\.csv may name"),
@@ -237,3 +241,40 @@ def test_a_domain_must_be_known_and_known_once(write: Write) -> None:
         open_with(write(names("dog/1.jpg")))
     with pytest.raises(ParamsError, match=r"--domain x: .*pets\.zip holds domain/class/image already"):
         open_with(write(names("photo/dog/1.jpg", "sketch/dog/1.jpg")), domain="x")
+
+
+NAMES = st.sampled_from(["cat", "dog", "train", "test", "photo", "open_sets", "no name"])
+FILES = st.sampled_from(["1.jpg", "2.png", "notes.txt"])
+
+
+def trees(depth: int) -> st.SearchStrategy[set[str]]:
+    """Paths of one depth, which most layouts have, and perhaps one of another."""
+    even = st.tuples(*[NAMES] * depth, FILES).map("/".join)
+    odd = st.lists(NAMES, max_size=3).flatmap(lambda folders: FILES.map(lambda file: "/".join([*folders, file])))
+    return st.tuples(st.sets(even, min_size=1, max_size=6), st.sets(odd, max_size=1)).map(
+        lambda pair: pair[0] | pair[1]
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3).flatmap(trees))
+def test_a_zip_is_understood_as_the_folder_that_it_was_made_of(paths: set[str]) -> None:
+    """The same images at the same places and in the same parts, and as many left out; or both are refused."""
+    with tempfile.TemporaryDirectory() as place:
+        root, path = Path(place, "pets"), Path(place, "pets.zip")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in sorted(paths):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_bytes(name.encode())
+                archive.write(root / name, name)
+        seen = []
+        for given_ in (root, path):
+            try:
+                source = open_with(given_, name="pets")
+                taken = {(entry.target, entry.part, entry.read()) for entry in source}
+            except DataError:
+                seen.append("refused")
+            else:
+                assert len(taken) + source.left_out.total == len(paths)
+                seen.append(str(sorted(taken)))
+        assert seen[0] == seen[1]
