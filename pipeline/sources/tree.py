@@ -1,4 +1,4 @@
-"""A folder of any depth, walked without leaving it: every file is seen; one with another ending than an image is opened."""
+"""A folder of any depth, walked without leaving it: every file is seen, and opened where its ending is no image's."""
 
 from __future__ import annotations
 

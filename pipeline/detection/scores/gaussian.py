@@ -59,4 +59,5 @@ def _whitening(centred: Tensor) -> Tensor:
 
     covariance = torch.from_numpy(ledoit_wolf(centred.cpu().numpy(), assume_centered=True)[0]).to(centred)
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors / values.clamp(min=1e-12).sqrt()
+    whitening: Tensor = vectors / values.clamp(min=1e-12).sqrt()
+    return whitening

@@ -42,5 +42,5 @@ def virtual_logit(features: Tensor, statistics: Statistics) -> Tensor:
         (B,) float32, unbounded.
     """
     rows = features.float()
-    outside = (rows @ statistics["residual"]).norm(dim=1)
+    outside: Tensor = (rows @ statistics["residual"]).norm(dim=1)
     return statistics["alpha"] * outside - (rows @ statistics["weights"].mT).logsumexp(1)

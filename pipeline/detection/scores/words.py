@@ -51,5 +51,7 @@ def negative_label(features: Tensor, statistics: Statistics) -> Tensor:
     """
     rows = statistics["scale"] * features.float()
     known = (rows @ statistics["classes"].mT).logsumexp(1)  # (B,)
-    other = (rows @ statistics["words"].flatten(0, 1).mT).unflatten(1, statistics["words"].shape[:2]).logsumexp(2)
-    return -(known[:, None] - other).sigmoid().mean(1)
+    groups, size, _ = statistics["words"].shape
+    other = (rows @ statistics["words"].flatten(0, 1).mT).reshape(-1, groups, size).logsumexp(2)  # (B, G)
+    score: Tensor = -(known[:, None] - other).sigmoid().mean(1)
+    return score
