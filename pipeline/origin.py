@@ -20,6 +20,13 @@ def git_state(root: Path) -> tuple[str, str]:
     return commit, "true" if changed else "false"
 
 
+def main_worktree(root: Path) -> Path | None:
+    """The same project in git's main worktree, if root lies in another one made by `git worktree`."""
+    found = _git(root, "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--show-prefix")
+    own, common, prefix, *_ = [*found.split("\n"), "", ""]
+    return Path(common).parent / prefix if own != common and common else None
+
+
 def _git(root: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=60, check=False)

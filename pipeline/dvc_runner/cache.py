@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.dvc_runner.output import with_advice
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -86,4 +87,4 @@ def _repo(root: Path) -> Iterator[Repo]:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning), Repo(str(root)) as repo:
             yield repo
     except DvcException as error:
-        raise PipelineError(f"{root}: dvc: {' '.join(str(error).split())}") from None
+        raise PipelineError(f"{root}: dvc: {with_advice(' '.join(str(error).split()))}") from None

@@ -67,9 +67,16 @@ class Listener:
 
 
 def error_line(text: str) -> str:
-    """The last line that DVC marks as an error; "" without one."""
+    """The last line that DVC marks as an error, and what to do about it where DVC does not say; "" without one."""
     marked = [line.removeprefix("ERROR:").strip() for line in lines(text) if line.startswith("ERROR:")]
-    return "".join(marked[-1:])[:_MAX_ERROR]
+    return with_advice("".join(marked[-1:])[:_MAX_ERROR])
+
+
+def with_advice(message: str) -> str:
+    """A message of DVC, with what to do about a project without git."""
+    if message.endswith("is not a git repository"):
+        return f"{message}; run `git init` there, or `dvc config --local core.no_scm true` to work without git"
+    return message
 
 
 def reason(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.dvc_runner.graph import is_input, label
+from pipeline.dvc_runner.missing import missing_data
 from pipeline.dvc_runner.output import Listener, reason
 from pipeline.dvc_runner.program import listen
 from pipeline.errors import PipelineError
@@ -58,7 +59,7 @@ def reproduce(
     arguments = ["checkout", stage] if missing else ["repro", "--single-item", stage]
     status = listen(root, listener, *arguments, extra=extra, terminal=terminal)
     if status:
-        raise PipelineError(_failure(stage, missing, status, listener.text()))
+        raise PipelineError(_failure(root, stage, missing, status, listener.text()))
     seconds = time.monotonic() - start
     if missing:
         return StageResult(stage, RESTORED, seconds)
@@ -67,9 +68,9 @@ def reproduce(
     return StageResult(stage, RESTORED if listener.restored else UP_TO_DATE, seconds)
 
 
-def _failure(stage: str, missing: bool, status: int, text: str) -> str:
-    if missing:
-        return f"{stage}: its data is neither in the workspace nor in DVC's cache; fetch it with `dvc pull {stage}`"
+def _failure(root: Path, stage: str, missing: bool, status: int, text: str) -> str:
+    if missing or (is_input(stage) and "missing data 'source" in text):
+        return missing_data(root, stage)
     name = label(stage)
     if status < 0:
         return f"stage {name!r}: dvc was ended by signal {-status}"
