@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
-from pipeline.tables import read_json, write_json
+from pipeline.tables import read_json
 from stages import _paths as paths
 from stages._run import Record, stage
 
@@ -12,11 +12,12 @@ from stages._run import Record, stage
 @stage("register", sections=("register",))
 def main(params: Params) -> Record:
     from pipeline.registry.register import register_model
-    from pipeline.tracking.runs import read_stage_run
+    from pipeline.registry.registration import Registration, write_registration
+    from pipeline.tracking.identity import read_identity
 
     name, metrics = params.register_.model, read_json(paths.METRICS)
     # No dependency: these say which runs made the files that this stage does depend on.
-    runs = {file.stem: read_stage_run(file)["run_id"] for file in sorted(paths.RUNS.glob("*.json"))}
+    runs = {file.stem: read_identity(file).run_id for file in sorted(paths.RUNS.glob("*.json"))}
 
     def within(run_id: str) -> None:
         version = register_model(
@@ -26,11 +27,11 @@ def main(params: Params) -> Record:
             tags={f"stage.{stage}.run_id": run for stage, run in {**runs, "register": run_id}.items()},
             metrics=metrics,
         )
-        write_json({"model": name, "version": version, "run_id": run_id}, paths.REGISTRATION)
+        write_registration(Registration(name, version, run_id), paths.REGISTRATION)
 
     return Record(
         datasets=[("model", file_sha256(paths.MODEL), str(paths.MODEL))],
-        artifacts=[paths.CARD, paths.PARITY],
+        artifacts=[paths.CARD, paths.PARITY, paths.RUNS],  # the runs' facts stay with the version, as their ids do
         within=within,
     )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import telemetry
+from pipeline.cli.stores import store_lines, store_name
 from pipeline.console import make_console, plain_table, say
 from pipeline.params import load_params
 
@@ -70,14 +71,17 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
     from rich.markup import escape
 
     aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
-    title = f"{facts['model']} version {facts['version']}{aliases}"
-    registered = f"registered {_moment(facts['created'])} in {facts['tracking_uri']}"
-    say(f"{title}, {registered}", console)
+    title = f"{facts['model']} version {facts['version']}{aliases}, registered {_moment(facts['created'])}"
+    place = f"{facts['tracking_uri']} ({store_name(facts['store'])})" if facts["store"] else facts["tracking_uri"]
+    say(f"{title} in {place}" if facts["registered_here"] else f"{title} in another store than {place}", console)
     table = plain_table("Stage", "Run", "Status", "Started", "Commit", words=5)
     for stage, run in facts["stages"].items():
-        commit = str(run.get("git_commit") or "")[:12]
-        table.add_row(stage, run["run_id"], run.get("status", ""), _moment(run.get("started")), commit)
+        status = f"in {store_name(run['store'])}" if "store" in run else run["status"]
+        cells = (stage, run["run_id"], status, _moment(run.get("started")), str(run.get("git_commit") or "")[:12])
+        table.add_row(*map(escape, cells))
     console.print(table)
+    for line in store_lines(facts["stages"].values()):
+        say(line, console)
     for key, value in facts["tags"].items():
         console.print(f"  {escape(key)}: {escape(str(value))}", highlight=False, soft_wrap=True)
     verdict = facts["verdict"]

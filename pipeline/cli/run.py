@@ -8,16 +8,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import telemetry
 from pipeline.cli.inputs import check_inputs
-from pipeline.console import make_console, plain_table
-from pipeline.errors import TrackingError
+from pipeline.console import make_console, plain_table, say
+from pipeline.errors import DataError, TrackingError
 from pipeline.methods.settings import load_checked
 from pipeline.params import Params
 from pipeline.phrases import counted
 from pipeline.process.reaper import guard
+from pipeline.registry.registration import CARD, REGISTRATION, Registration, check_registration, read_registration
 from pipeline.tables import read_json
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 METRICS = Path("artifacts/evaluation/metrics.json")
 REPORT = Path("artifacts/evaluation/report.html")
 SWEEP = Path("artifacts/sweep/report.html")
-REGISTRATION = Path("artifacts/registration.json")
 
 
 def run_pipeline(targets: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ def run_pipeline(targets: Sequence[str]) -> None:
     if SWEEP.is_file():
         console.print(f"Last sweep: {SWEEP.resolve().as_uri()}", soft_wrap=True)
     if REGISTRATION.is_file():
-        _print_registration(read_json(REGISTRATION), params, console)
+        _print_registration(params, console)
     _print_commands(console)
 
 
@@ -133,26 +133,28 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
     console.print()
 
 
-def _print_registration(registration: dict[str, Any], params: Params, console: Console) -> None:
-    from rich.markup import escape
-
+def _print_registration(params: Params, console: Console) -> None:
     from pipeline.registry.register import ensure_challenger
     from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
     from pipeline.tracking.client import reported
 
-    name, version = str(registration["model"]), str(registration["version"])
+    registration = read_registration(REGISTRATION)
+    name, version = registration.model, registration.version
     try:
+        check_registration(registration, CARD)
         if ensure_challenger(name, version):
             console.print(f"{name} version {version}, registered by an earlier run, is the {CHALLENGER} again")
         client, uri = open_registry(None)
         with reported(uri):
             champion = aliased(client, name, CHAMPION)
+    except DataError as error:
+        say(f"{REGISTRATION}: {error}", console)
+        return
     except TrackingError as error:
         # The outputs came from a cache or a remote, and the model is registered in another tracking store.
-        console.print(
-            f"[yellow]{REGISTRATION} names {name} version {version}:[/yellow] {escape(str(error))}", soft_wrap=True
-        )
-        console.print("To register the model here: dvc repro --force --single-item register")
+        say(f"{REGISTRATION} names {name} version {version}: {error}", console)
+        for line in _elsewhere(registration):
+            say(line, console)
         return
     if not champion:
         from pipeline.cli.models import print_verdict
@@ -165,6 +167,17 @@ def _print_registration(registration: dict[str, Any], params: Params, console: C
     console.print(f"Model: models:/{name}/{version} ({', '.join(aliases)})", highlight=False)
     if champion and champion != version:
         console.print(f"Champion: version {champion}; `croft promote` puts version {version} through the gate")
+
+
+def _elsewhere(registration: Registration) -> list[str]:
+    from pipeline.cli.stores import how_to_open, store_name
+    from pipeline.registry.runs import RUNS, read_identities
+
+    made = read_identities(RUNS).get(registration.run_id)
+    return [
+        *([f"It was made in {store_name(made.store)}; to use that, {how_to_open(made.server)}"] if made else []),
+        "To register the model here: dvc repro --force --single-item register",
+    ]
 
 
 def _print_commands(console: Console) -> None:

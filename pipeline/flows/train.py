@@ -15,8 +15,9 @@ from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
 from pipeline.dvc_runner.survey import take_survey
 from pipeline.errors import DataError, PipelineError
 from pipeline.process.reaper import guard
+from pipeline.tracking.identity import read_identity
 from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
-from pipeline.tracking.runs import PARENT_VARIABLE, read_stage_run
+from pipeline.tracking.runs import PARENT_VARIABLE
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -85,7 +86,7 @@ def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
         name = label(result.stage)
         tags[f"stage.{name}.state"] = result.state
         try:
-            tags[f"stage.{name}.run_id"] = read_stage_run(root / "artifacts" / "runs" / f"{name}.json")["run_id"]
+            tags[f"stage.{name}.run_id"] = read_identity(root / "artifacts" / "runs" / f"{name}.json").run_id
         except DataError:  # inputs and the built-in data have no run of their own
             continue
     return tags

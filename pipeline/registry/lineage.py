@@ -7,11 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import DataError, TrackingError
 from pipeline.registry.journal import entries
+from pipeline.registry.registration import CARD, HASH_TAG, REGISTRATION, check_registration, read_registration
+from pipeline.registry.runs import RUNS, UNKNOWN, describe, describe_identity, kept_identities, read_identities
 from pipeline.registry.versions import CHAMPION, model_version, open_registry, registered_model
+from pipeline.tables import read_json
 from pipeline.tracking.client import reported, shown_uri
+from pipeline.tracking.store import known_store
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 _STAGE = "stage."
@@ -21,59 +27,97 @@ _RUN = ".run_id"
 def lineage(name: str, version: str | None = None, *, root: Path | None = None) -> dict[str, Any]:
     """Everything known about where a version came from.
 
+    Runs that the present store does not hold are described by the files that they left: those that were logged when the
+    version was registered, or the workspace's own. A workspace whose outputs were pulled, and whose store has no
+    champion, is described by its files alone.
+
     Args:
         name: of the registered model.
         version: number or alias; the champion by default.
         root: the project; the working directory by default.
     Returns:
-        model, version, aliases, created (epoch seconds), tracking_uri, run, stages (name to run), tags (hashes, commit,
-        method and others), verdict (None if it was never judged) and journal. A run is a mapping with run_id, status,
-        started (epoch seconds), git_commit, params and metrics; status is "not in this store" where it is unknown.
+        model, version, aliases, created (epoch seconds), tracking_uri and store (id) of the present store,
+        registered_here (in it), run, stages (name to run), tags (hashes, commit, method ...), verdict (None if it
+        was never judged) and journal. A run is what `pipeline.registry.runs.describe` returns; one of another store has
+        that store's id and server too. Of a run of which nothing is known there is run_id and the status UNKNOWN alone.
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
     """
+    root = (root or Path.cwd()).resolve()
     client, uri = open_registry(root)
     with reported(uri):
-        record = model_version(client, name, version or CHAMPION)
-        model = registered_model(client, name)
-        tags = dict(record.tags)
-        stages = {
-            key.removeprefix(_STAGE).removesuffix(_RUN): _run(client, value)
-            for key, value in tags.items()
-            if key.startswith(_STAGE) and key.endswith(_RUN)
-        }
-        verdict = tags.get("gate.verdict")
+        try:
+            record = model_version(client, name, version or CHAMPION)
+        except TrackingError:
+            facts = _of_files(name, root) if version is None else None
+            if facts is None:
+                raise
+        else:
+            facts = _of_store(client, name, record, root)
+        return {**facts, "tracking_uri": shown_uri(uri), "store": known_store(client)}
+
+
+def _of_store(client: MlflowClient, name: str, record: ModelVersion, root: Path) -> dict[str, Any]:
+    model, tags = registered_model(client, name), dict(record.tags)
+    ids = {
+        key.removeprefix(_STAGE).removesuffix(_RUN): value
+        for key, value in tags.items()
+        if key.startswith(_STAGE) and key.endswith(_RUN)
+    }
+    runs = {run_id: describe(client, run_id) for run_id in {*ids.values(), record.run_id} if run_id}
+    if None in runs.values():
+        left = read_identities(root / RUNS) | (kept_identities(client, record.run_id) if record.run_id else {})
+        known = {run_id: describe_identity(left[run_id]) for run_id in runs if run_id in left}
+        runs = {run_id: run or known.get(run_id) for run_id, run in runs.items()}
+    described = {run_id: run or {"run_id": run_id, "status": UNKNOWN} for run_id, run in runs.items()}
+    verdict = tags.get("gate.verdict")
+    return {
+        "model": name,
+        "version": str(record.version),
+        "aliases": sorted(alias for alias, number in dict(model.aliases).items() if str(number) == str(record.version)),
+        "created": record.creation_timestamp / 1000.0,
+        "registered_here": True,
+        "run": described[record.run_id] if record.run_id else None,
+        "stages": _by_start({stage: described[run_id] for stage, run_id in ids.items()}),
+        "tags": {k: v for k, v in sorted(tags.items()) if not k.startswith(("gate.", _STAGE))},
+        "verdict": json.loads(verdict) if verdict else None,
+        "journal": [asdict(entry) for entry in entries(dict(model.tags))],
+    }
+
+
+def _of_files(name: str, root: Path) -> dict[str, Any] | None:
+    """The same from the workspace's files, if they belong together and name a version of another store."""
+    try:
+        registration, card = read_registration(root / REGISTRATION), read_json(root / CARD)
+        identities = read_identities(root / RUNS)
+        made = identities.get(registration.run_id)
+        hashes, graph = card["sha256"], card["sha256"]["graph"]
+    except (DataError, KeyError, TypeError):
+        return None
+    if registration.model != name or made is None or made.inputs.get("model") != graph:
+        return None
+    try:
+        check_registration(registration, root / CARD, root=root)
+    except DataError:
+        return None
+    except TrackingError:
+        stages = _by_start({identity.stage: describe_identity(identity) for identity in identities.values()})
+        commit = {key: getattr(made, key) for key in ("git_commit", "git_dirty", "lock_sha256", "params_sha256")}
+        content = {key: str(card.get(key, "")) for key in ("method", "backbone")}
         return {
             "model": name,
-            "version": str(record.version),
-            "aliases": sorted(
-                alias for alias, number in dict(model.aliases).items() if str(number) == str(record.version)
-            ),
-            "created": record.creation_timestamp / 1000.0,
-            "tracking_uri": shown_uri(uri),
-            "run": _run(client, record.run_id) if record.run_id else None,
-            "stages": dict(sorted(stages.items(), key=lambda item: (item[1].get("started") or 0.0, item[0]))),
-            "tags": {k: v for k, v in sorted(tags.items()) if not k.startswith(("gate.", _STAGE))},
-            "verdict": json.loads(verdict) if verdict else None,
-            "journal": [asdict(entry) for entry in entries(dict(model.tags))],
+            "version": registration.version,
+            "aliases": [],
+            "created": describe_identity(made).get("started", 0.0),
+            "registered_here": False,
+            "run": describe_identity(made),
+            "stages": stages,
+            "tags": dict(sorted({**commit, **content, **{f"{HASH_TAG}{k}": v for k, v in hashes.items()}}.items())),
+            "verdict": None,
+            "journal": [],
         }
+    return None  # the present store has the version, which is not its champion
 
 
-def _run(client: MlflowClient, run_id: str) -> dict[str, Any]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {"run_id": run_id, "status": "not in this store"}
-    return {
-        "run_id": run_id,
-        "status": run.info.status,
-        "started": run.info.start_time / 1000.0,
-        "git_commit": run.data.tags.get("git_commit", ""),
-        "git_dirty": run.data.tags.get("git_dirty", ""),
-        "params": dict(run.data.params),
-        "metrics": dict(run.data.metrics),
-    }
+def _by_start(stages: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return dict(sorted(stages.items(), key=lambda item: (item[1].get("started") or 0.0, item[0])))

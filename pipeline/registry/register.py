@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.registry.gate import facts
 from pipeline.registry.package import CARD_FILE, save_package
+from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
 from pipeline.tables import read_json
 from pipeline.tracking.client import reported
@@ -69,7 +70,7 @@ def register_model(
         of_run = client.get_run(run_id).data.tags
         labels = {
             **{key: of_run[key] for key in _RUN_TAGS if key in of_run},
-            **{f"sha256.{key}": value for key, value in card["sha256"].items()},
+            **{f"{HASH_TAG}{key}": value for key, value in card["sha256"].items()},
             "method": card["method"],
             "backbone": card["backbone"],
             FACTS_TAG: known.to_json(),

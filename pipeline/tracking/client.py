@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import TrackingError
 from pipeline.tracking.local import check_folder, sqlite_file, sqlite_uri
+from pipeline.tracking.store import STORE_TAG, known_store, new_store
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -107,8 +108,9 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     if experiment is None:
         kept = _keeps_artifacts(client.tracking_uri)
         location = None if kept else _artifacts(root)
+        tags = {STORE_TAG: known_store(client) or new_store()}
         try:
-            return name, str(client.create_experiment(name, artifact_location=location))
+            return name, str(client.create_experiment(name, artifact_location=location, tags=tags))
         except MlflowException:  # another process was first
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

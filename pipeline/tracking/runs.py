@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
 from pipeline.origin import git_state, process_tags
-from pipeline.tables import read_json, write_json
 from pipeline.tracking.client import connect, experiment_id, reported, shown_uri
+from pipeline.tracking.identity import Identity, write_identity
+from pipeline.tracking.store import server_address, store_id
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -37,10 +37,15 @@ _DIGEST_CHARACTERS = 36
 
 
 class StageRun:
-    """One open MLflow run of a stage; made by `stage_run`."""
+    """One open MLflow run of a stage; made by `stage_run`.
+
+    Attributes:
+        facts: params, metrics (the last of a series) and inputs (name to digest) as logged so far, names as in MLflow.
+    """
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client, self.run_id = client, run_id
+        self.facts: dict[str, dict[str, Any]] = {"params": {}, "metrics": {}, "inputs": {}}
 
     def log(
         self,
@@ -86,6 +91,11 @@ class StageRun:
         ]
         if inputs:
             self.client.log_inputs(self.run_id, inputs)
+        self.facts["params"].update((param.key, param.value) for param in flat)
+        self.facts["metrics"].update(
+            (metric.key, metric.value) for metric in sorted(measured, key=lambda metric: metric.step)
+        )
+        self.facts["inputs"].update((name, digest) for name, digest, _ in datasets)
         for path in artifacts:
             if path.is_dir():
                 self.client.log_artifacts(self.run_id, str(path), artifact_path=path.name)
@@ -133,6 +143,7 @@ def stage_run(
         labels["mlflow.source.git.commit"] = commit
     with reported(uri):
         experiment, number = experiment_id(client, root)
+        store = store_id(client, number)
         info = client.create_run(number, start_time=int(started * 1000), run_name=stage, tags=labels).info
     run = StageRun(client, info.run_id)
     try:
@@ -141,16 +152,21 @@ def stage_run(
             yield run
             client.set_terminated(run.run_id, "FINISHED")
         if out is not None:
-            identity = {
-                "run_id": run.run_id,
-                "experiment": experiment,
-                "experiment_id": number,
-                "stage": stage,
-                "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-                "git_commit": commit,
-                "tracking_uri": shown_uri(uri),
-            }
-            write_json(identity, out)
+            identity = Identity(
+                run_id=run.run_id,
+                stage=stage,
+                experiment=experiment,
+                experiment_id=number,
+                store=store,
+                server=server_address(shown_uri(uri)),
+                started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+                git_commit=commit,
+                git_dirty=dirty,
+                lock_sha256=labels["lock_sha256"],
+                params_sha256=labels["params_sha256"],
+                **run.facts,
+            )
+            write_identity(identity, out)
     except BaseException as error:
         with contextlib.suppress(Exception):  # the first error is the one to report
             client.set_terminated(run.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -173,18 +189,6 @@ def record_children(parent: str, children: Sequence[tuple[str, Mapping[str, obje
             run_id = client.create_run(experiment, run_name=name, tags={"mlflow.parentRunId": parent}).info.run_id
             StageRun(client, run_id).log(params=params, metrics=metrics)
             client.set_terminated(run_id, "FINISHED")
-
-
-def read_stage_run(path: Path) -> dict[str, str]:
-    """The identity that a stage wrote.
-
-    Raises:
-        DataError: the file is missing or holds no run id.
-    """
-    identity = read_json(path)
-    if not isinstance(identity, dict) or not identity.get("run_id"):
-        raise DataError(f"{path}: no run id in this file; run `dvc repro -f {path.stem}`")
-    return identity
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

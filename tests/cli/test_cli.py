@@ -166,7 +166,14 @@ def test_the_lineage_is_printed_in_full() -> None:
         "aliases": ["challenger", "champion"],
         "created": 86400.0,  # one day after 1970-01-01 00:00
         "tracking_uri": "sqlite:////p/mlflow.db",
-        "stages": {"split": run, "export": {"run_id": "b" * 32, "status": "not in this store"}},
+        "store": "5" * 32,
+        "registered_here": True,
+        "stages": {
+            "split": run,
+            "validate": {**run, "store": "6" * 32, "server": ""},
+            "evaluate": {**run, "store": "7" * 32, "server": "http://host:5000"},
+            "export": {"run_id": "b" * 32, "status": "not in this store"},
+        },
         "tags": {"manifest_sha256": "d" * 64},
         "verdict": {"passed": True, "forced": False, "reasons": [["parity", True, "the graph agrees"]]},
         "journal": [
@@ -175,7 +182,14 @@ def test_the_lineage_is_printed_in_full() -> None:
     }
     text = printed(lambda console: print_facts(facts, console))
     for part in (
-        "croft version 4 (challenger, champion), registered 1970-01-02 00:00:00+00:00 in sqlite:////p/mlflow.db",
+        "croft version 4 (challenger, champion), registered 1970-01-02 00:00:00+00:00 in sqlite:////p/mlflow.db "
+        "(store 55555555)",
+        "in store 66666666",
+        "Runs of store 66666666 are shown from the files in artifacts/runs; to open them, set "
+        "MLFLOW_TRACKING_URI=sqlite:////PATH/.croft/mlflow.db, with the path of the workspace that made it\n",
+        "Runs of store 77777777 are shown from the files in artifacts/runs; to open them, set "
+        "MLFLOW_TRACKING_URI=http://host:5000\n",
+        "Of the runs that are not in this store no file is left: ",
         "a" * 32,
         "b" * 32,
         "c" * 12,

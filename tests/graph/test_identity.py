@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 
 import pytest
 import yaml
 from clone import SHRUNK, STAGES, Clone, copy_project
+
+from pipeline.registry.lineage import lineage
 
 pytestmark = pytest.mark.xdist_group("dvc")
 DOWNSTREAM = STAGES[STAGES.index("finetune") :]
@@ -63,6 +67,54 @@ def test_a_second_clone_restores_outputs_and_runs_from_a_remote(clone, recorded,
     assert "Running stage" not in other.run("dvc", "repro").stdout
     assert other.run_ids() == clone.run_ids()
     assert sorted(recorded()) == sorted(runs)
+
+
+def test_a_second_clone_with_a_store_of_its_own_knows_the_whole_lineage(clone, tmp_path):
+    remote = tmp_path / "remote"
+    clone.run("dvc", "remote", "add", "--default", "shelf", str(remote))
+    clone.run("dvc", "push", "-q")
+    other = Clone(tmp_path / "other", None)
+    copy_project(other.folder)
+    other.set(**SHRUNK)
+    for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
+        shutil.copy2(clone.folder / name, other.folder / name)
+    other.run("dvc", "pull", "-q")
+    made = {stage: clone.json(f"artifacts/runs/{stage}.json") for stage in STAGES}
+    assert str(clone.folder.parent) not in json.dumps(made)
+    (store,) = {run["store"] for run in made.values()}
+    commit = made["split"]["git_commit"]
+
+    # Nothing was registered in the store of this clone: the files alone tell.
+    said = other.run("croft", "lineage").stdout
+    assert re.search(rf"croft version 1, registered .* in another store than sqlite:///{other.folder}/", said)
+    for stage in STAGES:
+        assert re.search(rf"{stage} +{made[stage]['run_id']} +in store {store[:8]} .* {commit[:12]}", said)
+    assert (
+        f"Runs of store {store[:8]} are shown from the files in artifacts/runs; to open them, set MLFLOW_TRACKING_URI="
+        in said
+    )
+
+    # The registration is not believed here; once the model is registered here, the version's lineage is whole.
+    said = other.run("croft", "run").stdout
+    assert "0 stages executed" in said
+    assert "artifacts/registration.json names croft version 1: this store has no croft version 1\n" in said
+    assert f"It was made in store {store[:8]}; to use that, set MLFLOW_TRACKING_URI=" in said
+    assert "models:/croft" not in said
+    other.run("dvc", "repro", "--force", "--single-item", "register")
+    said = other.run("croft", "lineage", "1").stdout
+    assert "not in this store" not in said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        facts = lineage("croft", "1", root=other.folder)
+    assert sorted(facts["stages"]) == sorted(STAGES)
+    for stage in STAGES[:-1]:
+        run = facts["stages"][stage]
+        assert (run["store"], run["params"], run["metrics"], run["inputs"], run["git_commit"]) == (
+            store, made[stage]["params"], made[stage]["metrics"], made[stage]["inputs"], commit
+        )  # fmt: skip
+        assert run["params"]
+        assert run["inputs"]
+    assert facts["stages"]["register"]["run_id"] == other.run_ids()["register"]
 
 
 def test_metrics_and_plots_can_be_shown_by_dvc(fresh):

@@ -27,15 +27,15 @@ SHRUNK = {
 
 
 class Clone:
-    """A project folder of its own, with its own DVC cache; the tracking store is given."""
+    """A project folder of its own, with its own DVC cache; the tracking store is given, or with None its own too."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path | None) -> None:
         self.folder = folder
-        uri = f"sqlite:///{store.resolve()}"
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
         self.env = {
-            **os.environ,
+            **inherited,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "MLFLOW_TRACKING_URI": uri,
+            **({"MLFLOW_TRACKING_URI": f"sqlite:///{store.resolve()}"} if store else {}),
             "PREFECT_HOME": str(folder / ".croft" / "prefect"),
             "PYTHONPATH": str(folder),
         }

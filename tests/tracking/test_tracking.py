@@ -14,8 +14,10 @@ import pytest
 from pipeline import origin
 from pipeline.errors import DataError, TrackingError
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect, experiment_id, shown_uri, tracking_uri
+from pipeline.tracking.identity import Identity, read_identity
 from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
-from pipeline.tracking.runs import LOCK_FILE, PARENT_VARIABLE, read_stage_run, stage_run
+from pipeline.tracking.runs import LOCK_FILE, PARENT_VARIABLE, stage_run
+from pipeline.tracking.store import known_store, server_address, store_id
 
 
 @pytest.fixture
@@ -65,12 +67,15 @@ def test_a_stage_becomes_one_finished_run_under_its_parent(root: Path, monkeypat
     run_id = stage.run_id
     close_parent(parent, "FINISHED", {"stage.finetune.run_id": run_id})
 
-    identity = read_stage_run(out)
-    assert identity["run_id"] == run_id
-    assert identity["stage"] == "finetune"
-    assert identity["tracking_uri"] == f"sqlite:///{root}/.croft/mlflow.db"
-
     client = connect(root)
+    identity = read_identity(out)
+    assert (identity.run_id, identity.stage) == (run_id, "finetune")
+    assert identity.store == known_store(client) != ""
+    assert str(root) not in out.read_text()  # it travels: no path of this machine
+    assert identity.params == client.get_run(run_id).data.params
+    assert identity.metrics == {"accuracy": 0.5, "method_": 1.0, "loss": 1.0 / 1500}
+    assert identity.inputs == {"digits": "a" * 64}
+
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.info.start_time == int(started * 1000)
@@ -198,6 +203,53 @@ def test_git_state_counts_tracked_changes_but_not_the_lock_that_dvc_rewrites(roo
 def test_identity_without_a_run_id_is_refused(root: Path) -> None:
     (root / "split.json").write_text(json.dumps({"stage": "split"}))
     with pytest.raises(DataError, match="dvc repro -f split"):
-        read_stage_run(root / "split.json")
+        read_identity(root / "split.json")
     with pytest.raises(DataError, match="no such file"):
-        read_stage_run(root / "missing.json")
+        read_identity(root / "missing.json")
+    (root / "split.json").write_text(json.dumps({"run_id": "1", "metrics": {"accuracy": "high"}}))
+    with pytest.raises(DataError, match="metrics: not the identity of a run"):
+        read_identity(root / "split.json")
+
+
+def test_an_identity_of_an_earlier_revision_is_read(root: Path) -> None:
+    (root / "split.json").write_text(json.dumps({"run_id": "1", "stage": "split", "tracking_uri": "sqlite:////a.db"}))
+    assert read_identity(root / "split.json") == Identity(run_id="1", stage="split")
+
+
+def test_a_store_has_one_id_that_moves_with_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = connect(root)
+    _, number = experiment_id(client, root)
+    store = store_id(client, number)
+    monkeypatch.setenv(EXPERIMENT_VARIABLE, "other")
+    _, other = experiment_id(client, root)
+    assert other != number
+    assert store_id(client, other) == known_store(client) == store
+
+    (root / "moved").mkdir()
+    (root / ".croft" / "mlflow.db").rename(root / "moved" / "mlflow.db")
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{root}/moved/mlflow.db")
+    assert known_store(connect(root)) == store
+    monkeypatch.setenv(URI_VARIABLE, f"sqlite:///{root}/new.db")
+    assert known_store(connect(root)) == ""
+
+
+def test_a_store_made_before_there_were_ids_gets_one(root: Path) -> None:
+    client = connect(root)
+    number = client.create_experiment("croft")
+    first = store_id(client, number)
+    assert first == store_id(client, number) != ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("sqlite:////home/me/mlflow.db", ""),
+        ("sqlite+pysqlite:///file:/home/me/mlflow.db?uri=true", ""),
+        ("file:///home/me/mlruns", ""),
+        ("http://host:5000", "http://host:5000"),
+        ("postgresql://db:5432/mlflow", "postgresql://db:5432/mlflow"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_only_what_is_the_same_on_every_machine_is_an_address(uri: str, address: str) -> None:
+    assert server_address(uri) == address
