@@ -1,4 +1,4 @@
-"""Where a run comes from: the commit, the machine and the process; git and the process table, no tracking."""
+"""Where a run comes from: workspace, commit, machine and process; git and the process table, no tracking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ import socket
 import subprocess
 from pathlib import Path
 
+ROOT_VARIABLE = "DVC_ROOT"  # set by DVC for the command of a stage; in an experiment's folder, the workspace above it
+EXPERIMENTS = Path(".dvc") / "tmp" / "exps"
 _SAME_START_SECONDS = 2.0  # a process's creation time has a coarse resolution
+
+
+def workspace(root: Path) -> Path:
+    """The project that `root` works for, absolute: the one that queued it if `root` is an experiment's, else `root`.
+
+    `dvc exp run --queue` and `--temp` run in a copy of the project below EXPERIMENTS, which DVC deletes afterwards.
+    What has to outlive the experiment belongs in this folder.
+    """
+    root = root.resolve()
+    candidates = [folder.parent for folder in reversed(root.parents) if folder.name == ".dvc"]
+    if named := os.environ.get(ROOT_VARIABLE):  # the only way to the workspace where its .dvc/tmp is a link
+        candidates.append(Path(named).resolve())
+    # A variable that was inherited from another project names no folder above root.
+    return next((folder for folder in candidates if root.is_relative_to((folder / EXPERIMENTS).resolve())), root)
 
 
 def git_state(root: Path) -> tuple[str, str]:

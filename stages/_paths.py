@@ -25,5 +25,5 @@ MODEL = ARTIFACTS / "export" / "model.onnx"
 CARD = ARTIFACTS / "export" / "card.json"
 PARITY = ARTIFACTS / "export" / "parity.json"
 REGISTRATION = ARTIFACTS / "registration.json"
-EMBEDDINGS = Path(".croft") / "embeddings"  # outside DVC's outputs: it must survive a stage that starts again
-READ = Path(".croft") / "read.sqlite"  # the same, for what was read of which image
+EMBEDDINGS = Path(".croft") / "embeddings"  # of the workspace; no output: it must survive a stage that starts again
+READ = Path(".croft") / "read.sqlite"  # the same, for what was read of which image in this folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.device import resolve_device
 from pipeline.features import write_features
 from pipeline.hashing import file_sha256
+from pipeline.origin import workspace
 from pipeline.params import Params
 from pipeline.splits import known_classes
 from pipeline.tables import MANIFEST, SPLITS, TRAIN, read_table
@@ -34,7 +35,7 @@ def main(params: Params) -> Record:
         root=Path(params.data.root),
         train_paths=sorted(splits.loc[splits["role"] == TRAIN, "path"].unique()),
         classes=classes,
-        store_path=paths.EMBEDDINGS,
+        store_path=workspace(Path.cwd()) / paths.EMBEDDINGS,
     )
     write_features(features, paths.FEATURES)
     print(

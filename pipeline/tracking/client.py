@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import TrackingError
+from pipeline.origin import workspace
 from pipeline.tracking.local import check_folder, sqlite_file, sqlite_uri
 from pipeline.tracking.store import STORE_TAG, known_store, new_store
 
@@ -35,12 +36,12 @@ _QUIET = {
 
 
 def tracking_uri(root: Path) -> str:
-    """Where runs go: `MLFLOW_TRACKING_URI`, or a SQLite file under `<root>/.croft` by absolute path."""
+    """Where runs go: `MLFLOW_TRACKING_URI`, or a SQLite file under `.croft` of root's workspace by absolute path."""
     chosen = os.environ.get(URI_VARIABLE, "").strip()
     if not chosen:
-        return sqlite_uri(root.resolve() / ".croft" / "mlflow.db")
+        return sqlite_uri(workspace(root) / ".croft" / "mlflow.db")
     relative = re.fullmatch(r"sqlite:///(?!/)(.+)", chosen)  # relative: a different file in every working directory
-    return sqlite_uri(root.resolve() / relative[1]) if relative else chosen
+    return sqlite_uri(workspace(root) / relative[1]) if relative else chosen
 
 
 def check_store(root: Path) -> None:
@@ -50,7 +51,7 @@ def check_store(root: Path) -> None:
         TrackingError: the store keeps them in the project's folder, and MLflow cannot read them there.
     """
     if not _keeps_artifacts(tracking_uri(root)):
-        check_folder(root.resolve())
+        check_folder(workspace(root))
 
 
 def shown_uri(uri: str) -> str:
@@ -121,7 +122,7 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
 
 
 def _artifacts(root: Path) -> str:
-    return (root.resolve() / ".croft" / "mlartifacts").as_uri()
+    return (workspace(root) / ".croft" / "mlartifacts").as_uri()
 
 
 def _keeps_artifacts(uri: str) -> bool:

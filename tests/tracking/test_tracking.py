@@ -253,3 +253,22 @@ def test_a_store_made_before_there_were_ids_gets_one(root: Path) -> None:
 )
 def test_only_what_is_the_same_on_every_machine_is_an_address(uri: str, address: str) -> None:
     assert server_address(uri) == address
+
+
+def test_an_experiments_folder_finds_the_store_of_the_workspace_that_queued_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1" / "sub"
+    folder.mkdir(parents=True)
+    assert tracking_uri(folder) == f"sqlite:///{root}/.croft/mlflow.db"
+    monkeypatch.setenv(origin.ROOT_VARIABLE, str(root / "another"))  # inherited from another project: not believed
+    assert origin.workspace(folder) == root
+    assert origin.workspace(root / "data") == root / "data"
+
+    # .dvc/tmp on another disk: only DVC knows the way back.
+    (root / "disk" / "exps" / "tmp2").mkdir(parents=True)
+    (root / "linked" / ".dvc").mkdir(parents=True)
+    (root / "linked" / ".dvc" / "tmp").symlink_to(root / "disk")
+    assert origin.workspace(root / "disk" / "exps" / "tmp2") == root / "disk" / "exps" / "tmp2"
+    monkeypatch.setenv(origin.ROOT_VARIABLE, str(root / "linked"))
+    assert origin.workspace(root / "disk" / "exps" / "tmp2") == root / "linked"
