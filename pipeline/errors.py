@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
+_IN_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:passw|pwd|secret|token|key)[^=&\s]*=)[^&\s'\"]+")
+
+
+def without_credentials(text: str) -> str:
+    """The text with user and password of every URL in it cut out, and what its query calls a secret replaced by ***."""
+    return _IN_QUERY.sub(r"\1***", _CREDENTIALS.sub("", text))
+
 
 class CroftError(Exception):
-    """Base of every error that a user can act on; the message is one line: what, where, what to do."""
+    """Base of every error that a user can act on; the message is one line: what, where, what to do.
+
+    Messages quote what libraries say, and those quote URLs: credentials are cut out here, for all of them.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        """message: its credentials, if any, are not kept."""
+        super().__init__(without_credentials(str(message)))
 
 
 class ParamsError(CroftError):
@@ -37,3 +54,14 @@ class TrackingError(CroftError):
 
 class PipelineError(CroftError):
     """A stage or tool that this process started has failed."""
+
+
+def report(error: BaseException, message: str = "") -> str:
+    """What to print of an error that ends a command: "error: ..." first, then a line "note: ..." for each of its notes.
+
+    Args:
+        error: its notes (`BaseException.add_note`) say what failed because of it.
+        message: instead of the error's own.
+    """
+    notes = [f"note: {note}" for note in getattr(error, "__notes__", ())]
+    return "\n".join([f"error: {message or error}", *notes])
