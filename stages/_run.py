@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline import telemetry
-from pipeline.errors import CroftError
+from pipeline.errors import CroftError, report
 from pipeline.methods.settings import load_checked
 from pipeline.params import PARAMS_FILE, Params
 from pipeline.process.parent import die_with_parent
+from pipeline.storage import explain
 from pipeline.tracking.client import check_store
 from stages._paths import RUNS
 
@@ -59,14 +61,23 @@ def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Re
                 record = body(_only(params, sections))
                 _track(name, started, params, sections, record)
             except CroftError as error:
-                print(f"error: {error}", file=sys.stderr, flush=True)
-                sys.exit(2)
+                _end(report(error))
+            except Exception as error:
+                line = explain(error)
+                if not line:
+                    raise
+                _end(report(error, f"stage {name!r}: {line}"))
 
         main.sections = tuple(sections)  # type: ignore[attr-defined]
         main.stage = name  # type: ignore[attr-defined]
         return main
 
     return decorate
+
+
+def _end(message: str) -> NoReturn:
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(2)
 
 
 def _attribute(section: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import DataError
+from pipeline.storage import explain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,8 @@ class EmbeddingStore:
             self._env.reader_check()  # forget readers that were killed; they would keep old pages from being reused
         except (lmdb.Error, OSError) as error:
             raise DataError(
-                f"{path}: the embedding store cannot be opened ({error}); remove the folder to encode anew"
+                explain(error, path)
+                or f"{path}: the embedding store cannot be opened ({error}); remove the folder to encode anew"
             ) from None
 
     def __enter__(self) -> EmbeddingStore:
@@ -133,7 +135,8 @@ class EmbeddingStore:
                     self._env.set_mapsize(2 * self._env.info()["map_size"])
                 except lmdb.MapResizedError:
                     self._env.set_mapsize(0)  # another process has grown the file: take its size over
-        except lmdb.Error as error:
+        except (lmdb.Error, OSError) as error:
             raise DataError(
-                f"{self._path}: the embedding store failed: {error}; free some disk or remove the folder"
+                explain(error, self._path)
+                or f"{self._path}: the embedding store failed ({error}); remove the folder to encode anew"
             ) from None

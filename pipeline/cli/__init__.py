@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from pipeline.cli.project import enter_project, from_project, tag_or_path
-from pipeline.errors import CroftError
+from pipeline.errors import CroftError, report
+from pipeline.storage import explain
 
 app = typer.Typer(
     name="croft",
@@ -220,6 +222,16 @@ def main() -> None:
     try:
         app()
     except CroftError as error:
+        _end(report(error))
+    except Exception as error:
+        line = explain(error)
+        if not line:
+            raise
+        _end(report(error, line))
+
+
+def _end(message: str) -> NoReturn:
+    with contextlib.suppress(OSError):  # a log on the disk that is full must not hide the message
         sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    print(message, file=sys.stderr)
+    sys.exit(2)

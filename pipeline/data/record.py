@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.data.reading import Facts, version
 from pipeline.errors import DataError
+from pipeline.storage import explain
 
 _VERSION = "CREATE TABLE IF NOT EXISTS version (version TEXT NOT NULL)"
 _IMAGES = f"""
@@ -92,6 +93,7 @@ class ReadingRecord:
             yield
         except (sqlite3.Error, OSError) as error:
             raise DataError(
-                f"{self._path}: cannot use the record of images that were read ({error}); free disk space, or remove "
-                "the file to read every image again"
+                explain(error, self._path)
+                or f"{self._path}: cannot use the record of images that were read ({error}); remove the file to read "
+                "every image again"
             ) from None

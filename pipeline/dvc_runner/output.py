@@ -7,6 +7,8 @@ import re
 from collections import deque
 from collections.abc import Callable
 
+from pipeline.storage import explain_text
+
 TAIL_LINES = 20  # kept to find an error in
 _MAX_ERROR = 500  # characters
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -80,8 +82,8 @@ def with_advice(message: str) -> str:
 
 
 def reason(text: str) -> str:
-    """Why DVC failed: its error, or else its last line."""
-    return error_line(text) or "".join(lines(text)[-1:])[:_MAX_ERROR]
+    """Why DVC failed: a disk that it cannot write to, its error, or else its last line."""
+    return explain_text(text) or error_line(text) or "".join(lines(text)[-1:])[:_MAX_ERROR]
 
 
 def lines(text: str) -> list[str]:

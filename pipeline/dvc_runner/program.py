@@ -13,6 +13,7 @@ from pipeline.dvc_runner.output import Listener, error_line, lines, reason
 from pipeline.dvc_runner.place import check_place
 from pipeline.errors import PipelineError
 from pipeline.process.group import run_group
+from pipeline.storage import explain_text
 
 _DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
 
@@ -39,7 +40,9 @@ def query(root: Path, *arguments: str) -> str:
         encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
-        message = error_line(done.stderr) or " ".join(lines(done.stderr)[:2])  # the rest shows the place in dvc.yaml
+        message = (
+            explain_text(done.stderr, root) or error_line(done.stderr) or " ".join(lines(done.stderr)[:2])
+        )  # the rest shows the place in dvc.yaml
         raise PipelineError(f"dvc {arguments[0]}: {message or f'exit status {done.returncode}'}")
     return done.stdout
 

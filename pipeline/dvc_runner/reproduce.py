@@ -14,6 +14,7 @@ from pipeline.dvc_runner.missing import missing_data
 from pipeline.dvc_runner.output import Listener, reason
 from pipeline.dvc_runner.program import listen
 from pipeline.errors import PipelineError
+from pipeline.storage import explain_text
 
 State = Literal["executed", "restored", "up-to-date"]
 EXECUTED: State = "executed"
@@ -74,6 +75,8 @@ def _failure(root: Path, stage: str, missing: bool, status: int, text: str) -> s
     name = label(stage)
     if status < 0:
         return f"stage {name!r}: dvc was ended by signal {-status}"
+    if line := explain_text(text, root):
+        return f"stage {name!r} failed: {line}"
     statuses = re.findall(r"exited with (-?\d+)", text)
     if statuses:
         return f"stage {name!r} failed with exit status {statuses[-1]}; its output is above"

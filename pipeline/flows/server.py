@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.storage import check_writable, explain_text
 from pipeline.tracking.local import sqlite_uri
 
 API_VARIABLE = "PREFECT_API_URL"
@@ -55,6 +56,9 @@ class LocalApi:
         except (urllib.error.URLError, OSError) as error:
             ended = self._process.poll()
             state = f"ended with exit status {ended}" if ended is not None else f"does not respond ({error})"
+            with contextlib.suppress(OSError):
+                if line := explain_text(self._log.read_text(encoding="utf-8", errors="replace"), self._log.parent):
+                    raise PipelineError(f"Prefect's local API {state}: {line}") from None
             raise PipelineError(f"Prefect's local API {state}; see its log, {self._log}") from None
 
     def stop(self) -> None:
@@ -72,6 +76,9 @@ def start_api(root: Path) -> LocalApi | None:
     """Start a local API and name it in this process's environment, or None where `PREFECT_API_URL` names one.
 
     Its history is kept under `PREFECT_HOME`, `.croft/prefect` by default. It is ended when this process exits.
+
+    Raises:
+        OSError: nothing can be written there.
     """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -82,6 +89,7 @@ def start_api(root: Path) -> LocalApi | None:
     if os.environ.get(API_VARIABLE, "").strip():
         return None
     os.environ.pop(API_VARIABLE, None)
+    check_writable(home)
     log = home / "server.log"
     # A socket that already listens: no port can be taken meanwhile, and early requests wait instead of failing.
     with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:

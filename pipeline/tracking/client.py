@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import warnings
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, without_credentials
 from pipeline.origin import workspace
+from pipeline.storage import explain
 from pipeline.tracking.local import check_folder, sqlite_file, sqlite_uri
 from pipeline.tracking.store import STORE_TAG, known_store, new_store
 
@@ -57,6 +59,10 @@ def check_store(root: Path) -> None:
 def shown_uri(uri: str) -> str:
     """The URI without user, password and query, safe to print and to store."""
     parts = urlsplit(uri)
+    try:
+        _ = parts.port
+    except ValueError:  # a password with a slash in it, which ends the host's part too early
+        return f"{parts.scheme}://{uri.rpartition('@')[2]}"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else uri
 
 
@@ -79,6 +85,8 @@ def connect(root: Path) -> MlflowClient:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning), reported(uri):
         from mlflow.tracking import MlflowClient
 
+        # It prints a traceback of each database error, and raises the same error for us to report.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -92,8 +100,9 @@ def reported(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, ConnectionError, TimeoutError, ImportError) as error:
-        reason = " ".join(str(error).split()).replace(uri, shown_uri(uri))
-        reason = re.sub(r"//[^/@\s]*@", "//", reason)[:300]
+        if line := explain(error, sqlite_file(uri)):
+            raise TrackingError(line) from None
+        reason = without_credentials(" ".join(str(error).split()).replace(uri, shown_uri(uri)))[:300]
         raise TrackingError(
             f"{shown_uri(uri)}: tracking failed ({reason}); what was computed is kept; "
             f"check the server or {URI_VARIABLE}, then run this again"

@@ -15,9 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Callable[[dict[str, dict[str, object]]], Path]:
-    def make(stages: dict[str, dict[str, object]]) -> Path:
-        root = tmp_path / "project"
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Makes it with these stages, in the test's folder or `within` another."""
+
+    def make(stages: dict[str, dict[str, object]], within: Path = tmp_path) -> Path:
+        root = within / "project"
         (root / ".dvc").mkdir(parents=True)
         (root / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
         (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))

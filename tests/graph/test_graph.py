@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # What these change is how a stage talks, never what it writes; a new sentence must not cost a re-encoding.
-TALK = {"errors", "progress", "process", "telemetry", "tracking", "origin", "console", "phrases"}
+TALK = {"errors", "progress", "process", "telemetry", "tracking", "origin", "console", "phrases", "storage"}
 # Copied into the registered model rather than imported (pipeline/registry/package.py).
 SHIPPED = {"register": {"pipeline/serving", "pipeline/images"}}
 
