@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.registry.gate import facts
 from pipeline.registry.package import CARD_FILE, save_package
 from pipeline.registry.registration import HASH_TAG
+from pipeline.registry.unfinished import remove_unfinished, removed_on_error
 from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
 from pipeline.tables import read_json
 from pipeline.tracking.client import reported
 
 if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
     from mlflow.tracking import MlflowClient
 
 FACTS_TAG = "gate.facts"
@@ -65,9 +66,9 @@ def register_model(
     )
     client, uri = open_registry(root)
     with reported(uri):
-        model_id, source = _log_model(client, folder, name=name, run_id=run_id, card=card)
-        _ensure_registered(client, name)
-        of_run = client.get_run(run_id).data.tags
+        run = client.get_run(run_id)
+        remove_unfinished(client, name, experiment=run.info.experiment_id)
+        of_run = run.data.tags
         labels = {
             **{key: of_run[key] for key in _RUN_TAGS if key in of_run},
             **{f"{HASH_TAG}{key}": value for key, value in card["sha256"].items()},
@@ -76,13 +77,20 @@ def register_model(
             FACTS_TAG: known.to_json(),
             **tags,
         }
-        version = client.create_model_version(
-            name,
-            source,
-            run_id,
-            tags={key: str(value)[:_TAG_CHARACTERS] for key, value in labels.items()},
-            model_id=model_id,
+        logged = client.create_logged_model(
+            run.info.experiment_id, name=name, source_run_id=run_id, model_type="classifier"
         )
+        with removed_on_error(client, logged):
+            _log_model(client, logged, folder, run_id=run_id, card=card)
+            _ensure_registered(client, name)
+            version = client.create_model_version(
+                name,
+                # Not "models:/ID": a database store would look that up in MLflow's global URI, which is not ours.
+                logged.artifact_location,
+                run_id,
+                tags={key: str(value)[:_TAG_CHARACTERS] for key, value in labels.items()},
+                model_id=logged.model_id,
+            )
         client.set_registered_model_alias(name, CHALLENGER, version.version)
         return str(version.version)
 
@@ -102,26 +110,17 @@ def ensure_challenger(name: str, version: str, *, root: Path | None = None) -> b
 
 
 def _log_model(
-    client: MlflowClient, folder: Path, *, name: str, run_id: str, card: Mapping[str, Any]
-) -> tuple[str, str]:
+    client: MlflowClient, logged: LoggedModel, folder: Path, *, run_id: str, card: Mapping[str, Any]
+) -> None:
     from mlflow.entities import LoggedModelOutput
 
-    experiment = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type="classifier")
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            out = Path(scratch) / "model"
-            metadata = {"method": card["method"], "sha256": card["sha256"]}
-            save_package(folder, out, run_id=run_id, model_id=logged.model_id, metadata=metadata)
-            client.log_model_artifacts(logged.model_id, str(out))
-        client.finalize_logged_model(logged.model_id, "READY")
-    except BaseException:
-        with contextlib.suppress(Exception):  # the first error is the one to report
-            client.finalize_logged_model(logged.model_id, "FAILED")
-        raise
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "model"
+        metadata = {"method": card["method"], "sha256": card["sha256"]}
+        save_package(folder, out, run_id=run_id, model_id=logged.model_id, metadata=metadata)
+        client.log_model_artifacts(logged.model_id, str(out))
+    client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    # Not "models:/ID": a database store would look that up in MLflow's global tracking URI, which is not ours.
-    return logged.model_id, logged.artifact_location
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

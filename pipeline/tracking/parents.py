@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from socket import gethostname
+from typing import TYPE_CHECKING
 
 from pipeline.origin import alive, git_state, process_tags
 from pipeline.tracking.client import connect, experiment_id, reported
 from pipeline.tracking.runs import EMPTY, StageRun
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def open_parent(name: str, tags: Mapping[str, str] = EMPTY, *, root: Path | None = None) -> str:
@@ -40,6 +44,16 @@ def close_parent(
         client.set_terminated(run_id, status)
 
 
+def is_over(run: Run) -> bool:
+    """Whether nobody works on a run any more: it was ended, or its process on this host is gone."""
+    tags = run.data.tags
+    if run.info.status != "RUNNING":
+        return True
+    return tags.get("croft.host") == gethostname() and not alive(
+        tags.get("croft.pid", ""), tags.get("croft.process_started", "")
+    )
+
+
 def close_stale_parents(*, root: Path | None = None) -> list[str]:
     """Mark as KILLED the open runs (parents and stages) of this host whose process is gone.
 
@@ -55,7 +69,7 @@ def close_stale_parents(*, root: Path | None = None) -> list[str]:
         _, number = experiment_id(client, root)
         open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{gethostname()}'"
         for run in client.search_runs([number], filter_string=open_here, max_results=1000):
-            if not alive(run.data.tags.get("croft.pid", ""), run.data.tags.get("croft.process_started", "")):
+            if is_over(run):
                 client.set_terminated(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_id))
     return closed

@@ -1,0 +1,56 @@
+"""A stage that really registers a model, the tiny one, in a project of toy stages."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+_TINY = Path(__file__).parents[1] / "serving" / "tiny_model.py"
+_SCRIPT = """
+from pathlib import Path
+
+from pipeline.registry.register import register_model
+from pipeline.tables import write_json
+from stages._run import Record, stage
+
+METRICS = {"zero-shot": {"mean": {"accuracy": 0.5}}, "croft": {"mean": {"accuracy": 0.8}}}
+
+
+@stage("register", sections=("register",))
+def main(params):
+    name = params.register_.model
+
+    def within(run):
+        tags = {"stage.register.run_id": run}
+        version = register_model(Path("export"), name=name, run_id=run, tags=tags, metrics=METRICS)
+        write_json({"model": name, "version": version, "run_id": run}, Path("artifacts/registration.json"))
+
+    card = Path("export/card.json")
+    return Record(metrics={"a": 1.0}, artifacts=[card], datasets=[("model", "a" * 64, str(card))], within=within)
+
+
+main()
+"""
+STAGE: dict[str, object] = {
+    "cmd": "python register_tiny.py",
+    "deps": ["export"],
+    "outs": ["artifacts/registration.json", "artifacts/runs/register.json"],
+}
+"""To go into a project's stages as `register`; `write_export` makes what it needs."""
+
+
+def write_export(root: Path, *, padding: int = 0) -> None:
+    """The script of the stage, and export/: what the export stage would leave, `padding` bytes larger."""
+    (root / "register_tiny.py").write_text(_SCRIPT)
+    spec = importlib.util.spec_from_file_location("tiny_model", _TINY)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write_tiny_model(root / "export")
+    if padding:
+        import onnx
+
+        model = onnx.load(str(root / "export" / "model.onnx"))
+        model.doc_string = "x" * padding
+        onnx.save(model, str(root / "export" / "model.onnx"))
