@@ -6,17 +6,15 @@ import base64
 import io
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow_server import mlflow_server
 from PIL import Image
 
 from pipeline.registry.package import requirements
@@ -181,39 +179,8 @@ def test_requirements_are_pinned_and_hold_no_torch() -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    where = tmp_path / "server"
-    where.mkdir()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{where}/server.db",
-        "--artifacts-destination",
-        str(where / "artifacts"),
-    ]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = (where / "log").open("wb")
-    process = subprocess.Popen(
-        command, cwd=where, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310  the address is ours
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail((where / "log").read_text()[-2000:])
-                time.sleep(0.3)
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-        log.close()
+    with mlflow_server(tmp_path / "server") as running:
+        yield f"http://{running.host}"
 
 
 @pytest.mark.slow
