@@ -14,6 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError
 from pipeline.storage import check_writable, explain_text
@@ -50,8 +51,9 @@ class LocalApi:
         Raises:
             PipelineError: it has ended, or does not respond in time.
         """
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=seconds):  # noqa: S310 (our own loopback URL)
+            with direct.open(f"{self.url}/health", timeout=seconds):
                 return
         except (urllib.error.URLError, OSError) as error:
             ended = self._process.poll()
@@ -107,6 +109,14 @@ def start_api(root: Path) -> LocalApi | None:
         )
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
     os.environ[API_VARIABLE] = url
+    _go_past_proxies(urlsplit(url).netloc)
     api = LocalApi(process, url, log)
     atexit.register(api.stop)  # before Prefect is imported, hence after Prefect has sent its last events
     return api
+
+
+def _go_past_proxies(host: str) -> None:
+    """Let this process and its children reach a host (name:port) without a proxy; other hosts keep theirs."""
+    # Clients read the variable in lower case first; urllib, httpx (Prefect's) and websockets (its events) know ports.
+    listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, [listed, host]))

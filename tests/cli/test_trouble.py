@@ -47,3 +47,13 @@ def test_a_project_that_cannot_be_written_to_is_one_line(project: Project, croft
         f"error: {root}/.croft: its file system is mounted read-only; make it writable, then run this again\n"
     )
     assert "Traceback" not in out
+
+
+def test_a_run_behind_a_proxy_that_leads_nowhere(project: Project, croft: Croft) -> None:
+    root = project({"one": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]}})
+    dead = "http://127.0.0.1:9"  # the discard port: nobody listens
+    out, err = (run := croft(root, "run", HTTP_PROXY=dead, http_proxy=dead, NO_PROXY="localhost")).communicate(
+        timeout=PATIENCE
+    )
+    assert run.returncode == 0, out + err
+    assert "1 stage executed (" in out
