@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 from pipeline import telemetry
 from pipeline.cli.inputs import check_inputs
 from pipeline.console import make_console, plain_table, say
-from pipeline.errors import DataError, TrackingError
 from pipeline.methods.settings import load_checked
-from pipeline.params import Params
 from pipeline.phrases import counted
 from pipeline.process.reaper import guard
-from pipeline.registry.registration import CARD, REGISTRATION, Registration, check_registration, read_registration
+from pipeline.registry.registration import REGISTRATION, read_registration
 from pipeline.tables import read_json
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
 
     from pipeline.dvc_runner.reproduce import StageResult
     from pipeline.flows.server import LocalApi
+    from pipeline.flows.train import Outcome
+    from pipeline.registry.standing import Standing
 
 METRICS = Path("artifacts/evaluation/metrics.json")
 REPORT = Path("artifacts/evaluation/report.html")
@@ -42,8 +42,8 @@ def run_pipeline(targets: Sequence[str]) -> None:
     check_inputs(params)
     console = make_console()
     start = time.monotonic()
-    results = run_flow(targets, console)
-    print_stages(results, time.monotonic() - start, console)
+    outcome = run_flow(targets, console)
+    print_stages(outcome.stages, time.monotonic() - start, console)
     if METRICS.is_file():
         from pipeline.report.console import print_metrics
 
@@ -52,12 +52,12 @@ def run_pipeline(targets: Sequence[str]) -> None:
         console.print(f"Report: {REPORT.resolve().as_uri()}", soft_wrap=True)
     if SWEEP.is_file():
         console.print(f"Last sweep: {SWEEP.resolve().as_uri()}", soft_wrap=True)
-    if REGISTRATION.is_file():
-        _print_registration(params, console)
+    if outcome.standing is not None:
+        _print_standing(outcome.standing, console)
     _print_commands(console)
 
 
-def run_flow(targets: Sequence[str], console: Console) -> list[StageResult]:
+def run_flow(targets: Sequence[str], console: Console) -> Outcome:
     """Bring the targets and what they need up to date; all stages of the root graph without targets."""
     root = Path.cwd()
     # Three slow starts side by side: Prefect's API and DVC in processes of their own, MLflow and Prefect here.
@@ -133,47 +133,29 @@ def print_stages(results: Sequence[StageResult], seconds: float, console: Consol
     console.print()
 
 
-def _print_registration(params: Params, console: Console) -> None:
-    from pipeline.registry.register import ensure_challenger
-    from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
-    from pipeline.tracking.client import reported
-
-    registration = read_registration(REGISTRATION)
-    name, version = registration.model, registration.version
-    try:
-        check_registration(registration, CARD)
-        if ensure_challenger(name, version):
-            console.print(f"{name} version {version}, registered by an earlier run, is the {CHALLENGER} again")
-        client, uri = open_registry(None)
-        with reported(uri):
-            champion = aliased(client, name, CHAMPION)
-    except DataError as error:
-        say(f"{REGISTRATION}: {error}", console)
-        return
-    except TrackingError as error:
-        # The outputs came from a cache or a remote, and the model is registered in another tracking store.
-        say(f"{REGISTRATION} names {name} version {version}: {error}", console)
-        for line in _elsewhere(registration):
+def _print_standing(standing: Standing, console: Console) -> None:
+    name, version = standing.model, standing.version
+    if standing.trouble:
+        say(f"{REGISTRATION} names {name} version {version}: {standing.trouble}", console)
+        for line in _elsewhere() if standing.elsewhere else ():
             say(line, console)
         return
-    if not champion:
+    if standing.restored:
+        say(f"{name} version {version}, registered by an earlier run, is the challenger again", console)
+    if standing.verdict is not None:
         from pipeline.cli.models import print_verdict
-        from pipeline.registry.promotion import promote
 
-        verdict = promote(name, version, limits=params.promote, reason="first version")
-        print_verdict(name, verdict, console)
-        champion = version if verdict.promoted else ""
-    aliases = [CHALLENGER, *([CHAMPION] if champion == version else [])]
-    console.print(f"Model: models:/{name}/{version} ({', '.join(aliases)})", highlight=False)
-    if champion and champion != version:
-        console.print(f"Champion: version {champion}; `croft promote` puts version {version} through the gate")
+        print_verdict(name, standing.verdict, console)
+    say(f"Model: models:/{name}/{version} ({', '.join(standing.aliases)})", console)
+    if standing.champion and standing.champion != version:
+        say(f"Champion: version {standing.champion}; `croft promote` puts version {version} through the gate", console)
 
 
-def _elsewhere(registration: Registration) -> list[str]:
+def _elsewhere() -> list[str]:
     from pipeline.cli.stores import how_to_open, store_name
     from pipeline.registry.runs import RUNS, read_identities
 
-    made = read_identities(RUNS).get(registration.run_id)
+    made = read_identities(RUNS).get(read_registration(REGISTRATION).run_id)
     return [
         *([f"It was made in {store_name(made.store)}; to use that, {how_to_open(made.server)}"] if made else []),
         "To register the model here: dvc repro --force --single-item register",

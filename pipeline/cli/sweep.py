@@ -43,7 +43,7 @@ def run_sweep(changes: Sequence[str] = ()) -> None:
     check_inputs(params)
     console = make_console()
     start = time.monotonic()
-    print_stages(run_flow(["featurize"], console), time.monotonic() - start, console)
+    print_stages(run_flow(["featurize"], console).stages, time.monotonic() - start, console)
     # No stage of the graph: nothing depends on a sweep, and `dvc status` would call it out of date for ever after.
     write_text(dump_yaml(params.model_dump(mode="json", by_alias=True)), USED)
     status = run_group([sys.executable, "-m", "stages.sweep", str(USED)], on_text=_show, terminal=sys.stdout.isatty())

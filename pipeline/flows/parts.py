@@ -6,8 +6,7 @@ from pathlib import Path
 
 from prefect import Flow, flow
 
-from pipeline.dvc_runner.reproduce import StageResult
-from pipeline.flows.train import run_graph
+from pipeline.flows.train import Outcome, run_graph
 
 PARTS = {
     "check-data": ("validate",),
@@ -19,9 +18,9 @@ PARTS = {
 """Name of the flow to the last stages of its part; what they need comes with them."""
 
 
-def _part(name: str, last: tuple[str, ...]) -> Flow[..., list[StageResult]]:
+def _part(name: str, last: tuple[str, ...]) -> Flow[..., Outcome]:
     @flow(name=name, persist_result=False)
-    def part(root: str = ".", retries: int = 0) -> list[StageResult]:
+    def part(root: str = ".", retries: int = 0) -> Outcome:
         return run_graph(Path(root).resolve(), last, name=name, retries=retries)
 
     part.description = f"Bring {' and '.join(last)} and everything that they need up to date."

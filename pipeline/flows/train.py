@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -14,10 +16,15 @@ from pipeline.dvc_runner.graph import is_input, label
 from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
 from pipeline.dvc_runner.survey import take_survey
 from pipeline.errors import DataError, PipelineError
+from pipeline.flows.gate import STAGE, settle_registered
 from pipeline.process.reaper import guard
+from pipeline.registry.registration import REGISTRATION
 from pipeline.tracking.identity import read_identity
 from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
 from pipeline.tracking.runs import PARENT_VARIABLE
+
+if TYPE_CHECKING:
+    from pipeline.registry.standing import Standing
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -42,8 +49,21 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> list[StageResult]:
-    """Run the targets and what they need, in order, as tasks of the current flow.
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        stages: what became of each stage, in order.
+        standing: where the registered version stands; None where the run did not reach the stage that registers.
+    """
+
+    stages: list[StageResult]
+    standing: Standing | None = None
+
+
+def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> Outcome:
+    """Run the targets and what they need, in order, as tasks of the current flow; then the gate (`flows/gate.py`).
 
     The parent run's id travels to the stages, and the parent carries `stage.<name>.run_id` and `stage.<name>.state`.
 
@@ -59,6 +79,7 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     extra = {PARENT_VARIABLE: parent}
     results: list[StageResult] = []
     moved: set[str] = set()
+    standing = None
     status = "KILLED"
     try:
         for stage in order:
@@ -71,13 +92,15 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
             results.append(result)
             if result.state != UP_TO_DATE:
                 moved.add(stage)
+        if STAGE in map(label, order) and (root / REGISTRATION).is_file():
+            standing = settle_registered(str(root))
         status = "FINISHED"
     except Exception:
         status = "FAILED"
         raise
     finally:
         close_parent(parent, status, _stage_tags(root, results), root=root)
-    return results
+    return Outcome(results, standing)
 
 
 def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
@@ -93,7 +116,7 @@ def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
 
 
 @flow(name="train", persist_result=False)
-def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> list[StageResult]:
+def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> Outcome:
     """Bring the targets (all stages by default) and everything that they need up to date.
 
     Args:

@@ -14,6 +14,8 @@ from pipeline.errors import GateError, TrackingError
 from pipeline.registry.lineage import lineage
 from pipeline.registry.promotion import promote, rollback
 from pipeline.registry.register import ensure_challenger, register_model
+from pipeline.registry.registration import Registration
+from pipeline.registry.standing import settle, settle_registration
 from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
 from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
@@ -141,6 +143,32 @@ def test_what_does_not_exist_is_named(root: Path) -> None:
         rollback(NAME)
     with pytest.raises(TrackingError, match="no version or alias '8'"):
         ensure_challenger(NAME, "8")
+
+
+def test_the_first_version_goes_through_the_gate_and_later_ones_wait(root: Path) -> None:
+    register(root, 0.8)
+    first = settle(NAME, "1", limits=Limits())
+    assert first.verdict is not None
+    assert (first.verdict.promoted, first.aliases, first.champion) == (True, [CHALLENGER, CHAMPION], "1")
+    register(root, 0.9)
+    second = settle(NAME, "2", limits=Limits())
+    assert (second.verdict, second.aliases, second.champion, second.restored) == (None, [CHALLENGER], "1", False)
+    again = settle(NAME, "1", limits=Limits())
+    assert (again.verdict, again.aliases, again.restored) == (None, [CHALLENGER, CHAMPION], True)
+
+
+def test_a_first_version_that_the_gate_refuses_is_no_champion(root: Path) -> None:
+    register(root, 0.4)  # zero-shot has 0.5
+    refused = settle(NAME, "1", limits=Limits())
+    assert refused.verdict is not None
+    assert (refused.verdict.passed, refused.aliases, refused.champion) == (False, [CHALLENGER], "")
+
+
+def test_a_version_of_another_store_is_no_error_of_the_run(root: Path) -> None:
+    registration = Registration(NAME, "7", "0" * 32)
+    standing = settle_registration(registration, root / "export" / "card.json", limits=Limits())
+    assert standing.trouble == "this store has no croft version 7"
+    assert (standing.elsewhere, standing.aliases) == (True, [])
 
 
 def test_a_version_from_elsewhere_cannot_be_judged(root: Path) -> None:
