@@ -46,6 +46,17 @@ def run(
     run_pipeline(stages or [])
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(context: typer.Context) -> None:
+    """Start Prefect's worker for the pool croft, and first end the runs that a killed one left open.
+
+    Options are those of `prefect worker start`.
+    """
+    from pipeline.cli.worker import start_worker
+
+    start_worker(context.args)
+
+
 @app.command()
 def sweep(
     change: Annotated[

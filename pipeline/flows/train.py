@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import deployment
 
 from pipeline import telemetry
 from pipeline.dvc_runner.graph import is_input, label
 from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
 from pipeline.dvc_runner.survey import take_survey
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import DataError, PipelineError, TrackingError
+from pipeline.flows.dead import replace_dead_runs
 from pipeline.flows.gate import STAGE, settle_registered
 from pipeline.process.reaper import guard
 from pipeline.registry.registration import REGISTRATION
@@ -68,19 +70,20 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     The parent run's id travels to the stages, and the parent carries `stage.<name>.run_id` and `stage.<name>.state`.
 
     Raises:
-        PipelineError: a stage failed; those after it are not started.
+        PipelineError: a stage failed; those after it are not started. Where the parent run could not be ended either,
+            a note says so.
     """
     telemetry.disable()
     guard()
+    _tell(replace_dead_runs())
     survey = take_survey(root)
     order = survey.graph.order(targets)
-    close_stale_parents(root=root)
+    _tell([f"MLflow run {run} is marked as killed: its process is gone" for run in close_stale_parents(root=root)])
     parent = open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
     extra = {PARENT_VARIABLE: parent}
     results: list[StageResult] = []
     moved: set[str] = set()
     standing = None
-    status = "KILLED"
     try:
         for stage in order:
             changes = survey.changed.get(stage, "")
@@ -94,13 +97,21 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
                 moved.add(stage)
         if STAGE in map(label, order) and (root / REGISTRATION).is_file():
             standing = settle_registered(str(root))
-        status = "FINISHED"
-    except Exception:
-        status = "FAILED"
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        try:
+            close_parent(parent, status, _stage_tags(root, results), root=root)
+        except TrackingError as consequence:  # the first error is the one to report
+            error.add_note(f"MLflow run {parent}, the parent of the stages' runs, is still open: {consequence}")
         raise
-    finally:
-        close_parent(parent, status, _stage_tags(root, results), root=root)
+    close_parent(parent, "FINISHED", _stage_tags(root, results), root=root)
     return Outcome(results, standing)
+
+
+def _tell(sentences: Sequence[str]) -> None:
+    """Print them, where no worker shows this run's log."""
+    if deployment.id is None:
+        _write("".join(f"{sentence}\n" for sentence in sentences))
 
 
 def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:

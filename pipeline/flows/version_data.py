@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from pipeline import telemetry
 from pipeline.console import make_console
 from pipeline.errors import CroftError, PipelineError
+from pipeline.flows.dead import replace_dead_runs
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process.reaper import guard
 from pipeline.sources import SourceOptions
@@ -67,6 +68,8 @@ def version_data(
     """
     telemetry.disable()
     guard()
+    for sentence in replace_dead_runs():
+        print(sentence)
     project = Path(root).resolve()
     data = load_params(project / PARAMS_FILE).data
     addition = Addition(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -113,8 +114,18 @@ def test_a_run_that_is_ended_leaves_no_process_no_lock_and_no_open_parent(
         assert parents(root) == ["KILLED"]
         return
     assert parents(root) == ["RUNNING"]
+    run_pid = run.pid
     (root / "go").touch()
     out, err = (run := croft(root, "run")).communicate(timeout=PATIENCE)
     assert run.returncode == 0, out + err
+    (dead,) = query(root / ".croft/prefect/prefect.db", "SELECT name FROM flow_run ORDER BY created LIMIT 1")
+    assert re.search(
+        rf"^flow run {dead[0]} \(train, started [-0-9 :]+ UTC\) is marked as crashed: its process {run_pid} is gone$",
+        out,
+        re.MULTILINE,
+    ), out
+    assert re.search(r"^MLflow run [0-9a-f]{32} is marked as killed: its process is gone$", out, re.MULTILINE), out
+    states_of_flows = query(root / ".croft/prefect/prefect.db", "SELECT state_type FROM flow_run ORDER BY created")
+    assert states_of_flows == [("CRASHED",), ("COMPLETED",)]
     assert parents(root) == ["KILLED", "FINISHED"]
     assert (root / "one.txt").read_text() == "1\n"

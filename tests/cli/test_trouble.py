@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow_server import mlflow_server
 from small_disk import small_disk
 
 pytestmark = pytest.mark.slow
@@ -14,6 +16,28 @@ PATIENCE = 300.0  # seconds; only reached when something is broken
 
 Project = Callable[..., Path]
 Croft = Callable[..., "subprocess.Popen[str]"]
+
+
+def test_a_server_that_dies_in_a_stage_does_not_hide_what_failed_first(
+    project: Project, croft: Croft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project({"one": {"cmd": "touch begun; while test ! -e dead; do sleep 0.1; done; exit 3", "outs": ["a"]}})
+    with mlflow_server(tmp_path / "server") as server:
+        run = croft(root, "run", MLFLOW_TRACKING_URI=f"http://{server.host}")
+        end = time.monotonic() + PATIENCE
+        while not (root / "begun").exists():
+            assert run.poll() is None, run.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        server.kill()
+        (root / "dead").touch()
+        out, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 2, out + err
+    first, second = err.splitlines()[-2:]
+    assert first == "error: stage 'one' failed with exit status 3; its output is above"
+    assert second.startswith("note: MLflow run ")
+    assert f"is still open: http://{server.host}: tracking failed (" in second
+    assert "Traceback" not in out + err
 
 
 def test_a_disk_that_fills_up_in_a_stage_is_named_and_the_next_run_goes_on(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -21,14 +22,16 @@ from typing import Any
 import psutil
 import pytest
 from pictures import make_project, write_pictures
+from tiny_registration import STAGE, write_export
 
 from pipeline.process.group import end_session
 from pipeline.versioning.history import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0  # seconds; only reached when something is broken
+PATIENCE = 600.0  # seconds; only reached when something is broken
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -60,10 +63,15 @@ class Prefect:
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return self._start([str(Path(sys.executable).with_name("prefect")), *arguments])
+
+    def croft(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return self._start([sys.executable, "-m", "pipeline.cli", *arguments])
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                ["prefect", *arguments],
-                executable=str(Path(sys.executable).with_name("prefect")),
+                command,
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,
@@ -149,16 +157,15 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
     def trigger() -> str:
         return start(deployment, {"root": str(root), "retries": 0})
 
-    ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
     other = make_project(tmp_path / "other")
     write_pictures(tmp_path / "mine", {"photo/dog/1.png": 1, "photo/cat/1.png": 2})
     added = start(addition, {"root": str(other), "path": "../mine", "name": "mine"})
-    until(lambda: prefect.state(added) in ended, "the addition")
+    until(lambda: prefect.state(added) in ENDED, "the addition")
     assert prefect.state(added) == "COMPLETED"
     assert [version.images for version in read_history(other, "mine")] == [2]
 
     first = trigger()
-    until(lambda: prefect.state(first) in ended, "the first run")
+    until(lambda: prefect.state(first) in ENDED, "the first run")
     assert prefect.state(first) == "COMPLETED"
     assert (root / "two.txt").read_text() == "1\n"
     tasks = prefect.call("task_runs/filter", {"flow_runs": {"id": {"any_": [first]}}})
@@ -171,7 +178,7 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
     stage = psutil.Process(int((root / "pid").read_text()))
     family = [stage, *stage.children(recursive=True), *stage.parents()[:1]]  # the shell, its sleep, and dvc
     prefect.call(f"flow_runs/{second}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
-    until(lambda: prefect.state(second) in ended, "the cancelled run")
+    until(lambda: prefect.state(second) in ENDED, "the cancelled run")
     assert prefect.state(second) == "CANCELLED"
     until(
         lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), "its processes to end"
@@ -179,3 +186,72 @@ def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
 
     worker.send_signal(signal.SIGINT)
     worker.wait(PATIENCE)
+
+
+def test_a_scheduled_first_version_becomes_champion_and_a_killed_worker_leaves_no_open_run(
+    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect
+) -> None:
+    root = project(
+        {
+            "slow": {
+                "cmd": "test ! -e wait || { echo $$ > pid; sleep 600; }; echo 1 > slow.txt",
+                "deps": ["seed"],
+                "outs": ["slow.txt"],
+            },
+            "register": STAGE,
+        }
+    )
+    write_export(root)
+    (root / "seed").write_text("1")
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    prefect.environment["PYTHONPATH"] = str(ROOT)
+    prefect.start("server", "start", "--no-ui")
+    until(lambda: prefect.healthy(), "the server")
+    assert prefect.start("work-pool", "create", "croft", "--type", "process").wait(PATIENCE) == 0
+    assert prefect.start("deploy", "--all", "--prefect-file", "infra/prefect.yaml").wait(PATIENCE) == 0
+    deployment = prefect.call("deployments/name/train/weekly")
+
+    def trigger() -> str:
+        body = {"parameters": {"root": str(root), "retries": 0}, "state": {"type": "SCHEDULED"}}
+        return str(prefect.call(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
+
+    worker = prefect.croft("worker")
+    first = trigger()
+    until(lambda: prefect.state(first) in ENDED, "the first run")
+    assert prefect.state(first) == "COMPLETED", prefect.log.read_text()[-3000:]
+    assert aliases(root) == {"challenger": "1", "champion": "1"}
+    shown = prefect.log.read_text()
+    assert "pass  first version: no champion to compare with" in shown
+    assert "croft version 1: challenger, champion" in shown
+
+    (root / "wait").touch()
+    (root / "seed").write_text("2")
+    second = trigger()
+    until(lambda: (root / "pid").is_file() and (root / "pid").read_text().strip(), "the slow stage")
+    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    for process in family:  # as the machine's memory killer, or a container's end, would
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not psutil.pid_exists(int((root / "pid").read_text())), "its stage to end")
+    assert prefect.state(second) == "RUNNING"
+
+    name = prefect.call(f"flow_runs/{second}")["name"]
+    prefect.croft("worker")
+    until(lambda: prefect.state(second) in ENDED, "the dead run")
+    assert prefect.state(second) == "CRASHED"
+    assert re.search(
+        rf"flow run {name} \(train, started .*\) is marked as crashed: its process \d+ is gone", prefect.log.read_text()
+    )
+    (root / "wait").unlink()
+    third = trigger()
+    until(lambda: prefect.state(third) in ENDED, "the third run")
+    assert prefect.state(third) == "COMPLETED", prefect.log.read_text()[-3000:]
+    assert parents(root) == ["FINISHED", "KILLED", "FINISHED"]
+
+
+def aliases(root: Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(root / ".croft" / "mlflow.db")) as database:
+        return {
+            alias: str(version)
+            for alias, version in database.execute("SELECT alias, version FROM registered_model_aliases")
+        }

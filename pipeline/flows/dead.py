@@ -1,0 +1,90 @@
+"""Flow runs whose process was killed: nobody tells Prefect, so the next run or worker on the same machine does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from socket import gethostname
+
+from httpx import HTTPError
+from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Crashed
+
+from pipeline.errors import PipelineError
+from pipeline.flows.server import API_VARIABLE
+from pipeline.origin import alive, process_tags
+
+_FLOW = "croft.flow"  # label of a flow run; with those of its process
+_PAGE = 200  # flow runs a request; the server's limit
+
+
+def replace_dead_runs() -> list[str]:
+    """Label the present flow run with its process, and end those whose process is gone.
+
+    Returns:
+        What was ended, a sentence each; also in the log of the run. A server that refuses costs a warning, not the run.
+    """
+    logger = get_run_logger()
+    try:
+        with _server() as client:
+            client.update_flow_run_labels(flow_run.id, {**process_tags(), _FLOW: flow_run.flow_name})
+        ended = end_dead_runs()
+    except PipelineError as error:
+        logger.warning("flow runs of dead processes were not looked for: %s", error)
+        return []
+    for sentence in ended:
+        logger.warning("%s", sentence)
+    return ended
+
+
+def end_dead_runs() -> list[str]:
+    """End the flow runs of this project's flows that are open on this host and whose process is gone.
+
+    Returns:
+        What was ended, a sentence each.
+    Raises:
+        PipelineError: the server cannot be reached, or refuses.
+    """
+    ended = []
+    with _server() as client:
+        for run in _open_runs(client):
+            labels = run.labels
+            if labels.get("croft.host") != gethostname() or alive(
+                str(labels.get("croft.pid")), str(labels.get("croft.process_started"))
+            ):
+                continue
+            reason = f"its process {labels['croft.pid']} is gone"
+            cancelled = run.state_type == StateType.CANCELLING
+            client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))
+            started = f", started {run.start_time:%Y-%m-%d %H:%M} UTC" if run.start_time else ""
+            state = "cancelled" if cancelled else "crashed"
+            ended.append(f"flow run {run.name} ({labels.get(_FLOW)}{started}) is marked as {state}: {reason}")
+    return ended
+
+
+def _open_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+    chosen = FlowRunFilter(state=FlowRunFilterState(type=states))
+    runs: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(flow_run_filter=chosen, limit=_PAGE, offset=len(runs))
+        runs += page
+        if len(page) < _PAGE:
+            return runs
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[SyncPrefectClient]:
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except (PrefectException, HTTPError) as error:
+        raise PipelineError(
+            f"{os.environ.get(API_VARIABLE)}: Prefect's server cannot be used ({error}); check {API_VARIABLE}"
+        ) from None
