@@ -12,8 +12,8 @@ from clone import STAGES, Clone
 from pipeline.registry.registration import CARD, REGISTRATION, check_registration, read_registration
 from pipeline.tracking.client import URI_VARIABLE, connect
 
-pytestmark = pytest.mark.xdist_group("dvc")
-LAST = ["export", "register"]  # what a change of the section `export` runs again
+pytestmark = [pytest.mark.xdist_group("dvc"), pytest.mark.slow]  # tests/registry/test_experiments.py is the quick one
+LAST = ["evaluate", "export", "register"]  # what a change of the section `export` runs again
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,8 @@ def test_a_queued_experiment_writes_to_the_store_of_the_workspace(
     before = workspace.run_ids()  # of the baseline: the experiment ran elsewhere
     assert list((workspace.folder / ".dvc/tmp/exps").rglob("mlflow.db")) == []
     assert sorted(runs(client).values()) == sorted(["register", *LAST])
-    assert [
-        str(v.version) for v in client.search_model_versions("name = 'croft'", order_by=["version_number ASC"])
-    ] == [
-        "1",
-        "2",
-    ]
+    versions = client.search_model_versions("name = 'croft'", order_by=["version_number ASC"])
+    assert [str(one.version) for one in versions] == ["1", "2"]
     copy = Clone(tmp_path / "clone", None)  # for `apply` and `branch`, each from the same state
     shutil.copytree(workspace.folder, copy.folder, symlinks=True)
     copy.env[URI_VARIABLE] = f"sqlite:///{workspace.folder}/.croft/mlflow.db"

@@ -29,8 +29,8 @@ echo "{name}" "$@" >> uv.log
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    (folder / "infra").mkdir(parents=True)
-    for name in ("Makefile", "infra/get-uv.sh"):
+    for name in ("Makefile", "infra/get-uv.sh", "pipeline/cli/start.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     for name in ("requirements.lock", "pyproject.toml"):
         (folder / name).write_text("")

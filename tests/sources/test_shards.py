@@ -86,7 +86,7 @@ def test_a_json_that_is_beside_no_image_does_not_make_groups(write: Write) -> No
     """Exports keep their own notes: only an image and a .json of the same key are webdataset's."""
     source = open_with(write([("info.json", b"{}"), ("dog/1.jpg", b"1"), ("cat/1.jpg", b"2")]), name="pets")
     assert [e.target for e in source] == ["pets/dog/1.jpg", "pets/cat/1.jpg"]
-    assert source.left_out.lines() == ["left out, not images by their ending: 1: info.json"]
+    assert source.left_out.lines() == ["left out, not images: 1: info.json"]
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:

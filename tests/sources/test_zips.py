@@ -221,7 +221,7 @@ def test_names_of_other_systems(write: Write) -> None:
 @pytest.mark.parametrize(
     ("paths", "named"),
     [
-        (["cat/1.jpg", "dog/1.heic", "dog/2.heic"], r"pets\.zip/dog: a class folder without images \(.*\.heic 2\)"),
+        (["cat/1.jpg", "dog/1.psd", "dog/2.psd"], r"pets\.zip/dog: a class folder without images \(.*\.psd 2\)"),
         (["a.txt"], "no images found in the zip; expected files that end in"),
         (["caltech/101_ObjectCategories.tar.gz"], r"it holds caltech/101_ObjectCategories\.tar\.gz, so unpack it"),
         (["train/1.jpg", "test/2.jpg", "labels.csv"], r"hold images without class folders; .*; labels\.csv may name"),
