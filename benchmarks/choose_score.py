@@ -4,7 +4,7 @@
 
 Trains methods with fixed settings on features of real images (`benchmarks.real_features` has the protocols), once
 with all known classes and once without each fold of them. Validation images choose the method and the score; test
-images and open sets are looked at once, to show what that choice is worth. The results are in docs/open-set-scores.md.
+images and open sets are looked at once, to show what that choice is worth.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The choice of a score on features of the real layout; what the real ones give is in docs/open-set-scores.md."""
+"""The choice of a score on features of the real layout."""
 
 from __future__ import annotations
 
