@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+
+import pytest
 
 os.environ.update(
     DO_NOT_TRACK="1",
@@ -13,3 +17,14 @@ os.environ.update(
     OMP_NUM_THREADS="1",
     TQDM_DISABLE="1",
 )
+
+
+@pytest.fixture
+def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where the extra `heic` is not installed: the import of its decoder fails."""
+    from pipeline.images import readable
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    readable.cache_clear()
+    yield
+    readable.cache_clear()

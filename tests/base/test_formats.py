@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +79,6 @@ def test_of_an_animation_the_first_frame_counts() -> None:
     red, blue = Image.new("RGB", (20, 20), "red"), Image.new("RGB", (20, 20), "blue")
     content = encoded("GIF", red, save_all=True, append_images=[blue])
     assert open_rgb(content, max_pixels=LIMIT).getpixel((3, 3)) == (255, 0, 0)
-
-
-@pytest.fixture
-def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed: its import fails
-    readable.cache_clear()
-    yield
-    readable.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg"])

@@ -6,9 +6,8 @@ import os
 import random
 import resource
 import socket
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -247,14 +246,6 @@ def test_a_class_or_domain_that_is_emptied_stops_the_run(tree: Path, folders: li
         spoil(tree, folder)
     with pytest.raises(DataError, match=f"no usable image of the {what}; the first refused is .*/0.png: not an"):
         build(tree, skip=True)
-
-
-@pytest.fixture
-def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed: its import fails
-    readable.cache_clear()
-    yield
-    readable.cache_clear()
 
 
 def phone(root: Path) -> None:

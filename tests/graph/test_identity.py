@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -53,32 +54,29 @@ def test_one_changed_parameter_reruns_that_stage_and_what_follows(clone, recorde
     assert set(recorded()) - set(runs) == {after[s] for s in DOWNSTREAM}
 
 
-def test_a_second_clone_restores_outputs_and_runs_from_a_remote(clone, recorded, store, tmp_path):
-    remote = tmp_path / "remote"
-    clone.run("dvc", "remote", "add", "--default", "shelf", str(remote))
+def pulled(clone: Clone, folder: Path, store: Path | None) -> Clone:
+    """Another clone, with the first one's outputs through a remote, and a store (its own for None)."""
+    clone.run("dvc", "remote", "add", "--default", "shelf", str(folder / "remote"))
     clone.run("dvc", "push", "-q")
-    other = Clone(tmp_path / "other", store)
+    other = Clone(folder / "other", store)
     copy_project(other.folder)
     other.set(**SHRUNK)
     for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
         shutil.copy2(clone.folder / name, other.folder / name)
-    runs = recorded()
     other.run("dvc", "pull", "-q")
+    return other
+
+
+def test_a_second_clone_restores_outputs_and_runs_from_a_remote(clone, recorded, store, tmp_path):
+    runs = recorded()
+    other = pulled(clone, tmp_path, store)
     assert "Running stage" not in other.run("dvc", "repro").stdout
     assert other.run_ids() == clone.run_ids()
     assert sorted(recorded()) == sorted(runs)
 
 
 def test_a_second_clone_with_a_store_of_its_own_knows_the_whole_lineage(clone, tmp_path):
-    remote = tmp_path / "remote"
-    clone.run("dvc", "remote", "add", "--default", "shelf", str(remote))
-    clone.run("dvc", "push", "-q")
-    other = Clone(tmp_path / "other", None)
-    copy_project(other.folder)
-    other.set(**SHRUNK)
-    for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
-        shutil.copy2(clone.folder / name, other.folder / name)
-    other.run("dvc", "pull", "-q")
+    other = pulled(clone, tmp_path, None)
     made = {stage: clone.json(f"artifacts/runs/{stage}.json") for stage in STAGES}
     assert str(clone.folder.parent) not in json.dumps(made)
     (store,) = {run["store"] for run in made.values()}

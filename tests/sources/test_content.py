@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +20,6 @@ def write(path: Path, format_: str) -> None:
     Image.new("RGB", (32, 32), (len(path.name), 80, 40)).save(stream, format_)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stream.getvalue())
-
-
-@pytest.fixture
-def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed: its import fails
-    readable.cache_clear()
-    yield
-    readable.cache_clear()
 
 
 NAMES = {
