@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+from pipeline.errors import CroftError, report
+from pipeline.storage import explain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +23,31 @@ def make_console() -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=LOG_WIDTH)
+
+
+@contextlib.contextmanager
+def one_line_errors(where: str = "") -> Iterator[None]:
+    """End this process with exit status 2 and one line, where the block fails for a reason that a user can mend.
+
+    Args:
+        where: comes before a line about a place that cannot be written to, which does not say who wrote.
+    """
+    try:
+        yield
+    except CroftError as error:
+        _end(report(error))
+    except Exception as error:
+        line = explain(error)
+        if not line:
+            raise
+        _end(report(error, f"{where}{line}"))
+
+
+def _end(message: str) -> NoReturn:
+    with contextlib.suppress(OSError):  # a log on the disk that is full must not hide the message
+        sys.stdout.flush()
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(2)
 
 
 def say(line: str, console: Console) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from pipeline import telemetry
-from pipeline.errors import CroftError, report
+from pipeline.console import one_line_errors
 from pipeline.methods.settings import load_checked
 from pipeline.params import PARAMS_FILE, Params
 from pipeline.process.parent import die_with_parent
-from pipeline.storage import explain
 from pipeline.tracking.client import check_store
 from stages._paths import RUNS
 
@@ -55,29 +52,17 @@ def stage(name: str, sections: Sequence[str]) -> Callable[[Callable[[Params], Re
             telemetry.disable()
             die_with_parent()
             started = time.time()
-            try:
+            with one_line_errors(f"stage {name!r}: "):
                 check_store(Path.cwd())
                 params = load_checked(file)
                 record = body(_only(params, sections))
                 _track(name, started, params, sections, record)
-            except CroftError as error:
-                _end(report(error))
-            except Exception as error:
-                line = explain(error)
-                if not line:
-                    raise
-                _end(report(error, f"stage {name!r}: {line}"))
 
         main.sections = tuple(sections)  # type: ignore[attr-defined]
         main.stage = name  # type: ignore[attr-defined]
         return main
 
     return decorate
-
-
-def _end(message: str) -> NoReturn:
-    print(message, file=sys.stderr, flush=True)
-    sys.exit(2)
 
 
 def _attribute(section: str) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from pipeline.cli.project import enter_project, from_project, tag_or_path
-from pipeline.errors import CroftError, report
-from pipeline.storage import explain
+from pipeline.console import one_line_errors
 
 app = typer.Typer(
     name="croft",
@@ -230,19 +227,5 @@ def data_use(name: DataVersion) -> None:
 
 def main() -> None:
     """Entry point: an error that a person can act on ends with one line and exit status 2, Ctrl-C with 130."""
-    try:
+    with one_line_errors():
         app()
-    except CroftError as error:
-        _end(report(error))
-    except Exception as error:
-        line = explain(error)
-        if not line:
-            raise
-        _end(report(error, line))
-
-
-def _end(message: str) -> NoReturn:
-    with contextlib.suppress(OSError):  # a log on the disk that is full must not hide the message
-        sys.stdout.flush()
-    print(message, file=sys.stderr)
-    sys.exit(2)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.detection.scores.catalogue import DEPLOYED, logit_score
 from pipeline.errors import DataError
+from pipeline.evaluation.seen import to_tensor
 from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 if TYPE_CHECKING:
@@ -66,19 +67,15 @@ def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> dict[str, np.nd
         predicted (B,) int64 in [0, C); confidence (B,) float32, the largest class probability; score (B,) float32
         energy, larger = more open-set.
     """
-    import numpy as np
     import torch
 
     from pipeline.methods.catalogue import head_logits
 
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.array(array, dtype=np.float32))  # a copy: mapped arrays are not writable
-
     parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     with torch.inference_mode():
-        arrays = {name: tensor(array) for name, array in head.arrays.items()}
+        arrays = {name: to_tensor(array) for name, array in head.arrays.items()}
         for start in range(0, len(rows), _ROWS):
-            batch = tensor(images[rows[start : start + _ROWS]])  # (b, D)
+            batch = to_tensor(images[rows[start : start + _ROWS]])  # (b, D)
             values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
             confidence, predicted = values.softmax(dim=1).max(dim=1)
             parts.append((predicted, confidence, logit_score(DEPLOYED)(values, head.scalars["scale"])))

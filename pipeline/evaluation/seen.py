@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from pipeline.detection.scores.contract import Training
@@ -24,8 +23,8 @@ class Eye:
 
     def __init__(self, head: Head, text: np.ndarray) -> None:
         self.kind, self.scalars = head.kind, head.scalars
-        self.arrays = {name: _tensor(array) for name, array in head.arrays.items()}
-        self.text = _unit(_tensor(text))
+        self.arrays = {name: to_tensor(array) for name, array in head.arrays.items()}
+        self.text = _unit(to_tensor(text))
         self.scale = float(head.scalars["scale"])
 
     def views(self, images: np.ndarray) -> Views:
@@ -36,7 +35,7 @@ class Eye:
         from pipeline.detection.scores.spaces import Views
         from pipeline.methods.catalogue import head_logits
 
-        raw = _tensor(images)
+        raw = to_tensor(images)
         features = _unit(raw)
         with torch.inference_mode():
             logits = head_logits(raw, self.kind, self.arrays, self.scalars)
@@ -49,14 +48,16 @@ class Eye:
 
         from pipeline.detection.scores.contract import Training
 
-        given = None if words is None else _unit(_tensor(words))
-        return Training(_unit(_tensor(images)), torch.from_numpy(np.array(labels)), self.text, self.scale, given)
+        given = None if words is None else _unit(to_tensor(words))
+        return Training(_unit(to_tensor(images)), torch.tensor(labels), self.text, self.scale, given)
 
 
-def _tensor(array: np.ndarray) -> Tensor:
+def to_tensor(array: np.ndarray) -> Tensor:
+    """A copy in float32: mapped arrays are not writable."""
+    import numpy as np
     import torch
 
-    return torch.from_numpy(np.array(array, dtype=np.float32))  # a copy: mapped arrays are not writable
+    return torch.from_numpy(np.array(array, dtype=np.float32))
 
 
 def _unit(rows: Tensor) -> Tensor:

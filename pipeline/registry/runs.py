@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
+from pipeline.tracking.client import existing
 from pipeline.tracking.identity import Identity, read_identity
 
 if TYPE_CHECKING:
@@ -21,13 +22,8 @@ UNKNOWN = "not in this store"
 def describe(client: MlflowClient, run_id: str) -> dict[str, Any] | None:
     """A run of the present store: run_id, status, started (epoch seconds), git_commit, git_dirty, params, metrics and
     inputs (name to content hash); None if the store does not have it."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    run = existing(lambda: client.get_run(run_id))
+    if run is None:
         return None
     digests = {
         item.dataset.name: next((tag.value for tag in item.tags if tag.key == "croft.digest"), item.dataset.digest)

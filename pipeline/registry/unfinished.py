@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from pipeline.tracking.client import existing
 from pipeline.tracking.parents import is_over
 
 if TYPE_CHECKING:
@@ -56,15 +57,8 @@ def _all(page: Callable[[str | None], Any]) -> list[Any]:
 
 
 def _is_unfinished(client: MlflowClient, model: LoggedModel) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(str(model.source_run_id))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return True
-    return run.info.status != "FINISHED" and is_over(run)
+    run = existing(lambda: client.get_run(str(model.source_run_id)))
+    return run is None or (run.info.status != "FINISHED" and is_over(run))
 
 
 def _remove(client: MlflowClient, model: LoggedModel) -> None:

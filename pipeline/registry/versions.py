@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
 from pipeline.phrases import suggest
-from pipeline.tracking.client import connect, shown_uri, tracking_uri
+from pipeline.tracking.client import connect, existing, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -22,16 +22,12 @@ def registered_model(client: MlflowClient, name: str) -> RegisteredModel:
     Raises:
         TrackingError: there is no registered model of that name.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    model = existing(lambda: client.get_registered_model(name))
+    if model is None:
         raise TrackingError(
             f"{shown_uri(client.tracking_uri)}: no registered model {name!r}; run `croft run` or check register.model"
-        ) from None
+        )
+    return model
 
 
 def model_version(client: MlflowClient, name: str, version: str) -> ModelVersion:
@@ -40,17 +36,11 @@ def model_version(client: MlflowClient, name: str, version: str) -> ModelVersion
     Raises:
         TrackingError: the model, the version or the alias does not exist.
     """
-    from mlflow.exceptions import MlflowException
-
     model = registered_model(client, name)
     aliases = dict(model.aliases)
     number = str(aliases.get(version, version))
-    try:
-        if number.isdigit():
-            return client.get_model_version(name, number)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    if number.isdigit() and (known_version := existing(lambda: client.get_model_version(name, number))):
+        return known_version
     numbers = sorted((int(item.version) for item in client.search_model_versions(f"name = '{name}'")), reverse=True)
     known = [*aliases, *map(str, numbers)]
     hint = suggest(version, known) if known else "no version is registered"

@@ -22,15 +22,16 @@ class Below:
         self._folders: dict[str, tuple[str, bool]] = {}  # as named: (resolved, whether inside), each looked at once
         self._endings: dict[str, dict[str, list[str]]] = {}  # resolved folder: name without ending to names of files
 
-    def complete(self, relative: str) -> str:
-        """The path with the ending that its file has, where it names none (`train/000bec18` for train/000bec18.jpg).
+    def locate(self, relative: str) -> tuple[str, Path | None, str]:
+        """(path, file, problem) as `find`, where the path may lack its file's ending: `000bec18` for 000bec18.jpg.
 
-        The path itself where there is such a file, or no image of that name, or several.
+        The path comes back with the ending, if one image alone has that name.
         """
-        if self.find(relative)[0] is not None or path_problem(relative):
-            return relative
-        names = self._named(relative)
-        return f"{relative[: relative.rfind('/') + 1]}{names[0]}" if len(names) == 1 else relative
+        file, problem = self.find(relative)
+        if file is None and not path_problem(relative) and len(names := self._named(relative)) == 1:
+            relative = f"{relative[: relative.rfind('/') + 1]}{names[0]}"
+            file, problem = self.find(relative)
+        return relative, file, problem
 
     def _named(self, relative: str) -> list[str]:
         """Image files whose name without its ending is the path's last part."""
@@ -115,7 +116,7 @@ def image_root(listing: Path, paths: Sequence[str], images: Path | None) -> Path
 
 def _holds(folder: Path, paths: Sequence[str]) -> bool:
     below = Below(folder)
-    return all(below.find(below.complete(path))[0] is not None for path in paths)
+    return all(below.locate(path)[1] is not None for path in paths)
 
 
 def folders_in(base: Path) -> list[Path]:

@@ -60,11 +60,8 @@ def rows_source(
     files = Below(image_root(path, paths, options.images))
     problems: list[str] = []
     images: list[tuple[str, Row, str, Path, str]] = []
-    for row, relative in zip(rows, paths, strict=True):
-        file, problem = files.find(relative)
-        if file is None:
-            relative = files.complete(relative)
-            file, problem = files.find(relative)
+    for row, written in zip(rows, paths, strict=True):
+        relative, file, problem = files.locate(written)
         part = plain_part(row.part)
         problem = problem or part_problem(part)
         if file is None or problem:

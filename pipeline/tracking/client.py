@@ -7,9 +7,9 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import TrackingError, without_credentials
@@ -21,6 +21,7 @@ from pipeline.tracking.store import STORE_TAG, known_store, new_store
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+Item = TypeVar("Item")
 EXPERIMENT_VARIABLE = "CROFT_EXPERIMENT"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 _FIRST_ARTIFACTS = "_MLFLOW_SERVER_ARTIFACT_ROOT"
@@ -108,6 +109,18 @@ def reported(uri: str) -> Iterator[None]:
             f"{shown_uri(uri)}: tracking failed ({reason}); what was computed is kept; "
             f"check the server or {URI_VARIABLE}, then run this again"
         ) from None
+
+
+def existing(look: Callable[[], Item]) -> Item | None:
+    """What a look-up in a store gives; None where the store does not have it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return look()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
