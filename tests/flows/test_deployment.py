@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,19 @@ class Prefect:
     def call(self, path: str, body: object | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-            text = response.read()
-        return json.loads(text) if text else None
+        text = until(lambda: self._answer(request), f"an answer to {path}")
+        return json.loads(text[0]) if text[0] else None
+
+    @staticmethod
+    def _answer(request: urllib.request.Request) -> list[bytes]:
+        """Nothing while SQLite is locked: the server then says 503, and Prefect's own client asks again."""
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+                return [response.read()]
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            return []
 
     def state(self, run: str) -> str:
         return str(self.call(f"flow_runs/{run}")["state_type"])

@@ -22,10 +22,10 @@ def main(params):
 
     def within(run):
         tags = {"stage.register.run_id": run}
-        version = register_model(Path("export"), name=name, run_id=run, tags=tags, metrics=METRICS)
+        version = register_model(Path("artifacts/export"), name=name, run_id=run, tags=tags, metrics=METRICS)
         write_json({"model": name, "version": version, "run_id": run}, Path("artifacts/registration.json"))
 
-    card = Path("export/card.json")
+    card = Path("artifacts/export/card.json")
     return Record(metrics={"a": 1.0}, artifacts=[card], datasets=[("model", "a" * 64, str(card))], within=within)
 
 
@@ -33,24 +33,24 @@ main()
 """
 STAGE: dict[str, object] = {
     "cmd": "python register_tiny.py",
-    "deps": ["export"],
+    "deps": ["artifacts/export"],
     "outs": ["artifacts/registration.json", "artifacts/runs/register.json"],
 }
 """To go into a project's stages as `register`; `write_export` makes what it needs."""
 
 
 def write_export(root: Path, *, padding: int = 0) -> None:
-    """The script of the stage, and export/: what the export stage would leave, `padding` bytes larger."""
+    """The script of the stage, and artifacts/export: what the export stage would leave, `padding` bytes larger."""
     (root / "register_tiny.py").write_text(_SCRIPT)
     spec = importlib.util.spec_from_file_location("tiny_model", _TINY)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.write_tiny_model(root / "export")
+    module.write_tiny_model(root / "artifacts" / "export")
     if padding:
         import onnx
 
-        model = onnx.load(str(root / "export" / "model.onnx"))
+        model = onnx.load(str(root / "artifacts" / "export" / "model.onnx"))
         model.doc_string = "x" * padding
-        onnx.save(model, str(root / "export" / "model.onnx"))
+        onnx.save(model, str(root / "artifacts" / "export" / "model.onnx"))
