@@ -20,14 +20,17 @@ import pandas as pd
 
 from benchmarks.real_features import SEEDS, Trial, settings_of, train_plans, without_prompts
 from benchmarks.real_inputs import EXPERIMENTS, Experiment
+from pipeline.decision.seen import Eye
 from pipeline.detection.metrics import auroc
 from pipeline.detection.scores import spaces
-from pipeline.evaluation.choice import rank
-from pipeline.evaluation.left_out import left_out_aurocs, left_out_splits
-from pipeline.evaluation.seen import Eye
+from pipeline.evaluation.choice import choose
+from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.params import load_params
+from pipeline.params.choice import AUTO
 from pipeline.splits import known_by_fit
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
+from pipeline.training.assemble import collect
+from pipeline.training.left_out import left_out_splits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +58,11 @@ def measure(
     """
     finetune = load_params().finetune
     seen = experiment.splits[experiment.splits["role"].isin([TRAIN, VALIDATION])]
-    left_out = left_out_splits(seen, folds)
+    whole = sorted(set(seen["target"]))
+    domains = {path: path.split("/")[0] for path in seen["path"]}
+    # A held-out domain at a time, as if the others were all there are: nothing of it may choose.
+    cut = {name: left_out_splits(seen[seen["target"] == name], domains, folds, len(SEEDS)) for name in whole}
+    left_out = pd.concat(cut.values(), ignore_index=True)
     values = {name: settings_of(finetune, name) for name in methods}
     for chosen in values.values():
         if chosen["kind"] == "adapters":
@@ -65,18 +72,16 @@ def measure(
     plans = [(pd.concat([seen, left_out], ignore_index=True), name, chosen) for name, chosen in values.items()]
     trials = train_plans(plans, experiment.features, device)
     options = list(spaces.options(words=experiment.words is not None))
-    whole = set(seen["target"])
     fits = [trial for trial in trials if trial.fit.run.target in whole]
-    parts = [trial for trial in trials if trial.fit.run.target not in whole]
-    heads = ((trial.method, trial.fit.run.target, trial.fit.run.seed, trial.fit.head) for trial in parts)
-    folded = left_out_aurocs(heads, left_out, experiment.features, options, experiment.words)
-    folded["target"] = folded["target"].str.replace(r", fold \d+$", "", regex=True)
     results = {}
-    for target in sorted(whole):
+    for target in whole:
+        folds_of = set(cut[target]["target"])
+        parts = collect([trial.fit for trial in trials if trial.fit.run.target in folds_of])
+        numbers = left_out_numbers(parts, cut[target], experiment.features, options, experiment.words)
         members = [trial for trial in fits if trial.fit.run.target == target]
         table = pd.DataFrame({"method": [t.method for t in members], "v": [t.fit.validation_accuracy for t in members]})
         accuracies = table.groupby("method", sort=False)["v"].mean().to_dict()
-        ranking = rank(accuracies, folded[folded["target"] == target])
+        ranking = choose(accuracies, numbers, method=AUTO, score=AUTO, rule="harmonic-mean").ranking
         statistics: Fitted = {}
         tested = [row for trial in members for row in _test(trial, experiment, options, statistics)]
         results[target] = ranking, pd.DataFrame(tested).groupby(["method", "option"], sort=False).mean()
@@ -139,6 +144,9 @@ def markdown(results: dict[str, tuple[pd.DataFrame, pd.DataFrame]], shown: int =
         of_method = ranking[ranking["method"] == method]
         lines += [f"Every score of {method}, the best by validation first:", ""]
         lines += [*_rows(of_method, tested, ["option"], sets), ""]
+        of_score = ranking[ranking["option"] == ranking["option"][0]]
+        lines += [f"Every method with {ranking['option'][0]}, the best by validation first:", ""]
+        lines += [*_rows(of_score, tested, ["method"], columns), ""]
     return "\n".join(lines[:-1])
 
 

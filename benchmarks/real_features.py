@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ from pipeline.tables import TEST_ID, TEST_SHIFTED, TRAIN, VALIDATION
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.detection.scores.contract import LogitScore
     from pipeline.training.runs import Trained
 
 SEEDS = (1, 2, 3)
@@ -162,7 +163,7 @@ def _with_other_penalties(trials: Sequence[Trial], seen: pd.DataFrame, penalties
 
 def _test(head: Head, experiment: Experiment, target: str, seed: int) -> dict[str, float]:
     """Accuracies and detection metrics of a fit on the test images of its split."""
-    from pipeline.detection.scores.catalogue import logit_score
+    from pipeline.detection.scores.catalogue import SCORES as CATALOGUE
 
     features, splits = experiment.features, experiment.splits
     fit = splits[(splits["target"] == target) & (splits["seed"] == seed)]
@@ -177,7 +178,8 @@ def _test(head: Head, experiment: Experiment, target: str, seed: int) -> dict[st
     for name, images in experiment.open_sets.items():
         unknown = _logits(images, head)
         for score in SCORES:
-            pair = tuple(logit_score(score)(values, LOGIT_SCALE).numpy() for values in (known, unknown))
+            row = cast("LogitScore", CATALOGUE[score])
+            pair = tuple(row.compute(values, LOGIT_SCALE).numpy() for values in (known, unknown))
             measured |= {f"{score} {name} {metric}": compute(*pair) for metric, compute in METRICS.items()}
     return measured
 

@@ -161,6 +161,20 @@ SCORES = Table(
     },
     ("method", "target", "seed", "path"),
 )
+DETECTION = Table(
+    "detection",
+    {
+        "method": "str",
+        "target": "str",
+        "seed": "int64",
+        "open_set": "str",  # as in the splits
+        "option": "str",  # an open-set score and where it looks
+        "auroc": "float64",  # 0 to 1
+        "fpr95_id_positive": "float64",  # unknown images accepted when 95 % of the known ones are
+        "fpr95_ood_positive": "float64",  # known images rejected when 95 % of the unknown ones are
+    },
+    ("method", "target", "seed", "open_set", "option"),
+)
 
 
 @contextlib.contextmanager

@@ -30,11 +30,13 @@ def main(params: Params) -> Record:
             read_table(paths.SPLITS, SPLITS),
             read_table(paths.MANIFEST, MANIFEST),
             read_json(paths.METRICS),
+            read_json(paths.CHOICE),
             lineage(inputs),
         ),
         params,
         provider=resolve_device(params.compute.device),
         out=paths.MODEL,
+        statistics=paths.STATISTICS,
     )
     write_json(parity, paths.PARITY)
     check(parity, params.export.tolerance)

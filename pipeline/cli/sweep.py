@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 FOLDER = Path("artifacts/sweep")
 USED = FOLDER / "params.yaml"  # what the sweep was run with
-OWN = ("compute", "finetune", "sweep")  # sections that no stage before the sweep reads
+OWN = ("compute", "finetune", "sweep", "choose")  # sections that no stage before the sweep reads
 BEST = 10  # configurations that are printed
-SHOWN = ("validation_accuracy", "accuracy", "auroc")  # of their measures; the report has all
+SHOWN = ("validation_accuracy", "value", "accuracy", "auroc")  # of their measures; the report has all
 
 
 def run_sweep(changes: Sequence[str] = ()) -> None:
-    """Bring what the sweep needs up to date, run it, and print the best configurations by source validation.
+    """Bring what the sweep needs up to date, run it, and print the best configurations by validation images.
 
     Args:
         changes: see `changed`; params.yaml itself stays as it is.
@@ -100,17 +100,18 @@ def _show(text: str) -> None:
 def _print_best(console: Console) -> None:
     import pandas as pd
 
-    from pipeline.evaluation.sweep import means_by_configuration
+    from pipeline.evaluation.sweep import by_choice, means_by_configuration
     from pipeline.report.sweep import TERMS
     from pipeline.report.wording import percent
 
     means = means_by_configuration(pd.read_parquet(FOLDER / "sweep.parquet"))
-    best = means.sort_values("validation_accuracy", ascending=False, kind="stable").head(BEST)
+    best = by_choice(means).head(BEST)
     names = [TERMS[measure][0] for measure in SHOWN]
-    table = plain_table("configuration", *names, title="Best by source validation, %")
+    table = plain_table("configuration", *names, title="Best by validation images, %")
     for name, row in zip(best.index, best.to_dict("records"), strict=True):
         table.add_row(str(name), *(percent(row[measure]) for measure in SHOWN))
     console.print(table)
-    chosen = read_json(FOLDER / "sweep.json")["chosen"]
-    settings = ", ".join(f"{name}: {value}" for name, value in chosen.items())
-    console.print(f"Chosen by source validation alone: {settings}", highlight=False, soft_wrap=True)
+    result = read_json(FOLDER / "sweep.json")
+    settings = ", ".join(f"{name}: {value}" for name, value in result["chosen"].items())
+    text = f"Chosen by validation images alone: {settings}; score: {result['score']}"
+    console.print(text, highlight=False, soft_wrap=True)

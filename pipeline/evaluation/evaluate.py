@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.decision.fit import Limits
+from pipeline.detection.scores.spaces import option_of, options
 from pipeline.evaluation import hessian
+from pipeline.evaluation.choice import Choice, choose, validation_accuracies
 from pipeline.evaluation.compare import Difference, difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.decisions import decisions
+from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.evaluation.predict import score_fits
+from pipeline.evaluation.reliability import reliability_points
 from pipeline.evaluation.results import by_accuracy
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
+from pipeline.params.choice import Export
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,19 +34,26 @@ class Evaluation:
     """The numbers of an evaluation.
 
     Attributes:
-        scores: SCORES table.
+        choice: the method and the open-set score that will be exported, and why.
+        scores: SCORES table, of that score.
+        detection: DETECTION table, of every score.
+        limits: temperature and threshold of each fit, from `score_fits`.
         metrics: content of metrics.json, see `summarise`; with the agreement of Hessians where that was measured.
-        curves: tidy tables by name: accuracy, histogram, history, roc, and hessian where that was measured.
+        curves: tidy tables by name: accuracy, decisions, histogram, history, reliability, roc, and hessian where
+            that was measured.
         differences: of the deployed method against each other one, the most accurate first.
         agreement: of the domains' Hessians, from `hessian_agreement`; no rows where it was not measured.
         effects: of the penalty on that agreement, from `penalty_effects`.
         settings: of each method, as trained.
         diverged: rows of the FITS table that are left out of everything above.
-        deployed: the method that will be exported.
         bootstrap: resamples behind the intervals.
+        accept: share of validation images that thresholds accept.
     """
 
+    choice: Choice
     scores: pd.DataFrame
+    detection: pd.DataFrame
+    limits: pd.DataFrame
     metrics: Summary
     curves: Mapping[str, pd.DataFrame]
     differences: tuple[Difference, ...]
@@ -47,8 +61,13 @@ class Evaluation:
     effects: Sequence[Mapping[str, Any]]
     settings: Mapping[str, Mapping[str, Any]]
     diverged: pd.DataFrame
-    deployed: str
     bootstrap: int
+    accept: float
+
+    @property
+    def deployed(self) -> str:
+        """The method that will be exported."""
+        return self.choice.method
 
 
 def evaluate(
@@ -58,27 +77,43 @@ def evaluate(
     manifest: pd.DataFrame,
     settings: Evaluate,
     *,
-    deployed: str,
+    export: Export,
+    left_out: tuple[Fits, pd.DataFrame] | None = None,
+    rule: str = "harmonic-mean",
 ) -> Evaluation:
-    """Test every fit on the domain, the classes and the open sets that it has not seen.
+    """Choose what is exported; test every fit on the domain, the classes and the open sets that it has not seen.
+
+    The choice sees validation images of known classes alone: test rows come after it.
 
     Args:
         features, fits, splits, manifest: as the earlier stages wrote them.
         settings: resamples for intervals, bins of the score histograms, and the random directions along which the
             Hessians of the domains are compared; hessian_probes: 0 leaves that out.
-        deployed: the method that will be exported.
+        export: the method and score, where they are named, and how the threshold is set.
+        left_out: fits without some of the known classes and domains, and their splits.
+        rule: of `choice.RULES`.
     Raises:
         DataError: no fit has converged, or a table does not fit the others.
     """
     import pandas as pd
 
-    scores, bootstrap = score_fits(features, fits, splits), settings.bootstrap
+    every = list(options())
+    numbers = left_out_numbers(*(left_out or (replace(fits, table=fits.table[:0]), splits)), features, every)
+    choice = choose(validation_accuracies(fits.table), numbers, method=export.method, score=export.score, rule=rule)
+    deployed, bootstrap = choice.method, settings.bootstrap
+    domains = dict(zip(manifest["path"], manifest["domain"], strict=True))
+    limits = Limits(export.accept, export.threshold)
+    scores, detection, limited = score_fits(
+        features, fits, splits, option_of(choice.score), every, limits=limits, domains=domains
+    )
     metrics = summarise(scores, bootstrap=bootstrap)
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
+        "decisions": decisions(scores, limited),
         "histogram": score_histogram(scores, settings.bins),
         "history": history_points(fits.history),
+        "reliability": reliability_points(scores),
         "roc": roc_points(scores),
     }
     agreement, effects = pd.DataFrame(columns=list(hessian.COLUMNS)), []
@@ -92,7 +127,10 @@ def evaluate(
                 metrics[method][target] |= values
     others = [method for method in by_accuracy(metrics) if method != deployed and deployed in metrics]
     return Evaluation(
+        choice=choice,
         scores=scores,
+        detection=detection,
+        limits=limited,
         metrics=metrics,
         curves=curves,
         differences=tuple(difference(scores, deployed, other, bootstrap=bootstrap) for other in others),
@@ -100,6 +138,6 @@ def evaluate(
         effects=effects,
         settings=by_method,
         diverged=fits.table[fits.table["diverged"]],
-        deployed=deployed,
         bootstrap=bootstrap,
+        accept=export.accept,
     )

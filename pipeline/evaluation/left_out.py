@@ -1,130 +1,62 @@
-"""Leave classes out: validation images of known classes stand in for unknown ones, so that no unknown image is needed.
-
-The known classes are cut into folds. Each fold in turn is unknown: methods train on the other classes, and an open-set
-score is good where it puts validation images of the fold above those of the classes that were trained.
-"""
+"""How well open-set scores tell known classes apart from known classes that a fit has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pipeline.errors import DataError
+from pipeline.decision.fit import FitView, Shared
+from pipeline.detection.metrics import auroc
 from pipeline.splits import known_by_fit
-from pipeline.tables import TEST_UNKNOWN_ID, TRAIN, UNKNOWN_CLASSES, VALIDATION
+from pipeline.tables import TEST_SHIFTED, TEST_UNKNOWN_ID, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from pipeline.detection.scores.spaces import Option
     from pipeline.features import Features
-    from pipeline.fits import Head
-
-FEWEST = 2  # classes that a fit knows, and that a fold leaves out unless there are too few for that
+    from pipeline.fits import Fits
 
 
-def fold_name(target: str, fold: int) -> str:
-    """What a fold is called as a target, in tables and progress lines."""
-    return f"{target}, fold {fold + 1}"
-
-
-def left_out_splits(splits: pd.DataFrame, folds: int) -> pd.DataFrame:
-    """A split for each fold of each fit, from training and validation rows alone.
-
-    Args:
-        splits: SPLITS table; rows of other roles are never looked at.
-        folds: at least 2; fewer are made where the classes do not suffice.
-    Returns:
-        SPLITS table, targets named by `fold_name`: TRAIN and VALIDATION rows of the classes that stay, with labels of
-        their own, and the other validation rows as TEST_UNKNOWN_ID.
-    Raises:
-        DataError: a fit knows fewer than three classes.
-    """
-    import pandas as pd
-
-    seen = splits[splits["role"].isin([TRAIN, VALIDATION])]
-    parts = []
-    for (target, seed), classes in known_by_fit(seen).items():
-        rows = seen[(seen["target"] == target) & (seen["seed"] == seed)]
-        for fold, out in enumerate(class_folds(classes, folds, seed)):
-            labels = {name: number for number, name in enumerate(name for name in classes if name not in out)}
-            kept = rows["class"].isin(list(labels))
-            part = rows[kept | (rows["role"] == VALIDATION)].copy()
-            part["label"] = part["class"].map(labels).fillna(-1).astype("int64")
-            unknown = part["label"] < 0
-            part.loc[unknown, "role"], part.loc[unknown, "open_set"] = TEST_UNKNOWN_ID, UNKNOWN_CLASSES
-            parts.append(part.assign(target=fold_name(target, fold)))
-    return pd.concat(parts, ignore_index=True)
-
-
-def class_folds(classes: Sequence[str], folds: int, seed: int) -> list[set[str]]:
-    """Cut classes into folds of nearly one size, by a seed.
-
-    Raises:
-        DataError: there are fewer than three classes, so that none can be left out and two stay.
-    """
-    if len(classes) < FEWEST + 1:
-        raise DataError(
-            f"leave-classes-out: expected three known classes or more, found {len(classes)}; name export.score"
-        )
-    count = max(2, min(folds, len(classes) // FEWEST))
-    order = np.random.default_rng(seed).permutation(len(classes))
-    return [{classes[place] for place in part} for part in np.array_split(order, count)]
-
-
-def left_out_aurocs(
-    fits: Iterable[tuple[str, str, int, Head]],
+def left_out_numbers(
+    fits: Fits,
     splits: pd.DataFrame,
     features: Features,
     options: Sequence[Option],
     words: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """AUROC of every option on every fold.
+    """What every fit and option do on images of classes and domains that the fit has not seen.
 
     Args:
-        fits: method, target, seed and head of fits on the splits of `left_out_splits`.
-        splits: those.
+        fits: trained on these splits; those that diverged are left out.
+        splits: of `pipeline.training.left_out.left_out_splits`.
         features: of their images.
         options: scores.
         words: (W, D) raw text features, for the scores that need them.
     Returns:
-        A row per fit and option: method, target, seed, option, auroc.
+        A row per fit and option that can be fitted to its images: method; target; seed; accuracy of the fit on the
+        domain that it left out, NaN where it left out none; option; auroc of known classes, in all domains, against the
+        fold.
     """
     import pandas as pd
 
-    from pipeline.detection.scores.spaces import BOTH, HEAD
-
-    of_fit = [option for option in options if option.space in (HEAD, BOTH)]
-    others = [option for option in options if option not in of_fit]  # the same for every method
-    shared: dict[tuple[str, int], dict[str, float]] = {}
-    rows = []
-    for method, target, seed, head in fits:
-        split = splits[(splits["target"] == target) & (splits["seed"] == seed)]
-        if (target, seed) not in shared:
-            shared[target, seed] = dict(_aurocs(head, split, features, others, words))
-        values = dict(_aurocs(head, split, features, of_fit, words)) | shared[target, seed]
-        rows += [
-            {"method": method, "target": target, "seed": seed, "option": option.name, "auroc": values[option.name]}
-            for option in options
-        ]
-    return pd.DataFrame(rows)
-
-
-def _aurocs(
-    head: Head, split: pd.DataFrame, features: Features, options: Sequence[Option], words: np.ndarray | None
-) -> Iterator[tuple[str, float]]:
-    from pipeline.detection.metrics import auroc
-    from pipeline.detection.scores.spaces import compute, fit
-    from pipeline.evaluation.seen import Eye
-
-    train, validation = split[split["role"] == TRAIN], split[split["role"] == VALIDATION]
-    unknown = split[split["role"] == TEST_UNKNOWN_ID]
-    (classes,) = known_by_fit(split).values()
-    eye = Eye(head, features.text[features.text_rows(classes)])
-    training = eye.training(features.clean[features.clean_rows(train["path"])], train["label"].to_numpy(), words)
-    inside, outside = (eye.views(features.clean[features.clean_rows(rows["path"])]) for rows in (validation, unknown))
-    for option in options:
-        statistics = fit(option, training, inside)
-        yield option.name, auroc(*(compute(option, images, statistics).numpy() for images in (inside, outside)))
+    rows, shared = [], Shared()
+    for fit in fits.table[~fits.table["diverged"]].to_dict("records"):
+        split = splits[(splits["target"] == fit["target"]) & (splits["seed"] == fit["seed"])]
+        (classes,) = known_by_fit(split).values()
+        seen = split[split["role"].isin([TRAIN, VALIDATION])]
+        view = FitView(fits.heads[fit["fit"]], features, seen, classes, shared, words)
+        inside, outside = split[split["label"] >= 0], split[split["role"] == TEST_UNKNOWN_ID]
+        inside = inside[inside["role"] != TRAIN]
+        usable = view.usable(options)
+        known, unknown = (view.answers(features.clean_rows(part["path"]), usable, 1.0) for part in (inside, outside))
+        shifted = (inside["role"] == TEST_SHIFTED).to_numpy()
+        right = known["predicted"].to_numpy() == inside["label"].to_numpy()
+        accuracy = float(right[shifted].mean()) if shifted.any() else math.nan
+        key = {**{name: fit[name] for name in ("method", "target", "seed")}, "accuracy": accuracy}
+        for option in usable:
+            value = auroc(known[option.name].to_numpy(), unknown[option.name].to_numpy())
+            rows.append({**key, "option": option.name, "auroc": value})
+    return pd.DataFrame(rows, columns=["method", "target", "seed", "accuracy", "option", "auroc"])

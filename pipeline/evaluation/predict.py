@@ -1,44 +1,88 @@
-"""Every fit's prediction and open-set score for the test images of its split."""
+"""Every fit's decisions on the test images of its split, and what every open-set score makes of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.detection.scores.catalogue import DEPLOYED, logit_score
+from pipeline.decision.fit import FitView, Limits, Shared
+from pipeline.detection import metrics
 from pipeline.errors import DataError
-from pipeline.evaluation.seen import to_tensor
-from pipeline.tables import DEPLOY, SCORES, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
+from pipeline.evaluation.measures import known_tested, open_sets
+from pipeline.splits import known_by_fit
+from pipeline.tables import (
+    DEPLOY,
+    DETECTION,
+    SCORES,
+    TEST_ID,
+    TEST_SHIFTED,
+    TEST_UNKNOWN,
+    TEST_UNKNOWN_ID,
+    TRAIN,
+    VALIDATION,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
+    from pipeline.detection.scores.spaces import Option
     from pipeline.features import Features
-    from pipeline.fits import Fits, Head
+    from pipeline.fits import Fits
 
 TEST_ROLES = (TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID)
-_ROWS = 8192  # images a product: bounds the memory at any number of test images
+MEASURED = ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
 
 
-def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
+class Answers(NamedTuple):
+    """What fits say of their test images.
+
+    Attributes:
+        scores: SCORES table, in the order of the fits, then of the splits; its score is the chosen option's.
+        detection: DETECTION table; without rows where no other option was asked for.
+        limits: method, target, seed, temperature, threshold, images (of validation) and notes, a row per fit.
+    """
+
+    scores: pd.DataFrame
+    detection: pd.DataFrame
+    limits: pd.DataFrame
+
+
+def score_fits(
+    features: Features,
+    fits: Fits,
+    splits: pd.DataFrame,
+    option: Option,
+    options: Sequence[Option] = (),
+    *,
+    limits: Limits | None = None,
+    domains: Mapping[str, str] | None = None,
+) -> Answers:
     """Classify and score the test images of every fit but the deployed one; diverged fits are left out.
 
     Args:
         features: of every image in `splits`; its clean views are used.
         fits: of all methods, side by side.
         splits: SPLITS table.
-    Returns:
-        SCORES table, in the order of the fits, then of the splits; the score is the energy of the logits.
+        option: the open-set score.
+        options: those that are measured beside it.
+        limits: where given, each fit's validation images set its temperature and its threshold; else confidences are
+            those of the logits as they are.
+        domains: path to domain, for the kind of threshold that asks for it.
     Raises:
-        DataError: a fit has no test images in `splits`, an image has no features, or no fit is left to evaluate.
+        DataError: a fit has no test images in `splits`, an image has no features, no fit is left to evaluate, or a
+            score is not finite.
     """
     import pandas as pd
 
     tests = dict(list(splits[splits["role"].isin(TEST_ROLES)].groupby(["target", "seed"], sort=False)))
+    seen = splits[splits["role"].isin([TRAIN, VALIDATION])]
+    learnt, known = dict(list(seen.groupby(["target", "seed"], sort=False))), known_by_fit(seen)
     kept = fits.table[(fits.table["target"] != DEPLOY) & ~fits.table["diverged"]]
     parts: dict[int, pd.DataFrame] = {}
-    for number in kept["fit"].unique():
-        members = kept[kept["fit"] == number]
+    measured: dict[int, list[dict[str, Any]]] = {}
+    limited: list[dict[str, Any]] = []
+    shared = Shared()
+    for _, members in kept.groupby("fit", sort=False):
         rows = []
         for target, seed in zip(members["target"], members["seed"], strict=True):
             if (target, seed) not in tests:
@@ -46,38 +90,38 @@ def score_fits(features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataF
             rows.append(tests[target, seed])
         # Targets that share a fit (fixed sources) share most of their test images too: each is classified once.
         paths = pd.concat(rows)["path"].drop_duplicates()
-        answers = pd.DataFrame(predict(features.clean, features.clean_rows(paths), fits.heads[number]), index=paths)
+        first = str(members["target"].iloc[0]), int(members["seed"].iloc[0])
+        fit = FitView(
+            fits.heads[int(members["fit"].iloc[0])], features, learnt.get(first, splits.iloc[:0]), known[first], shared
+        )
+        temperature = 1.0
+        if limits is not None:
+            found = fit.limits(option, limits, domains or {})
+            temperature = found["temperature"]
+            keys = members[["method", "target", "seed"]].to_dict("records")
+            limited += [{str(name): value for name, value in key.items()} | found for key in keys]
+        every = list(dict.fromkeys([option, *fit.usable(options)]))
+        answers = fit.answers(features.clean_rows(paths), every, temperature).set_axis(paths)
         for place, method, part in zip(members.index, members["method"], rows, strict=True):
             tested = part[["target", "seed", "path", "role", "open_set", "label"]].assign(method=method)
-            parts[place] = tested.join(answers, on="path")
+            joined = tested.join(answers, on="path")
+            parts[place] = joined.rename(columns={option.name: "score"})[list(SCORES.columns)]
+            measured[place] = list(_detection(joined, [other for other in every if other in options]))
     if not parts:
         raise DataError("fits: nothing to evaluate: every fit that is tested diverged; lower finetune.lr")
-    scores = pd.concat([parts[place] for place in kept.index], ignore_index=True)
-    return scores[list(SCORES.columns)].astype(dict(SCORES.columns))
+    scores = pd.concat([parts[place] for place in kept.index], ignore_index=True).astype(dict(SCORES.columns))
+    detection = pd.DataFrame([row for place in kept.index for row in measured[place]], columns=list(DETECTION.columns))
+    columns = ["method", "target", "seed", "temperature", "threshold", "images", "notes"]
+    return Answers(scores, detection.astype(dict(DETECTION.columns)), pd.DataFrame(limited, columns=columns))
 
 
-def predict(images: np.ndarray, rows: np.ndarray, head: Head) -> dict[str, np.ndarray]:
-    """Classify and score images by one fit.
-
-    Args:
-        images: (N, D) float32 raw image features; may be memory-mapped.
-        rows: (B,) which of them.
-        head: what the fit left behind.
-    Returns:
-        predicted (B,) int64 in [0, C); confidence (B,) float32, the largest class probability; score (B,) float32
-        energy, larger = more open-set.
-    """
-    import torch
-
-    from pipeline.methods.catalogue import head_logits
-
-    parts: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    with torch.inference_mode():
-        arrays = {name: to_tensor(array) for name, array in head.arrays.items()}
-        for start in range(0, len(rows), _ROWS):
-            batch = to_tensor(images[rows[start : start + _ROWS]])  # (b, D)
-            values = head_logits(batch, head.kind, arrays, head.scalars)  # (b, C)
-            confidence, predicted = values.softmax(dim=1).max(dim=1)
-            parts.append((predicted, confidence, logit_score(DEPLOYED)(values, head.scalars["scale"])))
-    names = ("predicted", "confidence", "score")
-    return {name: torch.cat(column).numpy() for name, column in zip(names, zip(*parts, strict=True), strict=True)}
+def _detection(answers: pd.DataFrame, options: Sequence[Option]) -> Iterator[dict[str, Any]]:
+    """Rows of DETECTION of one fit."""
+    known = known_tested(answers)
+    for open_set in open_sets(answers):
+        unknown = (answers["role"] == TEST_UNKNOWN) & (answers["open_set"] == open_set)
+        for option in options if known.any() and unknown.any() else ():
+            pair = answers.loc[known, option.name].to_numpy(), answers.loc[unknown, option.name].to_numpy()
+            key = {name: answers[name].iloc[0] for name in ("method", "target", "seed")}
+            values = {name: getattr(metrics, name)(*pair) for name in MEASURED}
+            yield {**key, "open_set": open_set, "option": option.name, **values}

@@ -13,27 +13,46 @@ from pipeline.evaluation.results import finite
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.detection.scores.spaces import Option
+    from pipeline.evaluation.choice import Choice
     from pipeline.features import Features
     from pipeline.fits import Fits
 
 HELD_OUT = ("accuracy", "auroc", "fpr95_id_positive", "fpr95_ood_positive")
 """Measures on the held-out domain, known after the choice; detection is the mean over the open sets."""
-MEASURES = ("validation_accuracy", *HELD_OUT)
+LEFT_OUT = ("left_out_accuracy", "left_out_auroc", "value")
+"""Measures on validation images of classes and domains that a fit has not seen; the last one chooses."""
+MEASURES = (*LEFT_OUT, "validation_accuracy", *HELD_OUT)
 
 
-def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: pd.DataFrame) -> pd.DataFrame:
+def left_out(validation: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """Add LEFT_OUT to the rows of a sweep: of each configuration with the chosen score.
+
+    Args:
+        validation: configuration and more.
+        choice: whose methods are configurations.
+    """
+    ranking = choice.ranking[choice.ranking["option"] == choice.score].set_index("method")
+    columns = dict(zip(LEFT_OUT, ("accuracy", "auroc", "value"), strict=True))
+    added = {name: validation["configuration"].map(ranking[column]) for name, column in columns.items()}
+    return validation.assign(**{name: values.astype("float64") for name, values in added.items()})
+
+
+def held_out(
+    validation: pd.DataFrame, features: Features, fits: Fits, splits: pd.DataFrame, option: Option
+) -> pd.DataFrame:
     """Add HELD_OUT to the rows of a sweep.
 
     Args:
         validation: configuration, target, seed and more; each row's fit is the one whose method is its configuration.
-        features, fits, splits: as for `score_fits`; the splits with their test rows.
+        features, fits, splits, option: as for `score_fits`; the splits with their test rows.
     Returns:
         The same rows with more columns; NaN where a run diverged or there is nothing to measure.
     """
     import pandas as pd
 
     rows = []
-    scores = score_fits(features, fits, splits)
+    scores = score_fits(features, fits, splits, option).scores
     sets = open_sets(scores)
     for (name, target, seed), part in scores.groupby(["method", "target", "seed"]):
         values = measure(part, sets)
@@ -42,20 +61,23 @@ def held_out(validation: pd.DataFrame, features: Features, fits: Fits, splits: p
     return validation.merge(measured, on=["configuration", "target", "seed"], how="left", sort=False)
 
 
-def sweep_metrics(table: pd.DataFrame, chosen: str) -> dict[str, Any]:
+def sweep_metrics(table: pd.DataFrame, choice: Choice) -> dict[str, Any]:
     """What the choice is and how it does; the other configurations stand in the table.
 
     Args:
         table: SWEEP table.
-        chosen: a configuration.
+        choice: whose method is a configuration.
     Returns:
-        chosen (what it sets), configurations, runs, diverged, and of each measure its mean over held-out domains and
-        seeds for the chosen configuration; regret: how much held-out accuracy another choice would have given.
+        chosen (what it sets), score, reason, configurations, runs, diverged, and of each measure its mean over held-out
+        domains and seeds for the chosen configuration; regret: how much held-out accuracy another choice would have
+        given.
     """
     means = means_by_configuration(table)
-    of_chosen = means.loc[[chosen]].to_dict("records")[0]
+    of_chosen = means.loc[[choice.method]].to_dict("records")[0]
     return {
         "chosen": json.loads(of_chosen["point"]),
+        "score": choice.score,
+        "reason": choice.reason,
         "configurations": len(means),
         "runs": len(table),
         "diverged": int(table["diverged"].sum()),
@@ -71,3 +93,9 @@ def means_by_configuration(table: pd.DataFrame) -> pd.DataFrame:
     )
     means.loc[means["diverged"] > 0, list(MEASURES)] = math.nan
     return means
+
+
+def by_choice(means: pd.DataFrame) -> pd.DataFrame:
+    """Means by configuration, the best by what chooses first; by validation accuracy where nothing was left out."""
+    column = "value" if means["value"].notna().any() else "validation_accuracy"
+    return means.sort_values(column, ascending=False, kind="stable")

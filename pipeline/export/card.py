@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pipeline.detection.scores.catalogue import SCORES
+from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import DataError
 from pipeline.export.deploy import Calibration, Upstream
 from pipeline.splits import known_by_fit
@@ -75,10 +78,20 @@ def make_card(
         "backbone": backbone.name,
         "method": fit["method"],
         "settings": json.loads(fit["settings"]),
-        "score": {"name": "energy", "direction": "larger = more open-set", "unknown_when": "score > threshold"},
+        "score": {
+            "name": made.choice["score"],
+            "direction": "larger = more open-set",
+            "unknown_when": "score > threshold",
+            "paper": asdict(SCORES[option_of(made.choice["score"]).score].paper),
+        },
+        "choice": dict(made.choice),
         "threshold": calibration.threshold,
+        "threshold_kind": calibration.kind,
         "accept": calibration.accept,
         "accepted": calibration.accepted,
+        "temperature": calibration.temperature,
+        "calibration_images": calibration.images,
+        "calibration_notes": calibration.notes,
         "image_size": size,
         "mean": list(mean),
         "std": list(std),

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
+from pipeline.splits import known_by_fit
 from pipeline.tables import DEPLOY, VALIDATION
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from torch import nn
 
+    from pipeline.decision.fit import Limits
+    from pipeline.detection.scores.spaces import Option
     from pipeline.export.graph import DeployedModel
     from pipeline.features import Features
     from pipeline.fits import Fits
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Upstream:
-    """What the earlier stages wrote, as they wrote it: `metrics` of the evaluation, `hashes` by the input's name."""
+    """What the earlier stages wrote, as they wrote it: `metrics` and `choice` of the evaluation, `hashes` by input."""
 
     features: Features
     fits: Fits
     splits: pd.DataFrame
     manifest: pd.DataFrame
     metrics: Mapping[str, Any]
+    choice: Mapping[str, Any]
     hashes: Mapping[str, str]
 
 
@@ -41,6 +44,9 @@ class Calibration:
         accepted: share that was accepted.
         images: number of validation images.
         accuracy: share of validation images whose most probable class is correct.
+        temperature: what logits are divided by before they become probabilities.
+        kind: how the threshold was set, as `export.threshold` says.
+        notes: where the validation images were too few; "" for nothing.
     """
 
     threshold: float
@@ -48,12 +54,23 @@ class Calibration:
     accepted: float
     images: int
     accuracy: float
+    temperature: float = 1.0
+    kind: str = "quantile"
+    notes: str = ""
 
 
 def deploy(
-    visual: nn.Module, features: Features, fits: Fits, splits: pd.DataFrame, *, method: str, accept: float
+    visual: nn.Module,
+    features: Features,
+    fits: Fits,
+    splits: pd.DataFrame,
+    *,
+    method: str,
+    option: Option,
+    limits: Limits,
+    domains: Mapping[str, str] | None = None,
 ) -> tuple[DeployedModel, pd.Series, Calibration]:
-    """Assemble the model that is deployed, with its threshold set on the deploy fit's validation images.
+    """Assemble the model that is deployed; the deploy fit's validation images set its temperature and its threshold.
 
     Args:
         visual: the frozen tower that made the features, on the CPU.
@@ -61,32 +78,43 @@ def deploy(
         fits: holds the fit of `method` on all domains.
         splits: SPLITS table.
         method: name of a method in params.
-        accept: share of validation images to accept as known, in (0, 1).
+        option: the open-set score.
+        limits: how the threshold is set.
+        domains: path to domain, for the kind of threshold that asks for it.
     Returns:
         The model, the row of FITS that it is made of, and the calibration.
     Raises:
-        DataError: that fit is missing or has diverged, or there are no validation images.
+        DataError: that fit is missing or has diverged, there are no validation images, or the score cannot be fitted.
     """
-    from pipeline.detection.thresholds import accept_threshold
-    from pipeline.export.graph import DeployedModel
+    import torch
+
+    from pipeline.decision.fit import FitView
+    from pipeline.export.graph import Deciding, DeployedModel
 
     row = _deploy_row(fits.table, method)
-    rows = splits[(splits["target"] == DEPLOY) & (splits["seed"] == row["seed"]) & (splits["role"] == VALIDATION)]
-    if rows.empty:
+    rows = splits[(splits["target"] == DEPLOY) & (splits["seed"] == row["seed"])]
+    if not (rows["role"] == VALIDATION).any():
         raise DataError("splits: the deploy fit has no validation images; raise split.validation")
-    model = DeployedModel(
-        visual, fits.heads[int(row["fit"])], mean=features.meta["mean"], std=features.meta["std"], threshold=0.0
-    )
-    clean = features.clean[features.clean_rows(rows["path"])]
-    probabilities, scores = _decide(model, clean)
-    threshold = accept_threshold(scores, accept)
-    model.threshold.fill_(threshold)
+    classes = known_by_fit(rows)[DEPLOY, int(row["seed"])]
+    head = fits.heads[int(row["fit"])]
+    view = FitView(head, features, rows, classes)
+    statistics = view.statistics(option)
+    found = view.limits(option, limits, domains or {})
+    text = torch.tensor(features.text[features.text_rows(classes)])
+    deciding = Deciding(option, statistics, text, found["threshold"], found["temperature"])
+    model = DeployedModel(visual, head, mean=features.meta["mean"], std=features.meta["std"], deciding=deciding)
+    validation = rows[rows["role"] == VALIDATION]
+    with torch.inference_mode():
+        probabilities, scores = model.decide(torch.tensor(features.clean[features.clean_rows(validation["path"])]))
     calibration = Calibration(
-        threshold=threshold,
-        accept=accept,
-        accepted=float((scores <= threshold).mean()),
-        images=len(rows),
-        accuracy=float((probabilities.argmax(axis=1) == rows["label"].to_numpy()).mean()),
+        threshold=float(model.threshold),
+        accept=limits.accept,
+        accepted=float((scores <= model.threshold).float().mean()),
+        images=len(validation),
+        accuracy=float((probabilities.numpy().argmax(axis=1) == validation["label"].to_numpy()).mean()),
+        temperature=float(model.temperature),
+        kind=limits.kind,
+        notes=found["notes"],
     )
     return model, row, calibration
 
@@ -101,11 +129,3 @@ def _deploy_row(table: pd.DataFrame, method: str) -> pd.Series[Any]:
     if row["diverged"]:
         raise DataError(f"fits: {method!r} on all domains has diverged; lower its lr or its λ")
     return row
-
-
-def _decide(model: DeployedModel, clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    import torch
-
-    with torch.inference_mode():
-        probabilities, scores = model.decide(torch.tensor(clean))
-    return probabilities.numpy(), scores.numpy()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.detection.scores.catalogue import DEPLOYED, logit_score
+from pipeline.croft.adapters import normalise
+from pipeline.detection.scores.contract import Seen
+from pipeline.detection.scores.spaces import HEAD, Option, Views, compute
 from pipeline.errors import CheckpointError
 from pipeline.fits import Head
 from pipeline.methods.catalogue import head_logits, ingredients
@@ -26,14 +28,32 @@ OUTPUTS = ("probabilities", "score", "unknown")
 _EXTERNAL_BYTES = 2**31 - 2**20  # protobuf's limit is 2 GiB; beyond it the weights go into a second file
 
 
+class Deciding(NamedTuple):
+    """How logits become decisions.
+
+    Attributes:
+        option: the open-set score and where it looks.
+        statistics: what the score learnt, float32 by name.
+        text: (C, D) raw text features of the classes, for every space but the head's; else it may be None.
+        threshold: an image is unknown when its score is larger.
+        temperature: what logits are divided by before they become probabilities, > 0.
+    """
+
+    option: Option
+    statistics: Mapping[str, Tensor] = {}
+    text: Tensor | None = None
+    threshold: float = 0.0
+    temperature: float = 1.0
+
+
 class DeployedModel(nn.Module):
-    """Frozen visual tower and the head of one fit: images in, decisions out.
+    """Frozen visual tower, the head of one fit and its open-set score: images in, decisions out.
 
     Args:
         visual: maps (B, 3, S, S) normalised pixels to (B, D) raw features.
         head: of any kind; only what its formula takes becomes part of the graph.
         mean, std: 3 numbers each, of pixels in [0, 1].
-        threshold: an image is unknown when its score is larger.
+        deciding: score, threshold and temperature; only what the score takes becomes part of the graph.
     Raises:
         CheckpointError: the head's arrays are of different widths; DataError: its kind is unknown.
     """
@@ -41,9 +61,10 @@ class DeployedModel(nn.Module):
     mean: Tensor
     std: Tensor
     threshold: Tensor
+    temperature: Tensor
 
     def __init__(
-        self, visual: nn.Module, head: Head, *, mean: Sequence[float], std: Sequence[float], threshold: float
+        self, visual: nn.Module, head: Head, *, mean: Sequence[float], std: Sequence[float], deciding: Deciding
     ) -> None:
         super().__init__()
         self.kind, self.scalars = head.kind, {name: float(value) for name, value in head.scalars.items()}
@@ -55,7 +76,15 @@ class DeployedModel(nn.Module):
             self.register_buffer(name, array)
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32).reshape(1, 3, 1, 1))
-        self.register_buffer("threshold", torch.tensor(float(threshold), dtype=torch.float32))
+        self.option, self.learnt = deciding.option, list(deciding.statistics)
+        for name, array in deciding.statistics.items():
+            self.register_buffer(f"score_{name}", array.detach().clone().float())
+        if self.option.space != HEAD:
+            if deciding.text is None:
+                raise ValueError(f"open-set score {self.option.name!r} needs the text features of the classes")
+            self.register_buffer("text", normalise(deciding.text.float()))
+        self.register_buffer("threshold", torch.tensor(float(deciding.threshold), dtype=torch.float32))
+        self.register_buffer("temperature", torch.tensor(float(deciding.temperature), dtype=torch.float32))
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,8 +103,15 @@ class DeployedModel(nn.Module):
     def decide(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (B, C) and score (B,) of raw image features (B, D)."""
         arrays = {name: self.get_buffer(name) for name in self.names}
-        values = head_logits(features.float(), self.kind, arrays, self.scalars)  # (B, C)
-        return values.softmax(dim=1), logit_score(DEPLOYED)(values, self.scalars["scale"])
+        raw, scale = features.float(), self.scalars["scale"]
+        values = head_logits(raw, self.kind, arrays, self.scalars)  # (B, C)
+        unit = plain = raw
+        if self.option.space != HEAD:
+            unit = normalise(raw)
+            plain = scale * unit @ self.get_buffer("text").mT
+        views = Views(Seen(values, scale, unit), Seen(plain, scale, unit))
+        score = compute(self.option, views, {name: self.get_buffer(f"score_{name}") for name in self.learnt})
+        return (values / self.temperature).softmax(dim=1), score
 
 
 def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:

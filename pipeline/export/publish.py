@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.decision.fit import Limits
+from pipeline.detection.scores.spaces import option_of
 from pipeline.export.card import make_card
 from pipeline.export.deploy import Upstream, deploy
 from pipeline.export.graph import export_onnx
@@ -12,13 +15,15 @@ from pipeline.export.parity import compare
 from pipeline.hashing import file_sha256
 from pipeline.images import centre_square, open_rgb
 from pipeline.params import Params
+from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:
     from pipeline.backbone.protocol import Backbone
+    from pipeline.export.graph import DeployedModel
 
 
 def publish(
-    backbone: Backbone, made: Upstream, params: Params, *, provider: str, out: Path
+    backbone: Backbone, made: Upstream, params: Params, *, provider: str, out: Path, statistics: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the graph of the deploy fit and compare it with torch on real images, known and unknown.
 
@@ -28,6 +33,7 @@ def publish(
         params: the sections data, backbone and export.
         provider: cpu or cuda, where ONNX Runtime runs.
         out: the .onnx file to write.
+        statistics: the .safetensors file to write, with what the open-set score learnt; the graph holds it too.
     Returns:
         The card and the parity result; the caller decides on the latter.
     Raises:
@@ -37,11 +43,16 @@ def publish(
     import numpy as np
 
     export, data = params.export, params.data
+    option = option_of(made.choice["score"])
     model, fit, calibration = deploy(
-        backbone.image_tower, made.features, made.fits, made.splits, method=export.method, accept=export.accept
-    )
+        backbone.image_tower, made.features, made.fits, made.splits, method=made.choice["method"], option=option,
+        limits=Limits(export.accept, export.threshold),
+        domains=dict(zip(made.manifest["path"], made.manifest["domain"], strict=True)),
+    )  # fmt: skip
     size = backbone.preprocessing.size
-    opset = export_onnx(model, size, out, {"threshold": repr(calibration.threshold)})
+    facts = {"score": option.name, "threshold": repr(calibration.threshold)}
+    opset = export_onnx(model, size, out, facts)
+    write_statistics(model, statistics, facts)
     # Ordered by content, so that the sample mixes domains and classes and is the same on every machine.
     sample = made.manifest.sort_values("sha256")["path"].head(export.parity_images)
     images = np.stack(
@@ -53,3 +64,13 @@ def publish(
         parity=parity,
     )  # fmt: skip
     return card, parity
+
+
+def write_statistics(model: DeployedModel, path: Path, facts: Mapping[str, str]) -> None:
+    """Arrays by name, none for a score that learns nothing; `facts` are the file's metadata."""
+    from safetensors.torch import save_file
+
+    arrays = {name: model.get_buffer(f"score_{name}").contiguous() for name in model.learnt}
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, metadata=dict(facts))
+        temporary.chmod(0o644)  # safetensors replaces the file it is given

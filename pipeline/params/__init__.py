@@ -10,8 +10,9 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
+from pipeline.params.choice import AUTO, Choose, Export
 from pipeline.params.finetune import Finetune
-from pipeline.params.section import Count, Names, Positive, Rate, Section, Seeds, first_problem, frozen
+from pipeline.params.section import Count, Names, Rate, Section, Seeds, first_problem, frozen
 from pipeline.params.yaml_text import parse_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -163,15 +164,6 @@ class Evaluate(Section):
     hessian_probes: Annotated[int, Field(ge=0)] = 64
 
 
-class Export(Section):
-    """The deployed graph: its method, the share of known images that it accepts, and its tolerance."""
-
-    method: str = "croft"
-    accept: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
-    tolerance: Positive = 1e-4
-    parity_images: Count = 64
-
-
 class Register(Section):
     """The name of the model in the registry."""
 
@@ -195,6 +187,7 @@ class Params(Section):
     backbone: BackboneParams
     featurize: Featurize = Featurize()
     finetune: Finetune
+    choose: Choose = Choose()
     sweep: Sweep = Sweep()
     evaluate: Evaluate = Evaluate()
     export: Export = Export()
@@ -203,11 +196,15 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _joint(self) -> Params:
-        if self.export.method not in self.finetune.methods:
+        if AUTO in self.finetune.methods:
+            raise ValueError(f"finetune.methods: {AUTO!r} is reserved; call the method something else")
+        if self.export.method not in (AUTO, *self.finetune.methods):
             raise ValueError(
-                f"export.method: {self.export.method!r} is not one of finetune.methods: "
+                f"export.method: {self.export.method!r} is not {AUTO!r} and not one of finetune.methods: "
                 f"{', '.join(self.finetune.methods)}"
             )
+        if not self.choose.folds and AUTO in (self.export.method, self.export.score):
+            raise ValueError("choose.folds: 0 leaves nothing to choose by; name export.method and export.score")
         if self.sweep.method not in self.finetune.methods:
             raise ValueError(
                 f"sweep.method: {self.sweep.method!r} is not one of finetune.methods: "

@@ -144,7 +144,7 @@ def histogram_figure(histogram: pd.DataFrame, methods: Sequence[str]) -> str:
                 handles[name] = axes.stairs(100 * rows["share"], edges, color=colour, linewidth=1.6, linestyle=line)
             axes.set_title(method)
             axes.set_ylim(bottom=0)
-        figure.supxlabel("open-set score (energy); further right = more likely unknown", fontsize=10, color="#374151")
+        figure.supxlabel("open-set score; further right = more likely unknown", fontsize=10, color="#374151")
         figure.supylabel("% of images", fontsize=10, color="#374151")
         legend_above(figure, ((_LABELS.get(name, name), handle) for name, handle in handles.items()))
         return svg(figure)

@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.detection.thresholds import accept_threshold
 from pipeline.evaluation.measures import known_tested
 from pipeline.images import open_rgb
 from pipeline.params import Data
 from pipeline.splits import known_by_fit, known_classes
-from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
+from pipeline.tables import TEST_UNKNOWN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ACCEPT = 0.95
-"""Share of the ID test images that the gallery's threshold accepts, fit by fit."""
 COUNT = 10
 """Images at most of each domain and pool (one a class), mistakes, and accepted unknown images."""
 
@@ -55,11 +52,13 @@ def build_gallery(
     data: Data,
     *,
     method: str,
+    limits: pd.DataFrame,
 ) -> Gallery:
     """Choose and read the images of the report.
 
     Args:
         manifest, scores, splits: MANIFEST, SCORES and SPLITS tables.
+        limits: threshold of each method, target and seed, of `evaluation.predict`.
         data: the data root, and the number of pixels above which an image is refused.
         method: whose mistakes to show.
     Returns:
@@ -94,7 +93,7 @@ def build_gallery(
         domains={str(name): strip(rows, True) for name, rows in domains.groupby("domain", sort=True)}
         | {f"open set {name}": strip(rows, False) for name, rows in pooled.groupby("pool", sort=True)},
         mistakes=answered(confident_mistakes(of_method, COUNT)),
-        accepted=answered(accepted_unknown(of_method, COUNT)),
+        accepted=answered(accepted_unknown(of_method, limits, COUNT)),
     )
 
 
@@ -113,26 +112,19 @@ def confident_mistakes(scores: pd.DataFrame, count: int) -> pd.DataFrame:
     return wrong.sort_values(["confidence", "path"], ascending=[False, True]).drop_duplicates("path").head(count)
 
 
-def accepted_unknown(scores: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Rows of one method's unknown images farthest below the threshold that accepts ACCEPT of a fit's ID images.
+def accepted_unknown(scores: pd.DataFrame, limits: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Rows of one method's unknown images farthest below the threshold of their fit; an image is shown once.
 
-    A fit without ID test images takes its known images of the held-out domain instead. An image is shown once.
+    Args:
+        scores: SCORES rows of the method.
+        limits: method, target, seed and threshold; fits without one show nothing.
+        count: rows at most.
     """
-    import pandas as pd
-
-    parts = []
-    for _, fit in scores.groupby(["target", "seed"], sort=False):
-        known = fit[fit["role"] == TEST_ID]
-        known = known if len(known) else fit[fit["role"] == TEST_SHIFTED]
-        unknown = fit[fit["role"] == TEST_UNKNOWN]
-        if len(known) and len(unknown):
-            threshold = accept_threshold(known["score"].to_numpy(), ACCEPT)
-            parts.append(unknown.assign(margin=threshold - unknown["score"].astype("float64")))
-    if not parts:
-        return scores.head(0)
-    rows = pd.concat(parts)
+    unknown = scores[scores["role"] == TEST_UNKNOWN]
+    rows = unknown.merge(limits[["method", "target", "seed", "threshold"]].dropna(), on=["method", "target", "seed"])
+    rows = rows.assign(margin=rows["threshold"] - rows["score"].astype("float64"))
     rows = rows[rows["margin"] >= 0].sort_values(["margin", "path"], ascending=[False, True])
-    return rows.drop_duplicates("path").head(count).drop(columns="margin")
+    return rows.drop_duplicates("path").head(count)[list(scores.columns)]
 
 
 def thumbnail(path: Path, *, max_pixels: int, side: int = 128) -> bytes:

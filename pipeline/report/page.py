@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.evaluation.choice import RULES, UNSEEN
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.results import by_accuracy, held_out, measured, measured_open_sets
-from pipeline.report import agreement, figures, tables
-from pipeline.report.gallery import ACCEPT, Gallery
+from pipeline.report import agreement, chosen, figures, tables
+from pipeline.report.gallery import Gallery
 from pipeline.report.headline import headline
 from pipeline.report.settings import compared_settings, diverged_note
-from pipeline.report.template import drawn, render
+from pipeline.report.template import drawn, render, script
 from pipeline.report.wording import NONE, OPEN_SET, called, tested_on
 from pipeline.tables import UNKNOWN_CLASSES
 
@@ -39,6 +40,8 @@ def render_report(
         "report.html.j2",
         title=title,
         deployed=deployed,
+        script=script("sort.js"),
+        **_chosen(evaluation, methods),
         headline=headline(metrics, deployed, evaluation.differences),
         tiles=tables.tiles(metrics, deployed),
         accuracy=tables.by_domain(metrics, "accuracy"),
@@ -58,7 +61,7 @@ def render_report(
         hessian=agreement.hessian_rows(evaluation.agreement, methods),
         verdicts=[agreement.verdict(effect) for effect in evaluation.effects],
         gallery=gallery,
-        accept=f"{100 * ACCEPT:.0f}",
+        accept=f"{100 * evaluation.accept:g}",
         shared=shared,
         differing=differing,
         lineage=lineage,
@@ -67,6 +70,28 @@ def render_report(
         bootstrap=evaluation.bootstrap,
         none=NONE,
     )
+
+
+def _chosen(evaluation: Evaluation, methods: Sequence[str]) -> dict[str, object]:
+    """What `chosen.html.j2` shows."""
+    choice, curves, deployed = evaluation.choice, evaluation.curves, evaluation.deployed
+    detection, measured = evaluation.detection, deployed in set(curves["decisions"]["method"])
+    headings, rows = chosen.score_table(detection, methods, choice) if len(detection) else ([], [])
+    decision_headings, decisions = chosen.decision_rows(curves["decisions"], deployed) if measured else ([], [])
+    limits = evaluation.limits
+    notes = limits.loc[(limits["method"] == deployed) & (limits["notes"] != ""), ["target", "seed", "notes"]]
+    return {
+        "choice": choice,
+        "unseen": UNSEEN,
+        "rule": RULES[choice.rule][0],
+        "ranking": chosen.ranking_rows(choice),
+        "scores_headings": headings,
+        "scores_rows": rows,
+        "decision_headings": decision_headings,
+        "decisions": decisions,
+        "limit_notes": [f"{n.target}, seed {n.seed}: {n.notes}." for n in notes.itertuples(index=False)],
+        "reliability": drawn(chosen.reliability_figure(curves["reliability"], deployed)) if measured else "",
+    }
 
 
 def _figures(evaluation: Evaluation, methods: Sequence[str]) -> dict[str, str]:

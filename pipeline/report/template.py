@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from importlib import resources
 
 
 def render(template: str, **values: object) -> str:
@@ -21,6 +23,9 @@ def render(template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(
+        "ascii"
+    )
     environment.filters["data_url"] = lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     return environment.get_template(template).render(**values)
 
@@ -30,3 +35,10 @@ def drawn(svg: str) -> str:
     from markupsafe import Markup
 
     return Markup(svg)  # noqa: S704
+
+
+def script(name: str) -> str:
+    """A script of this folder, not to be escaped; the page's content security policy names its hash."""
+    from markupsafe import Markup
+
+    return Markup(resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704

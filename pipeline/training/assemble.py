@@ -13,7 +13,7 @@ from pipeline.fits import Fits
 from pipeline.methods.settings import record
 from pipeline.params.section import Section
 from pipeline.splits import known_by_fit
-from pipeline.tables import HISTORY, TRAIN, VALIDATION
+from pipeline.tables import FITS, HISTORY, TRAIN, VALIDATION
 from pipeline.training.runs import Run, Trained
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def collect(fits: Sequence[Trained]) -> Fits:
     """Fits as the tables and heads that later stages read; those that share a head share its number.
 
     Args:
-        fits: at least one, all of one width D.
+        fits: all of one width D.
     """
     import pandas as pd
 
@@ -88,7 +88,7 @@ def collect(fits: Sequence[Trained]) -> Fits:
     history = pd.DataFrame([{**_key(fit.run), **epoch} for fit in fits for epoch in fit.history])
     history = history.rename(columns={"lr": "learning_rate"}).reindex(columns=list(HISTORY.columns))
     return Fits(
-        table=pd.DataFrame(rows),
+        table=pd.DataFrame(rows, columns=list(FITS.columns)),
         heads={numbers[id(fit.head)]: fit.head for fit in fits},
         history=history.astype(dict(HISTORY.columns)),
     )

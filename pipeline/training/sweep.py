@@ -1,4 +1,4 @@
-"""A grid of settings trained in one batched pass; source-domain validation alone chooses among them."""
+"""A grid of settings trained in one batched pass; validation images alone choose among them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ SWEEP = Table(
         "seed": "int64",
         "epoch": "int64",  # the epoch that was kept
         "diverged": "bool",
-        "validation_accuracy": "float64",  # 0 to 1, source domains; the only column that chooses
+        "validation_accuracy": "float64",  # 0 to 1, source domains
+        # Of the configuration, with the chosen score, see evaluation.choice; NaN where nothing was left out.
+        "left_out_accuracy": "float64",  # 0 to 1
+        "left_out_auroc": "float64",  # 0 to 1
+        "value": "float64",  # what chooses
         "accuracy": "float64",  # 0 to 1, known classes of the held-out domain; NaN where the run diverged
         # Unknown against known images of the held-out domain, 0 to 1; mean over the open sets, NaN without any.
         "auroc": "float64",
@@ -97,18 +101,21 @@ def validation(points: Mapping[str, Point], fits: Fits) -> pd.DataFrame:
     return table[[name for name in SWEEP.columns if name in table]]
 
 
-def choose(validation: pd.DataFrame) -> str:
-    """The configuration with the best mean source-validation accuracy, the first of equals.
+def plan_folds(
+    points: Mapping[str, Point], base: Mapping[str, Any], folds: pd.DataFrame, features: Features
+) -> list[Run]:
+    """The runs of every point without some known classes and domains.
 
     Args:
-        validation: configuration, diverged and validation_accuracy, a row per held-out domain and seed.
-    Raises:
-        DataError: every configuration diverged for some held-out domain and seed.
+        points, base, features: as `plan_sweep`.
+        folds: of `left_out.left_out_splits`.
     """
-    lost = set(validation.loc[validation["diverged"], "configuration"])
-    kept = validation[~validation["configuration"].isin(lost)]
-    if kept.empty:
+    return plan_runs(folds, features, {name: options({**base, **point}) for name, point in points.items()})
+
+
+def check_converged(fits: Fits) -> None:
+    """Raises DataError: every configuration diverged for some held-out domain and seed."""
+    table = fits.table
+    lost = table.groupby("method")["diverged"].any()
+    if lost.all():
         raise DataError(f"sweep: all {len(lost)} configurations diverged; lower the learning rates or the λ")
-    # Rounded: sums in another order must not break a tie.
-    means = kept.groupby("configuration", sort=False)["validation_accuracy"].mean().round(12)
-    return str(means.idxmax())

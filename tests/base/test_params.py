@@ -53,7 +53,7 @@ def test_shipped_file_is_valid_and_names_every_knob():
         ("finetune.lambda_1", float("nan"), "finetune.lambda_1"),
         ("finetune.methods", {}, "finetune.methods: expected at least one method"),
         ("finetune.methods", {"zero-shot": {}, "croft": {"lamda_2": 1.0}}, "did you mean 'lambda_2'?"),
-        ("export.method", "nothing", "export.method: 'nothing' is not one of finetune.methods"),
+        ("export.method", "nothing", "export.method: 'nothing' is not 'auto' and not one of finetune.methods"),
         ("backbone.prompts", ["a photo"], "must contain the placeholder {} exactly once"),
         ("data", None, "data"),
     ],

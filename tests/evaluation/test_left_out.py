@@ -1,8 +1,8 @@
-"""Leaving classes out, and the choice that rests on it."""
+"""What fits show on classes and domains that they have not seen, and the choice that rests on it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -10,119 +10,151 @@ import pytest
 
 from pipeline.detection.scores.spaces import option_of, options
 from pipeline.errors import DataError
-from pipeline.evaluation.choice import rank
-from pipeline.evaluation.left_out import class_folds, fold_name, left_out_aurocs, left_out_splits
+from pipeline.evaluation.choice import SEEN, UNSEEN, choose, rank, validation_accuracies
+from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.features import Features
-from pipeline.fits import Head
-from pipeline.tables import SPLITS, TEST_ID, TEST_UNKNOWN_ID, TRAIN, UNKNOWN_CLASSES, VALIDATION, write_table
+from pipeline.fits import Fits, Head
+from pipeline.params.choice import SCORES
+from pipeline.tables import DEPLOY, TEST_SHIFTED, TEST_UNKNOWN_ID, TRAIN, VALIDATION
 
-CLASSES = [f"c{number}" for number in range(7)]
+CLASSES = [f"c{number}" for number in range(5)]
 SCALE = 20.0
+ROLES = [TRAIN] * 5 + [VALIDATION] * 2 + [TEST_SHIFTED] * 2
 
 
-def splits(seeds: tuple[int, ...] = (1, 2)) -> pd.DataFrame:
-    """Five training, two validation and two test images a class."""
-    roles = [TRAIN] * 5 + [VALIDATION] * 2 + [TEST_ID] * 2
+def splits() -> pd.DataFrame:
+    """One fold: the last two classes are unknown to the fit, and have validation images only."""
     rows = [
-        {"target": "t", "seed": seed, "path": f"{name}/{place}", "role": role, "class": name, "label": label}
-        for seed in seeds
+        {"target": "t, fold 1", "seed": 1, "path": f"{name}/{place}", "role": role, "class": name, "label": label}
         for label, name in enumerate(CLASSES)
-        for place, role in enumerate(roles)
-    ]  # fmt: skip
-    return pd.DataFrame(rows).assign(open_set="")
+        for place, role in enumerate(ROLES)
+    ]
+    table = pd.DataFrame(rows).assign(open_set="")
+    out = table["label"] >= 3
+    table.loc[out, ["label", "role"]] = [-1, TEST_UNKNOWN_ID]
+    return table
 
 
-def features() -> Features:
-    """Every image lies near its class; classes are orthogonal."""
+def features(swapped: bool = False) -> Features:
+    """Every image lies near its class; classes are orthogonal. Swapped: one shifted image of c0 looks like c1."""
     draw, text = np.random.default_rng(0), np.eye(len(CLASSES), 16, dtype=np.float32)
-    table = splits((1,))
-    images = text[table["label"]] + 0.02 * draw.normal(size=(len(table), 16))
-    index = pd.DataFrame({"path": table["path"], "view_row": range(len(table))})
+    paths = [f"{name}/{place}" for name in CLASSES for place in range(len(ROLES))]
+    images = np.repeat(text, len(ROLES), axis=0) + 0.02 * draw.normal(size=(len(paths), 16))
+    if swapped:
+        images[paths.index("c0/8")] = images[paths.index("c1/8")]
+    index = pd.DataFrame({"path": paths, "view_row": range(len(paths))})
     images = images.astype(np.float32)
     return Features(index, images, images[:, None], text, {"classes": CLASSES, "logit_scale": SCALE})
 
 
-def heads(table: pd.DataFrame) -> list[tuple[str, str, int, Head]]:
-    """Zero-shot on each fold, and a head that cannot tell anything."""
-    made = []
-    for (target, seed), part in table.groupby(["target", "seed"]):
-        known = part[part["label"] >= 0].drop_duplicates("label").sort_values("label")["class"]
-        text = features().text[[CLASSES.index(name) for name in known]]
-        for method, prototypes in (("zero-shot", text), ("blind", np.zeros_like(text))):
-            made.append(
-                (method, str(target), int(seed), Head("zero-shot", {"prototypes": prototypes}, {"scale": SCALE}))
-            )
-    return made
-
-
-def test_every_class_is_left_out_once_and_never_trained_there(tmp_path: Path) -> None:
-    table = left_out_splits(splits(), 3)
-    write_table(table, tmp_path / "splits.parquet", SPLITS)  # it is one: columns, types and keys
-    for seed, of_seed in table.groupby("seed"):
-        out = of_seed[of_seed["role"] == TEST_UNKNOWN_ID]
-        assert sorted(out["class"].unique()) == CLASSES
-        assert not out.duplicated("path").any()
-        assert len(out) == 2 * len(CLASSES)
-        for _, fold in of_seed.groupby("target"):
-            inside = fold[fold["label"] >= 0]
-            assert set(inside["class"]).isdisjoint(fold.loc[fold["label"] < 0, "class"])
-            assert set(inside["role"]) == {TRAIN, VALIDATION}
-            by_class = inside.groupby("class")["label"].unique()
-            assert [list(labels) for labels in by_class] == [[number] for number in range(len(by_class))]
-        assert set(of_seed["target"]) == {fold_name("t", number) for number in range(3)}
-        assert seed in (1, 2)
-    unknown = table["label"] < 0
-    assert set(table.loc[unknown, "open_set"]) == {UNKNOWN_CLASSES}
-    of_fold = table[unknown & (table["target"] == fold_name("t", 0))]
-    first, second = (set(part["class"]) for _, part in of_fold.groupby("seed"))
-    assert first != second  # folds are drawn by the seed
-
-
-def test_test_images_change_nothing() -> None:
-    table = splits()
-    permuted = table.copy()
-    tests = permuted["role"] == TEST_ID
-    permuted.loc[tests, "path"] = permuted.loc[tests, "path"].to_numpy()[::-1]
-    permuted.loc[tests, ["class", "label"]] = permuted.loc[tests, ["class", "label"]].to_numpy()[::-1]
-    for other in (permuted, table[~tests]):
-        pd.testing.assert_frame_equal(left_out_splits(other, 3), left_out_splits(table, 3))
-
-
-@pytest.mark.parametrize(("classes", "folds", "sizes"), [(7, 3, [3, 2, 2]), (7, 9, [3, 2, 2]), (3, 3, [2, 1])])
-def test_folds_leave_two_classes_out_where_there_are_enough(classes: int, folds: int, sizes: list[int]) -> None:
-    made = class_folds(CLASSES[:classes], folds, 1)
-    assert [len(fold) for fold in made] == sizes
-    assert set().union(*made) == set(CLASSES[:classes])
-
-
-def test_two_classes_are_too_few() -> None:
-    with pytest.raises(DataError, match=r"three known classes or more, found 2; name export.score"):
-        class_folds(CLASSES[:2], 2, 1)
+def fits() -> Fits:
+    """Zero-shot, and a head that cannot tell anything."""
+    text = features().text[:3]
+    heads = {
+        number: Head("zero-shot", {"prototypes": prototypes}, {"scale": SCALE})
+        for number, prototypes in enumerate((text, np.zeros_like(text)))
+    }
+    table = pd.DataFrame({"fit": [0, 1], "method": ["zero-shot", "blind"], "target": "t, fold 1", "seed": 1})
+    return Fits(table.assign(diverged=False), heads, pd.DataFrame())
 
 
 def test_a_score_is_right_where_the_head_tells_classes_apart() -> None:
-    table, chosen = left_out_splits(splits(), 3), [option_of(name) for name in ("mcm", "energy@zero-shot", "knn")]
-    result = left_out_aurocs(heads(table), table, features(), chosen)
-    assert len(result) == 2 * 2 * 3 * 3  # methods, seeds, folds, scores
-    by = result.groupby(["method", "option"])["auroc"].agg(["min", "max"])
-    assert (by.loc["zero-shot"] == 1.0).all(axis=None)
-    assert (by.loc[("blind", "mcm")] == 0.5).all()  # its logits are all equal
-    assert (by.loc[[("blind", "energy@zero-shot"), ("blind", "knn")]] == 1.0).all(axis=None)  # these do not ask it
-    everything = left_out_aurocs(heads(table)[:1], table, features(), list(options()))
-    assert len(everything) == len(list(options()))
+    chosen = [option_of(name) for name in ("mcm", "energy@zero-shot", "knn")]
+    result = left_out_numbers(fits(), splits(), features(), chosen).set_index(["method", "option"])
+    assert (result.loc["zero-shot", "auroc"] == 1.0).all()
+    assert result.loc[("blind", "mcm"), "auroc"] == 0.5  # its logits are all equal
+    assert (result.loc[[("blind", "energy@zero-shot"), ("blind", "knn")], "auroc"] == 1.0).all()  # these do not ask it
+    # Of three classes with two shifted images each, the blind head always says the first class.
+    assert dict(result["accuracy"].groupby("method").first()) == {"zero-shot": 1.0, "blind": pytest.approx(1 / 3)}
+    everything = left_out_numbers(fits(), splits(), features(), list(options()))
+    assert len(everything) == 2 * len(list(options()))
 
 
-def test_choice_is_the_harmonic_mean_and_ties_go_to_the_simpler_pair_by_hand() -> None:
-    aurocs = pd.DataFrame(
-        [
-            ("plain", "energy", 0.70), ("plain", "energy", 0.90),  # mean 0.8
-            ("plain", "mcm", 0.60), ("tuned", "energy", 0.50), ("tuned", "mcm", 0.80), ("odd", "mcm", 1.0),
-        ],
-        columns=["method", "option", "auroc"],
-    )  # fmt: skip
-    ranking = rank({"plain": 0.8, "tuned": 0.8}, aurocs)
-    # 2 · 0.8 · 0.8 / 1.6 twice, then 2 · 0.8 · 0.6 / 1.4 and 2 · 0.8 · 0.5 / 1.3; `odd` has no accuracy.
+def test_accuracy_is_that_on_the_domain_left_out() -> None:
+    mistaken = left_out_numbers(fits(), splits(), features(swapped=True), [option_of("mcm")])
+    assert mistaken["accuracy"].tolist()[0] == pytest.approx(5 / 6)
+    table = splits()
+    whole = left_out_numbers(fits(), table[table["role"] != TEST_SHIFTED], features(), [option_of("mcm")])
+    assert whole["accuracy"].isna().all()
+
+
+def test_diverged_fits_and_scores_that_cannot_be_fitted_are_left_out() -> None:
+    lost = dataclasses.replace(fits(), table=fits().table.assign(diverged=[True, False]))
+    assert set(left_out_numbers(lost, splits(), features(), [option_of("mcm")])["method"]) == {"blind"}
+    no_words = left_out_numbers(fits(), splits(), features(), [option_of("mcm"), option_of("neglabel")])
+    assert set(no_words["option"]) == {"mcm"}
+
+
+NUMBERS = pd.DataFrame(
+    [
+        ("plain", "a", 0.5, "energy", 0.70), ("plain", "b", 0.7, "energy", 0.90),  # means 0.6 and 0.8
+        ("plain", "a", 0.5, "mcm", 0.60), ("plain", "b", 0.7, "mcm", 0.60),
+        ("tuned", "a", 0.8, "energy", 0.5), ("tuned", "b", 0.8, "energy", 0.5),
+        ("tuned", "a", 0.8, "mcm", 0.8), ("tuned", "b", 0.8, "mcm", 0.8), ("odd", "a", 0.9, "mcm", 1.0),
+    ],
+    columns=["method", "target", "accuracy", "option", "auroc"],
+).assign(seed=1)  # fmt: skip
+SAME = {"plain": 0.8, "tuned": 0.8}
+
+
+def test_ranking_is_by_the_harmonic_mean_and_ties_go_to_the_simpler_pair_by_hand() -> None:
+    ranking = rank(SAME, NUMBERS)
+    # 2 · 0.8 · 0.8 / 1.6 twice, then 2 · 0.8 · 0.6 / 1.4 and 2 · 0.8 · 0.5 / 1.3; `odd` lacks a fold.
     expected = [("plain", "energy", 0.8), ("tuned", "mcm", 0.8), ("plain", "mcm", 0.6857), ("tuned", "energy", 0.6154)]
     assert list(ranking[["method", "option", "value"]].itertuples(index=False, name=None)) == expected
-    better = rank({"plain": 0.8, "tuned": 0.8002}, aurocs)
+    better = rank({"plain": 0.8, "tuned": 0.8002}, NUMBERS)
     assert tuple(better.loc[0, ["method", "option"]]) == ("tuned", "mcm")
+
+
+@pytest.mark.parametrize(
+    ("rule", "accuracies", "expected"),
+    [
+        ("accuracy", {"plain": 0.8, "tuned": 0.9}, ("tuned", "mcm")),  # of equal accuracy, the better AUROC
+        ("auroc", {"plain": 0.1, "tuned": 0.9}, ("plain", "energy")),  # of equal AUROC, the simpler method
+    ],
+)
+def test_other_rules(rule: str, accuracies: dict[str, float], expected: tuple[str, str]) -> None:
+    assert tuple(rank(accuracies, NUMBERS, rule).loc[0, ["method", "option"]]) == expected
+
+
+def decided(method: str = "auto", score: str = "auto", numbers: pd.DataFrame = NUMBERS) -> tuple[str, str, str]:
+    choice = choose(SAME, numbers, method=method, score=score, rule="harmonic-mean")
+    return choice.method, choice.score, choice.measured_on
+
+
+def test_accuracy_on_unseen_domains_chooses_where_it_was_measured() -> None:
+    assert decided() == ("tuned", "mcm", UNSEEN)  # tuned has 0.8 there and plain 0.6
+    assert decided(numbers=NUMBERS.assign(accuracy=np.nan)) == ("plain", "energy", SEEN)
+
+
+def test_what_params_name_is_kept() -> None:
+    assert decided("plain")[:2] == ("plain", "energy")
+    assert decided(score="energy")[:2] == ("plain", "energy")  # 2 · 0.6 · 0.8 / 1.4 against 2 · 0.8 · 0.5 / 1.3
+    assert decided("tuned", "energy")[:2] == ("tuned", "energy")
+    chosen = choose(SAME, NUMBERS, method="tuned", score="energy", rule="harmonic-mean")
+    assert chosen.named == ("method", "score")
+    assert chosen.to_json()["validation"] == {"accuracy": 0.8, "auroc": 0.5, "value": 0.6154}
+    with pytest.raises(DataError, match="no fit of method 'odd'"):
+        decided("odd")
+
+
+def test_without_left_out_classes_there_is_a_default_and_the_reason_says_so() -> None:
+    chosen = choose({"plain": 0.8, "tuned": 0.9}, NUMBERS[:0], method="auto", score="auto", rule="harmonic-mean")
+    assert (chosen.method, chosen.score) == ("tuned", "mcm")
+    assert chosen.reason.startswith("No known class was left out")
+    assert chosen.to_json()["validation"] == {}
+
+
+def test_validation_accuracy_is_the_mean_over_held_out_domains_of_methods_that_converged() -> None:
+    table = pd.DataFrame(
+        [("a", "ink", 0.5), ("a", "oil", 0.7), ("a", DEPLOY, 1.0), ("b", "ink", 0.9), ("b", "oil", 0.9)],
+        columns=["method", "target", "validation_accuracy"],
+    ).assign(diverged=[False, False, False, False, True])
+    assert validation_accuracies(table) == {"a": pytest.approx(0.6)}
+    assert validation_accuracies(table[2:3]) == {"a": 1.0}
+    with pytest.raises(DataError, match="a fit of every method diverged"):
+        validation_accuracies(table.assign(diverged=True))
+
+
+def test_params_know_the_scores_that_need_no_words() -> None:
+    assert set(SCORES) == {option.name for option in options()}

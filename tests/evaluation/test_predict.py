@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.decision import fit as module
+from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import DataError
-from pipeline.evaluation import predict as module
 from pipeline.evaluation.predict import score_fits
 from pipeline.tables import DEPLOY, SCORES, TRAIN, VALIDATION, read_table, write_table
+
+ENERGY = option_of("energy")
 
 
 def test_equals_the_formula(world, scores) -> None:
@@ -48,8 +51,8 @@ def test_scores_exactly_the_test_images_of_each_fit(world, scores, tmp_path: Pat
 
 
 def test_small_batches_change_nothing(world, scores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ROWS", 5)
-    again = score_fits(*world)
+    monkeypatch.setattr(module, "ROWS", 5)
+    again = score_fits(*world, ENERGY).scores
     np.testing.assert_allclose(again["score"], scores["score"], rtol=1e-6, atol=1e-5)  # rounding of logits near 20
     assert again["predicted"].equals(scores["predicted"])
 
@@ -57,7 +60,9 @@ def test_small_batches_change_nothing(world, scores, monkeypatch: pytest.MonkeyP
 def test_leaves_out_diverged_fits(world, scores) -> None:
     features, fits, splits = world
     gone = (fits.table["method"] == "tuned") & (fits.table["target"] == "oil") & (fits.table["seed"] == 2)
-    found = score_fits(features, dataclasses.replace(fits, table=fits.table.assign(diverged=gone)), splits)
+    found = score_fits(
+        features, dataclasses.replace(fits, table=fits.table.assign(diverged=gone)), splits, ENERGY
+    ).scores
     expected = scores[~((scores["method"] == "tuned") & (scores["target"] == "oil") & (scores["seed"] == 2))]
     assert found.equals(expected.reset_index(drop=True))
 
@@ -65,10 +70,10 @@ def test_leaves_out_diverged_fits(world, scores) -> None:
 def test_refuses_when_every_fit_diverged(world) -> None:
     features, fits, splits = world
     with pytest.raises(DataError, match="every fit"):
-        score_fits(features, dataclasses.replace(fits, table=fits.table.assign(diverged=True)), splits)
+        score_fits(features, dataclasses.replace(fits, table=fits.table.assign(diverged=True)), splits, ENERGY)
 
 
 def test_names_the_fit_whose_split_is_missing(world) -> None:
     features, fits, splits = world
     with pytest.raises(DataError, match="target 'oil', seed 1"):
-        score_fits(features, fits, splits[splits["target"] != "oil"])
+        score_fits(features, fits, splits[splits["target"] != "oil"], ENERGY)

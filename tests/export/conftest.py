@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.export.graph import DeployedModel, export_onnx
+from pipeline.detection.scores.spaces import option_of
+from pipeline.export.graph import Deciding, DeployedModel, export_onnx
 from pipeline.fits import Head
 
 SIZE, WIDTH, CLASSES = 32, 32, 5
@@ -39,7 +40,7 @@ def module() -> DeployedModel:
         {"image_weight": weight.numpy(), "prototypes": prototypes.numpy()},
         {"ratio_image": 0.2, "scale": 100.0},
     )
-    return DeployedModel(visual, head, mean=MEAN, std=STD, threshold=THRESHOLD)
+    return DeployedModel(visual, head, mean=MEAN, std=STD, deciding=Deciding(option_of("energy"), threshold=THRESHOLD))
 
 
 @pytest.fixture(scope="session")

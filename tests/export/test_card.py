@@ -30,6 +30,7 @@ def card_of(classes: list[str], hashes: dict[str, str], kind: str = "adapters") 
         pd.DataFrame(rows, columns=["target", "seed", "class", "label"]).replace("DEPLOY", DEPLOY),
         pd.DataFrame(),
         {"croft": {"accuracy": 0.8, "auroc": None}, "zero-shot": {"accuracy": 0.7}},
+        {"method": "croft", "score": "gen@both", "reason": "the best of 2"},
         hashes,
     )
     preprocessing = Preprocessing(48, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 import pipeline
+from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import CheckpointError
-from pipeline.export.graph import INPUT, OPSET, OUTPUTS, DeployedModel, export_onnx
+from pipeline.export.graph import INPUT, OPSET, OUTPUTS, Deciding, DeployedModel, export_onnx
 from pipeline.export.parity import compare
 from pipeline.fits import Head
+
+ENERGY = option_of("energy")
 
 
 def images(count: int, size: int = 32) -> np.ndarray:
@@ -80,7 +83,7 @@ def test_a_tower_that_cannot_be_traced_is_an_error_and_leaves_no_file(module: De
             return pixels.flatten(1)[:, :32] * (1.0 if pixels.sum().item() > 0 else 2.0)
 
     head = Head("zero-shot", {"prototypes": module.prototypes.numpy()}, {"scale": 100.0})
-    broken = DeployedModel(Chooses(), head, mean=(0.0,) * 3, std=(1.0,) * 3, threshold=0.0)
+    broken = DeployedModel(Chooses(), head, mean=(0.0,) * 3, std=(1.0,) * 3, deciding=Deciding(ENERGY))
     with pytest.raises(CheckpointError, match="Chooses: cannot be exported to ONNX"):
         export_onnx(broken, 32, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +96,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         {"ratio_image": 0.2, "scale": 1.0},
     )
     with pytest.raises(CheckpointError, match=r"\(4, 4\).*\(3, 5\)"):
-        DeployedModel(torch.nn.Identity(), head, mean=(0.0,) * 3, std=(1.0,) * 3, threshold=0.0)
+        DeployedModel(torch.nn.Identity(), head, mean=(0.0,) * 3, std=(1.0,) * 3, deciding=Deciding(ENERGY))
 
 
 HEADS = {
@@ -115,7 +118,9 @@ def test_every_kind_of_head_is_exported_and_agrees_with_torch(kind: str, module:
     arrays = {name: source.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     arrays["left_over"] = np.zeros((3, 3), np.float32)  # kept for diagnostics only; no part of the graph
     head = Head(kind, arrays, {**scalars, "scale": 10.0})
-    other = DeployedModel(module.visual, head, mean=(0.5,) * 3, std=(0.3,) * 3, threshold=-3.0)
+    other = DeployedModel(
+        module.visual, head, mean=(0.5,) * 3, std=(0.3,) * 3, deciding=Deciding(ENERGY, threshold=-3.0)
+    )
     path = tmp_path / "model.onnx"
     export_onnx(other, 32, path)
     result = compare(other, path, images(9), tolerance=1e-4)

@@ -15,6 +15,11 @@ from pipeline.report.gallery import accepted_unknown, build_gallery, confident_m
 from pipeline.tables import TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 
+def limits_of(method: str, target: str) -> pd.DataFrame:
+    """A threshold of 1.0."""
+    return pd.DataFrame([{"method": method, "target": target, "seed": 1, "threshold": 1.0}])
+
+
 def test_mistakes_are_wrong_known_images_surest_first_and_once(table_of) -> None:
     scores = table_of(
         [
@@ -34,18 +39,20 @@ def test_mistakes_are_wrong_known_images_surest_first_and_once(table_of) -> None
 
 def test_accepted_unknown_lie_below_each_fits_own_threshold(table_of) -> None:
     def fit(seed: int, shift: float) -> list:
-        known = [("m", "a", seed, f"i{i}", TEST_ID, 0, 0, i + shift) for i in range(20)]  # threshold 18 + shift
+        known = [("m", "a", seed, f"i{i}", TEST_ID, 0, 0, i + shift) for i in range(20)]
         unknown = [
             ("m", "a", seed, name, TEST_UNKNOWN, -1, 0, s + shift) for name, s in (("deep", 3.0), ("edge", 18.0))
         ]
         return [*known, *unknown, ("m", "a", seed, "out", TEST_UNKNOWN, -1, 0, 18.5 + shift)]
 
-    found = accepted_unknown(table_of(fit(1, 0.0) + fit(2, 100.0)), 5)
+    limits = pd.DataFrame({"method": "m", "target": "a", "seed": [1, 2], "threshold": [18.0, 118.0]})
+    found = accepted_unknown(table_of(fit(1, 0.0) + fit(2, 100.0)), limits, 5)
     assert found["path"].tolist() == ["deep", "edge"]
 
 
 def test_without_unknown_images_none_is_accepted(table_of) -> None:
-    assert accepted_unknown(table_of([("m", "a", 1, "i", TEST_ID, 0, 0, 1.0)]), 5).empty
+    scores = table_of([("m", "a", 1, "i", TEST_ID, 0, 0, 1.0), ("m", "b", 1, "u", TEST_UNKNOWN, -1, 0, 1.0)])
+    assert accepted_unknown(scores, limits_of("m", "a"), 5).empty  # the only unknown image is another fit's
 
 
 def test_one_image_a_class_whatever_the_order_of_rows() -> None:
@@ -86,7 +93,7 @@ def test_gallery_reads_thumbnails_and_captions(tmp_path: Path, table_of) -> None
     )
     # The fit knows bee and dog; another one knows cat.
     splits = known_to([("ink", 0, "bee"), ("ink", 1, "dog"), ("oil", 0, "cat")])
-    found = build_gallery(manifest, scores, splits, Data(root=str(tmp_path)), method="m")
+    found = build_gallery(manifest, scores, splits, Data(root=str(tmp_path)), method="m", limits=limits_of("m", "ink"))
     assert {domain: [(e.title, e.note) for e in items] for domain, items in found.domains.items()} == {
         **{domain: [("bee", ""), ("cat", ""), ("yak", "unknown")] for domain in ("ink", "oil")},
         "open set tex": [("bee", "unknown")],
@@ -106,4 +113,11 @@ def test_a_missing_image_is_named(tmp_path: Path, table_of) -> None:
     (tmp_path / "oil/cat/0.png").unlink()
     scores = table_of([("m", "ink", 1, "ink/bee/0.png", TEST_SHIFTED, 0, 0, 1.0)])
     with pytest.raises(DataError, match=r"oil/cat/0.png: no such file"):
-        build_gallery(manifest, scores, known_to([("ink", 0, "bee")]), Data(root=str(tmp_path)), method="m")
+        build_gallery(
+            manifest,
+            scores,
+            known_to([("ink", 0, "bee")]),
+            Data(root=str(tmp_path)),
+            method="m",
+            limits=limits_of("m", "ink"),
+        )

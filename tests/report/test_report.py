@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import io
 import json
+import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -13,19 +16,28 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from pipeline.evaluation.choice import UNSEEN, Choice
 from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.decisions import decisions
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.hessian import COLUMNS
+from pipeline.evaluation.reliability import reliability_points
 from pipeline.evaluation.summary import summarise
 from pipeline.params import Evaluate
+from pipeline.params.choice import Export
 from pipeline.report import figures
 from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
 from pipeline.report.page import render_report
 from pipeline.report.tables import by_domain, by_open_set
-from pipeline.tables import FITS, IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
+from pipeline.tables import DETECTION, FITS, IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
+TUNED = Export(method="tuned", score="energy")
+RANKING = pd.DataFrame(
+    [("tuned", "energy", 0.9, 0.8, 0.8471), ("plain", "mcm", 0.8, 0.8, 0.8)],
+    columns=["method", "option", "accuracy", "auroc", "value"],
+)
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -74,13 +86,21 @@ def png() -> bytes:
 def evaluation_of(scores, history, **changes) -> Evaluation:
     """What `evaluate` makes of a SCORES and a HISTORY table."""
     metrics = summarise(scores, bootstrap=100)
+    choice = Choice("tuned", "energy", "tuned with energy is the best of 2.", RANKING, "harmonic-mean", UNSEEN)
+    keys = scores[["method", "target", "seed"]].drop_duplicates()
+    limits = keys.assign(temperature=1.0, threshold=float(scores["score"].median()), images=9, notes="")
     arguments = {
+        "choice": choice,
         "scores": scores,
+        "detection": pd.DataFrame(columns=list(DETECTION.columns)),
+        "limits": limits,
         "metrics": metrics,
         "curves": {
             "accuracy": accuracy_points(metrics),
+            "decisions": decisions(scores, limits),
             "histogram": score_histogram(scores, 20),
             "history": history_points(history),
+            "reliability": reliability_points(scores),
             "roc": roc_points(scores),
         },
         "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
@@ -88,8 +108,8 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
         "effects": (),
         "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
         "diverged": pd.DataFrame(columns=list(FITS.columns)),
-        "deployed": "tuned",
         "bootstrap": 100,
+        "accept": 0.95,
     }
     return Evaluation(**(arguments | changes))
 
@@ -114,10 +134,13 @@ def test_page_is_whole_and_loads_nothing_from_outside(html: str) -> None:
     assert page.open == []
     assert page.loads
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.loads)
-    assert "script" not in page.tags
+    # One script, which sorts tables, and the page's policy allows no other.
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
     assert "url(http" not in html
     assert "@import" not in html
-    assert page.tags["svg"] == 4
+    assert page.tags["svg"] == 5
     assert page.tags["img"] == 4
     assert {"../validation/docs/index.html", "../sweep/report.html"} <= set(page.links)
     anchors = [link[1:] for link in page.links if link.startswith("#")]
@@ -157,7 +180,7 @@ def test_names_are_escaped(scores, world) -> None:
     evaluation = evaluation_of(
         renamed,
         world[1].history.assign(method=f"_{bad}"),
-        deployed=f"_{bad}",
+        choice=Choice(f"_{bad}", bad, bad, RANKING.assign(method=bad), "auroc", UNSEEN),
         settings={f"_{bad}": {bad: bad}, "plain": {}},
         differences=(Difference(f"_{bad}", bad, 0.0, 0.0, 0.0),),
         diverged=lost,
@@ -173,7 +196,7 @@ def test_without_unknown_classes_and_training_the_page_says_so(scores, world) ->
     page = Page(render(evaluation_of(scores[scores["role"] != TEST_UNKNOWN], world[1].history.head(0))))
     assert "Not measured: there is no unknown class" in page.text
     assert "No method was trained" in page.text
-    assert page.tags["svg"] == 2
+    assert page.tags["svg"] == 3
 
 
 def test_one_seed_and_a_lost_domain(scores, world) -> None:
@@ -255,7 +278,7 @@ def test_names_diverged_fits(world, manifest) -> None:
     lost = (fits.table["method"] == "tuned") & (fits.table["target"] == "oil")
     fits = dataclasses.replace(fits, table=fits.table.assign(diverged=lost))
     result = evaluate(
-        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=0), deployed="tuned"
+        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=0), export=TUNED
     )
     text = Page(render(result)).text
     expected = "tuned diverged with oil held out, seed 1, and is left out. Its settings: train: True, epochs: 3."
@@ -264,7 +287,7 @@ def test_names_diverged_fits(world, manifest) -> None:
 
 def test_agreement_of_hessians_has_a_table_and_a_figure(world, manifest) -> None:
     plain, measured = (
-        render(evaluate(*world, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=probes), deployed="tuned"))
+        render(evaluate(*world, manifest, Evaluate(bootstrap=100, bins=20, hessian_probes=probes), export=TUNED))
         for probes in (0, 2)
     )
     assert "cosine, held-out with source" not in plain

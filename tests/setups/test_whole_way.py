@@ -20,6 +20,7 @@ from pipeline.features import Features
 from pipeline.fits import Fits
 from pipeline.methods.settings import options
 from pipeline.params import Data, Evaluate, Promote, Split
+from pipeline.params.choice import Export
 from pipeline.params.section import Section
 from pipeline.registry.gate import facts, judge
 from pipeline.report.gallery import build_gallery
@@ -29,6 +30,7 @@ from pipeline.tables import DEPLOY, IN_DISTRIBUTION
 from pipeline.training.assemble import collect, plan_runs
 from pipeline.training.runs import count_epochs
 
+TUNED = Export(method="tuned", score="energy")
 CLASSES = ("ant", "bee", "cow", "dog", "elk", "fox")
 WIDTH, EPOCHS = 16, 3
 PLAIN = {"generator": False, "lambda_1": 0.0, "lambda_2": 0.0, "epochs": EPOCHS, "batch_size": 4, "lr": 0.05}
@@ -82,10 +84,10 @@ def whole_way(
     )  # fmt: skip
     assert steps[-1] == (count_epochs(runs),) * 2
     fits = collect(trained)
-    found = evaluate(
-        features, fits, splits, manifest, Evaluate(bootstrap=100, bins=10, hessian_probes=2), deployed="tuned"
+    found = evaluate(features, fits, splits, manifest, Evaluate(bootstrap=100, bins=10, hessian_probes=2), export=TUNED)
+    gallery = build_gallery(
+        manifest, found.scores, splits, Data(root=str(root), max_pixels=100), method="tuned", limits=found.limits
     )
-    gallery = build_gallery(manifest, found.scores, splits, Data(root=str(root), max_pixels=100), method="tuned")
     report = render_report(found, gallery, title="a data set", lineage={})
     return splits, features, fits, found, steps[-1][1], report
 

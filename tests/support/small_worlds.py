@@ -104,9 +104,10 @@ def world() -> tuple[Features, Fits, pd.DataFrame]:
 @pytest.fixture(scope="session")
 def scores(world: tuple[Features, Fits, pd.DataFrame]) -> pd.DataFrame:
     """What `score_fits` makes of the world."""
+    from pipeline.detection.scores.spaces import option_of
     from pipeline.evaluation.predict import score_fits
 
-    return score_fits(*world)
+    return score_fits(*world, option_of("energy")).scores
 
 
 @pytest.fixture(scope="session")

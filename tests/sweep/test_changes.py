@@ -49,7 +49,7 @@ def test_values_are_json_or_yaml_and_the_rest_stays(params: Params) -> None:
     [
         ("lr", "--set lr: expected section.key=value"),
         ("epochs=5", "--set epochs=5: expected section.key=value"),
-        ("split.shots=4", "--set split.shots=4: a sweep can change keys of compute, finetune, sweep only"),
+        ("split.shots=4", "--set split.shots=4: a sweep can change keys of compute, finetune, sweep, choose only"),
         ("finetune.epochs.x=1", "finetune.epochs holds no keys"),
         ("sweep.axes={lr: [0.1", "the value is not valid YAML"),
         ("sweep.axes.lrr=[0.1]", "--set: sweep.axes.lrr: unknown key 'lrr'; did you mean 'lr'?"),

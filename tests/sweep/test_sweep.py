@@ -11,15 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.detection.scores.spaces import option_of, options
 from pipeline.errors import DataError
-from pipeline.evaluation.sweep import held_out, means_by_configuration, sweep_metrics
+from pipeline.evaluation.choice import Choice, validation_accuracies
+from pipeline.evaluation.choice import choose as choose_pair
+from pipeline.evaluation.left_out import left_out_numbers
+from pipeline.evaluation.sweep import held_out, left_out, means_by_configuration, sweep_metrics
 from pipeline.features import Features
 from pipeline.report.sweep import sweep_report
 from pipeline.tables import DEPLOY, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, VALIDATION
 from pipeline.training.assemble import collect
 from pipeline.training.engine import fit
+from pipeline.training.left_out import in_batches, left_out_splits
 from pipeline.training.runs import Inputs, Trained, count_epochs
-from pipeline.training.sweep import SWEEP, choose, grid, plan_sweep, validation
+from pipeline.training.sweep import SWEEP, check_converged, grid, plan_folds, plan_sweep, validation
 
 WIDTH, CLASSES, DOMAINS = 12, 3, ("ink", "oil")
 BASE: dict[str, Any] = {"generator": False, "lambda_1": 0.0, "lambda_2": 0.0, "epochs": 3, "batch_size": 8, "lr": 0.05}
@@ -52,6 +57,7 @@ def world() -> tuple[Features, pd.DataFrame]:
     return features, pd.DataFrame(rows, columns=list(SPLITS.columns)).astype(dict(SPLITS.columns))
 
 
+ENERGY = option_of("energy")
 POINTS = grid({"lr": [0.01, 0.2], "ratio_image": [0.2, 0.5, 0.8]})
 
 
@@ -74,25 +80,38 @@ def test_grid_is_every_combination_in_order() -> None:
     assert next(iter(POINTS)) == "1 lr=0.01 ratio_image=0.2"
 
 
-def table_of(accuracies: dict[str, list[float]], diverged: tuple[str, ...] = ()) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"configuration": name, "diverged": name in diverged and not i, "validation_accuracy": value}
-        for name, values in accuracies.items()
-        for i, value in enumerate(values)
-    )
+def choice_of(trained: list[Trained], features: Features, splits: pd.DataFrame, folds: int = 0) -> Choice:
+    """What the stage chooses."""
+    domains = {path: path.split("/")[0] for path in splits["path"]}
+    cut = left_out_splits(splits, domains, folds)
+    parts = fit(list(in_batches(plan_folds(POINTS, BASE, cut, features))), Inputs.of(features), device="cpu")
+    numbers = left_out_numbers(collect(parts), cut, features, list(options()))
+    accuracies = validation_accuracies(collect(trained).table)
+    return choose_pair(accuracies, numbers, method="auto", score="auto", rule="harmonic-mean")
 
 
-def test_the_best_mean_is_chosen_and_the_first_of_equals() -> None:
-    assert choose(table_of({"b": [0.5, 0.7], "a": [0.9, 0.4], "c": [0.6, 0.7]})) == "a"  # 0.6, 0.65, 0.65
-    # 0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 differ in the last bit; they are equals all the same.
-    assert choose(table_of({"x": [0.3, 0.2, 0.1], "y": [0.1, 0.2, 0.3]})) == "x"
-    assert choose(table_of({"y": [0.1, 0.2, 0.3], "x": [0.3, 0.2, 0.1]})) == "y"
+def test_classes_left_out_choose_where_there_are_folds(world) -> None:
+    features, splits = world
+    trained = train(features, splits)
+    plain, choice = choice_of(trained, features, splits), choice_of(trained, features, splits, folds=2)
+    means = rows_of(trained).groupby("configuration", sort=False)["validation_accuracy"].mean()
+    assert means[plain.method] == pytest.approx(means.max())
+    best = choice.ranking.iloc[0]
+    assert (choice.method, choice.score) == (best["method"], best["option"])
+    assert choice.ranking["value"].max() == best["value"]
+    table = left_out(rows_of(trained), choice)
+    own = table[table["configuration"] == choice.method]
+    assert (own["value"] == best["value"]).all()
+    assert left_out(rows_of(trained), plain)["value"].isna().all()
 
 
-def test_a_configuration_that_diverged_once_is_not_chosen() -> None:
-    assert choose(table_of({"a": [0.9, 0.9], "b": [0.2, 0.3]}, diverged=("a",))) == "b"
-    with pytest.raises(DataError, match="all 1 configurations diverged"):
-        choose(table_of({"a": [0.9]}, diverged=("a",)))
+def test_a_sweep_that_diverged_everywhere_is_refused(world) -> None:
+    trained = train(*world)
+    lost = [replace(result, diverged=result.run.target == "ink") for result in trained]
+    with pytest.raises(DataError, match="all 6 configurations diverged"):
+        check_converged(collect(lost))
+    one = next(iter(POINTS))
+    check_converged(collect([replace(result, diverged=result.run.method != one) for result in trained]))
 
 
 def test_every_point_trains_for_every_held_out_domain_and_never_for_the_deploy_fit(world) -> None:
@@ -104,7 +123,7 @@ def test_every_point_trains_for_every_held_out_domain_and_never_for_the_deploy_f
     assert list(table["configuration"].unique()) == list(POINTS)
     assert all(result.run.setting("lr") == POINTS[result.run.method]["lr"] for result in trained)
     means = table.groupby("configuration", sort=False)["validation_accuracy"].mean()
-    assert means[choose(table)] == pytest.approx(means.max())
+    assert len(means) == 6
     assert count_epochs([result.run for result in trained]) == 6 * 2 * 3
 
 
@@ -116,13 +135,14 @@ def test_test_images_change_neither_what_is_trained_nor_what_is_chosen(world) ->
     other = splits.assign(label=splits["label"].where(~testing, (splits["label"] + 2) % CLASSES))
     other = other[~testing | (other.index % 2 == 0)]
     after = train(features, other)
-    assert choose(rows_of(after)) == choose(rows_of(before))
+    chosen = [choice_of(fits, features, rows, folds=2) for fits, rows in ((before, splits), (after, other))]
+    assert (chosen[0].method, chosen[0].reason) == (chosen[1].method, chosen[1].reason)
     assert rows_of(after).equals(rows_of(before))
     for one, two in zip(before, after, strict=True):
         assert np.array_equal(one.head.arrays["image_weight"], two.head.arrays["image_weight"])
     # The reported numbers do see them.
     measured = [
-        held_out(rows_of(trained), features, collect(trained), rows)
+        held_out(rows_of(trained), features, collect(trained), rows, ENERGY)
         for trained, rows in ((before, splits), (after, other))
     ]
     assert not measured[0]["accuracy"].equals(measured[1]["accuracy"])
@@ -139,21 +159,23 @@ def test_a_split_without_validation_images_is_refused_before_training(world) -> 
 def test_table_metrics_and_page(world) -> None:
     features, splits = world
     trained = train(features, splits)
-    chosen = choose(rows_of(trained))
-    table = held_out(rows_of(trained), features, collect(trained), splits)
+    choice = choice_of(trained, features, splits, folds=2)
+    chosen = choice.method
+    table = held_out(left_out(rows_of(trained), choice), features, collect(trained), splits, option_of(choice.score))
     assert set(table.columns) == set(SWEEP.columns)
-    metrics = sweep_metrics(table, chosen)
+    metrics = sweep_metrics(table, choice)
     assert metrics["chosen"] == POINTS[chosen]
+    assert metrics["score"] == choice.score
     assert metrics["runs"] == 12
     own = table[table["configuration"] == chosen]
     assert metrics["accuracy"] == pytest.approx(own["accuracy"].mean())
     assert metrics["regret"] == pytest.approx(means_by_configuration(table)["accuracy"].max() - own["accuracy"].mean())
-    page = sweep_report(table, chosen, title="<digits>", lineage={"splits": "0123"})
-    assert page.count("<svg") == 5
+    page = sweep_report(table, choice, title="<digits>", lineage={"splits": "0123"})
+    assert page.count("<svg") == 8
     assert all(name in page for name in ("AUROC ↑", "FPR95, ID positive ↓", "FPR95, OOD positive ↓"))
     assert '<a href="../evaluation/report.html">' in page
     assert "&lt;digits&gt;" in page
-    assert page == sweep_report(table, chosen, title="<digits>", lineage={"splits": "0123"})
+    assert page == sweep_report(table, choice, title="<digits>", lineage={"splits": "0123"})
 
 
 def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
@@ -161,7 +183,7 @@ def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
     name = next(iter(POINTS))
     points = {name: POINTS[name]}
     trained = train(features, splits, points)
-    table = held_out(rows_of(trained, points), features, collect(trained), splits)
+    table = held_out(rows_of(trained, points), features, collect(trained), splits, ENERGY)
     from sklearn.metrics import roc_auc_score
 
     for result in trained:
@@ -185,11 +207,11 @@ def test_accuracy_and_auroc_are_those_of_the_held_out_domain(world) -> None:
 def test_diverged_runs_have_no_held_out_numbers(world) -> None:
     features, splits = world
     trained = train(features, splits)
-    chosen = choose(rows_of(trained))
-    lost = next(name for name in POINTS if name != chosen)
+    lost = next(iter(POINTS))
     trained = [replace(result, diverged=result.run.method == lost) for result in trained]
-    table = held_out(rows_of(trained), features, collect(trained), splits)
+    choice = choice_of(trained, features, splits)
+    table = held_out(left_out(rows_of(trained), choice), features, collect(trained), splits, ENERGY)
     assert table.loc[table["configuration"] == lost, "accuracy"].isna().all()
     assert math.isnan(means_by_configuration(table).loc[lost, "validation_accuracy"])
-    assert sweep_metrics(table, chosen)["diverged"] == 2
+    assert sweep_metrics(table, choice)["diverged"] == 2
     assert json.loads(table["point"].iloc[0]) == next(iter(POINTS.values()))

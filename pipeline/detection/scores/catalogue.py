@@ -85,12 +85,3 @@ _ROWS: tuple[Score, ...] = (
     FeatureScore("neglabel", words.negative_words, words.negative_label, _NEGLABEL, words=True),
 )
 SCORES: dict[str, Score] = {score.name: score for score in _ROWS}
-DEPLOYED = "energy"  # what evaluation measures and the exported graph computes
-
-
-def logit_score(name: str) -> Callable[[Tensor, float], Tensor]:
-    """The function of a score of logits; ValueError where there is none of that name."""
-    score = SCORES.get(name)
-    if not isinstance(score, LogitScore):
-        raise ValueError(f"no open-set score of logits is called {name!r}")
-    return score.compute

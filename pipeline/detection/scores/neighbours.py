@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.detection.scores.contract import Statistics, Training
+from pipeline.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+BANK = 50_000  # images at most, since an exported graph holds them: 100 MB at a width of 512
 NEIGHBOUR = 5  # few-shot data have few images per class, and the neighbours should be of one class
 
 
 def bank(training: Training) -> dict[str, Tensor]:
-    """bank (N, D): the features of the training images."""
+    """bank (N, D): the features of the training images.
+
+    Raises:
+        DataError: there are more than BANK.
+    """
+    if len(training.features) > BANK:
+        raise DataError(
+            f"KNN: {len(training.features)} training images, at most {BANK} fit into a graph; choose another score"
+        )
     return {"bank": training.features.float()}
 
 

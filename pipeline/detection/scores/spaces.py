@@ -65,6 +65,11 @@ def option_of(name: str) -> Option:
     return by_name[name]
 
 
+def learns(option: Option) -> bool:
+    """Whether it takes anything from training or validation images."""
+    return option.space in (BOTH, FEATURES)
+
+
 def fit(option: Option, training: Training, validation: Views) -> dict[str, Tensor]:
     """What an option takes from training and validation images of known classes.
 
