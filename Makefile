@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml pipeline/cli/start.py
 	@case "$$PWD" in *:*) echo "error: $$PWD: no command is found in a folder with ':' in its path; rename it" >&2; exit 1; esac
 	@$(GET_UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.13' .venv
-	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

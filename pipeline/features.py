@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ class Features:
         Raises:
             DataError: a path has no features.
         """
-        return self._rows(paths, range(len(self.index)))
+        return self._rows(paths, self._clean_row)
 
     def view_rows(self, paths: pd.Series) -> np.ndarray:
         """Rows of `views` for these paths.
@@ -48,7 +49,7 @@ class Features:
         Raises:
             DataError: a path has no augmented views.
         """
-        rows = self._rows(paths, self.index["view_row"])
+        rows = self._rows(paths, self._view_row)
         if (rows < 0).any():
             raise DataError(f"{paths[rows < 0].iloc[0]}: no augmented views; run `dvc repro featurize`")
         return rows
@@ -67,10 +68,18 @@ class Features:
             raise DataError(f"{missing[0]}: no text features; run `dvc repro featurize`")
         return np.array([row_of[name] for name in classes], np.int64)
 
-    def _rows(self, paths: pd.Series, values: Any) -> np.ndarray:
+    @cached_property
+    def _clean_row(self) -> pd.Series:
         import pandas as pd
 
-        rows = paths.map(pd.Series(list(values), index=self.index["path"]))
+        return pd.Series(range(len(self.index)), index=self.index["path"])
+
+    @cached_property
+    def _view_row(self) -> pd.Series:
+        return self.index.set_index("path")["view_row"]
+
+    def _rows(self, paths: pd.Series, row_of: pd.Series) -> np.ndarray:
+        rows = paths.map(row_of)
         if rows.isna().any():
             raise DataError(f"{paths[rows.isna()].iloc[0]}: no features; run `dvc repro featurize`")
         return rows.to_numpy(dtype="int64")

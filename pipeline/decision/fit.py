@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.decision.seen import Eye
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from pipeline.detection.scores.contract import Training
     from pipeline.detection.scores.spaces import Option
     from pipeline.features import Features
     from pipeline.fits import Head
@@ -72,10 +74,15 @@ class FitView:
         self.eye = Eye(head, features.text[features.text_rows(classes)])
         self.train, self.validation = (rows[rows["role"] == role] for role in (TRAIN, VALIDATION))
         self._inside = self.eye.views(self._clean(self.validation)) if len(self.validation) else None
+        self._statistics: dict[str, dict[str, Tensor]] = {}
 
     def _clean(self, rows: pd.DataFrame) -> np.ndarray:
         images: np.ndarray = self.features.clean[self.features.clean_rows(rows["path"])]
         return images
+
+    @cached_property
+    def _training(self) -> Training:
+        return self.eye.training(self._clean(self.train), self.train["label"].to_numpy(), self.words)
 
     def usable(self, options: Sequence[Option]) -> list[Option]:
         """Those that can be fitted to these images."""
@@ -92,19 +99,17 @@ class FitView:
         Raises:
             DataError: there are no validation images, or the score cannot be fitted to these.
         """
-        from pipeline.detection.scores.spaces import FEATURES, fit, learns
+        from pipeline.detection.scores import spaces
 
-        if not learns(option):
+        if not spaces.learns(option):
             return {}
         if self._inside is None:
             raise DataError(f"open-set score {option.name!r}: no validation images; set split.validation to 1 or more")
-        if option.space == FEATURES and option.name in self.shared.statistics:
-            return self.shared.statistics[option.name]
-        training = self.eye.training(self._clean(self.train), self.train["label"].to_numpy(), self.words)
-        statistics = fit(option, training, self._inside)
-        if option.space == FEATURES:
-            self.shared.statistics[option.name] = statistics
-        return statistics
+        of_features = option.space == spaces.FEATURES
+        known = self.shared.statistics if of_features else self._statistics
+        if option.name not in known:
+            known[option.name] = spaces.fit(option, self._training if of_features else None, self._inside)
+        return known[option.name]
 
     def limits(self, option: Option, limits: Limits, domains: Mapping[str, str]) -> dict[str, Any]:
         """temperature and threshold by the validation images, their number in images, and notes.

@@ -117,11 +117,12 @@ def score_fits(
 
 def _detection(answers: pd.DataFrame, options: Sequence[Option]) -> Iterator[dict[str, Any]]:
     """Rows of DETECTION of one fit."""
-    known = known_tested(answers)
+    known = known_tested(answers).to_numpy()
+    key = {name: answers[name].iloc[0] for name in ("method", "target", "seed")}
+    scores = {option.name: answers[option.name].to_numpy() for option in options}
     for open_set in open_sets(answers):
-        unknown = (answers["role"] == TEST_UNKNOWN) & (answers["open_set"] == open_set)
-        for option in options if known.any() and unknown.any() else ():
-            pair = answers.loc[known, option.name].to_numpy(), answers.loc[unknown, option.name].to_numpy()
-            key = {name: answers[name].iloc[0] for name in ("method", "target", "seed")}
-            values = {name: getattr(metrics, name)(*pair) for name in MEASURED}
-            yield {**key, "open_set": open_set, "option": option.name, **values}
+        unknown = ((answers["role"] == TEST_UNKNOWN) & (answers["open_set"] == open_set)).to_numpy()
+        for name, values in scores.items() if known.any() and unknown.any() else ():
+            pair = values[known], values[unknown]
+            measured = {metric: getattr(metrics, metric)(*pair) for metric in MEASURED}
+            yield {**key, "open_set": open_set, "option": name, **measured}

@@ -70,22 +70,24 @@ def learns(option: Option) -> bool:
     return option.space in (BOTH, FEATURES)
 
 
-def fit(option: Option, training: Training, validation: Views) -> dict[str, Tensor]:
+def fit(option: Option, training: Training | None, validation: Views) -> dict[str, Tensor]:
     """What an option takes from training and validation images of known classes.
 
     Args:
         option: any.
-        training: for scores of features.
+        training: for scores of features; the others do without.
         validation: at least one image; sets how the two halves of `both` are brought to one scale.
     Returns:
         Arrays by name, all float32; often none.
     Raises:
-        DataError: the score cannot be fitted to these images.
+        DataError: the score cannot be fitted to these images. ValueError: it needs training images, and there are none.
     """
     import torch
 
     score = SCORES[option.score]
     if not isinstance(score, LogitScore):
+        if training is None:
+            raise ValueError(f"{option.name}: no training images to learn from")
         return score.fit(training)
     if option.space != BOTH:
         return {}
