@@ -66,7 +66,7 @@ def sweep(
         ),
     ] = None,
 ) -> None:
-    """Try the grid of params.yaml (sweep) on every held-out domain and seed; source validation chooses."""
+    """Try the grid of params.yaml (sweep) on every held-out domain and seed; validation images choose."""
     from pipeline.cli.sweep import run_sweep
 
     run_sweep(change or [])

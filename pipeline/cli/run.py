@@ -175,7 +175,7 @@ def _print_commands(console: Console) -> None:
         (look, "runs, parameters, models"),
         ("dvc plots show", "curves"),
         ("dvc metrics show", "numbers"),
-        ("croft sweep", "a grid of settings, chosen by source validation"),
+        ("croft sweep", "a grid of settings, chosen by validation images"),
         ("croft lineage", "what made the champion"),
         ("croft promote", "challenger through the gate"),
     ):

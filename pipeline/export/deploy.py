@@ -109,7 +109,7 @@ def deploy(
     calibration = Calibration(
         threshold=float(model.threshold),
         accept=limits.accept,
-        accepted=float((scores <= model.threshold).float().mean()),
+        accepted=float((scores <= model.threshold).double().mean()),
         images=len(validation),
         accuracy=float((probabilities.numpy().argmax(axis=1) == validation["label"].to_numpy()).mean()),
         temperature=float(model.temperature),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.detection.metrics import fpr95_id_positive
-from pipeline.detection.thresholds import accept_threshold
+from pipeline.detection.thresholds import accept_threshold, conformal_threshold, set_threshold
 from pipeline.errors import DataError
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=50)
@@ -53,3 +53,40 @@ def test_refuses_other_rates(rate: float) -> None:
 def test_refuses_broken_scores(scores: list[float]) -> None:
     with pytest.raises(DataError, match="threshold"):
         accept_threshold(scores, 0.95)
+
+
+def test_conformal_threshold_by_hand() -> None:
+    # 19 scores: k = ceil(20 · 0.9) = 18 and ceil(20 · 0.95) = 19; ceil(20 · 0.96) = 20 is more than there are.
+    scores = np.arange(19.0)
+    assert conformal_threshold(scores, 0.9) == (17.0, "")
+    assert conformal_threshold(scores, 0.95) == (18.0, "")
+    beyond = conformal_threshold(scores, 0.96)
+    assert beyond.value == 18.0
+    assert beyond.note == "no promise: 19 validation images, 24 are needed"
+    assert conformal_threshold(np.arange(24.0), 0.96) == (23.0, "")  # with 24, there is one
+    assert "no number of images" in conformal_threshold(scores, 1.0).note
+
+
+def test_conformal_threshold_keeps_its_promise_on_new_images() -> None:
+    draw = np.random.default_rng(0)
+    accepted = [
+        (draw.normal(size=500) <= conformal_threshold(draw.normal(size=30), 0.9).value).mean() for _ in range(800)
+    ]
+    plain = [(draw.normal(size=500) <= accept_threshold(draw.normal(size=30), 0.9)).mean() for _ in range(800)]
+    # 28 of 30 and 27 of 30 scores lie below: a new one does with probability 28/31 and 27/31.
+    assert np.mean(accepted) == pytest.approx(28 / 31, abs=0.006)
+    assert np.mean(plain) == pytest.approx(27 / 31, abs=0.006)
+
+
+def test_worst_domain_has_its_share_accepted_too() -> None:
+    scores = np.concatenate([np.arange(20.0), 100 + np.arange(20.0)])
+    groups = ["ink"] * 20 + ["oil"] * 20
+    found = set_threshold(scores, 0.9, "worst-domain", groups)
+    assert found == (117.0, "set by oil")
+    assert (scores[20:] <= found.value).mean() == 0.9
+    shuffled = np.random.default_rng(0).permutation(40)
+    assert set_threshold(scores[shuffled], 0.9, "worst-domain", [groups[i] for i in shuffled]) == found
+    assert set_threshold(scores, 0.9) == (accept_threshold(scores, 0.9), "")
+    assert "single largest score of 9 validation images" in set_threshold(np.arange(9.0), 0.9).note
+    with pytest.raises(ValueError, match="unknown kind of threshold 'best'"):
+        set_threshold(scores, 0.9, "best")
