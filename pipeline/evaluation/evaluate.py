@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation import hessian
-from pipeline.evaluation.compare import Difference, difference
+from pipeline.evaluation.clusters import alike_groups
+from pipeline.evaluation.compare import difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.predict import score_fits
-from pipeline.evaluation.results import by_accuracy
+from pipeline.evaluation.resampled import intervals, resampled
+from pipeline.evaluation.results import by_accuracy, finite
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
+
+COMPARED = ("accuracy", "auroc")
+"""The metrics that have an interval over images, and in which methods are compared."""
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +34,11 @@ class Evaluation:
 
     Attributes:
         scores: SCORES table.
-        metrics: content of metrics.json, see `summarise`; with the agreement of Hessians where that was measured.
+        metrics: content of metrics.json, see `summarise`; with the intervals of all of COMPARED (near-duplicates are
+            drawn together), and with the agreement of Hessians where that was measured.
         curves: tidy tables by name: accuracy, histogram, history, roc, and hessian where that was measured.
-        differences: of the deployed method against each other one, the most accurate first.
+        differences: of the deployed method against each other one, the most accurate first, in each of COMPARED that
+            was measured.
         agreement: of the domains' Hessians, from `hessian_agreement`; no rows where it was not measured.
         effects: of the penalty on that agreement, from `penalty_effects`.
         settings: of each method, as trained.
@@ -59,6 +67,7 @@ def evaluate(
     settings: Evaluate,
     *,
     deployed: str,
+    near_duplicate_distance: int = 2,
 ) -> Evaluation:
     """Test every fit on the domain, the classes and the open sets that it has not seen.
 
@@ -67,6 +76,8 @@ def evaluate(
         settings: resamples for intervals, bins of the score histograms, and the random directions along which the
             Hessians of the domains are compared; hessian_probes: 0 leaves that out.
         deployed: the method that will be exported.
+        near_duplicate_distance: bits of 64 by which the perceptual hashes of images differ at most that the bootstrap
+            draws together.
     Raises:
         DataError: no fit has converged, or a table does not fit the others.
     """
@@ -74,6 +85,11 @@ def evaluate(
 
     scores, bootstrap = score_fits(features, fits, splits), settings.bootstrap
     metrics = summarise(scores, bootstrap=bootstrap)
+    groups = alike_groups(manifest, near_duplicate_distance)
+    table = resampled(scores, COMPARED, resamples=bootstrap, groups=groups)
+    for method, by_target in intervals(table).items():
+        for target, ends in by_target.items():
+            metrics[method][target] |= {name: finite(end) for name, end in ends.items()}
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
@@ -91,11 +107,12 @@ def evaluate(
             for target, values in targets.items():
                 metrics[method][target] |= values
     others = [method for method in by_accuracy(metrics) if method != deployed and deployed in metrics]
+    measured = [metric for metric in COMPARED if metric in table.index.unique("metric")]
     return Evaluation(
         scores=scores,
         metrics=metrics,
         curves=curves,
-        differences=tuple(difference(scores, deployed, other, bootstrap=bootstrap) for other in others),
+        differences=tuple(difference(table, metric, deployed, other) for other in others for metric in measured),
         agreement=agreement,
         effects=effects,
         settings=by_method,

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.hessian import COLUMNS
 from pipeline.evaluation.summary import summarise
@@ -83,7 +83,7 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
             "history": history_points(history),
             "roc": roc_points(scores),
         },
-        "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
+        "differences": (Difference("accuracy", "tuned", "plain", 0.02, 0.01, 0.03, 0.01, 2),),
         "agreement": pd.DataFrame(columns=list(COLUMNS)),
         "effects": (),
         "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
@@ -159,7 +159,7 @@ def test_names_are_escaped(scores, world) -> None:
         world[1].history.assign(method=f"_{bad}"),
         deployed=f"_{bad}",
         settings={f"_{bad}": {bad: bad}, "plain": {}},
-        differences=(Difference(f"_{bad}", bad, 0.0, 0.0, 0.0),),
+        differences=(Difference("accuracy", f"_{bad}", bad, 0.0, 0.0, 0.0, 0.0, 2),),
         diverged=lost,
     )
     html = render(evaluation, title=bad, gallery=Gallery({bad: [Example(png(), bad, bad)]}), lineage={bad: bad})
