@@ -107,7 +107,7 @@ def _meaning(item: Difference) -> str:
         return "not comparable"
     if item.value == item.low == item.high == 0:
         return "identical on every resample"
-    return "no clear difference on these test images" if item.verdict == "unclear" else item.verdict
+    return "no clear difference" if item.verdict == "unclear" else item.verdict
 
 
 def _numbers(item: Difference) -> str:
