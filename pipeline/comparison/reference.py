@@ -35,8 +35,9 @@ class Reference:
 def parse_reference(text: str, model: str) -> Reference:
     """Read a reference; the form alone decides, so that it means the same in every workspace.
 
-    One to six digits alone are a version (git abbreviates commits to seven or more), 32 hex digits a run. NAME/NUMBER and NAME@ALIAS are a version where NAME is the
-    registered model, or with models:/ in front; otherwise, as everything else, a git revision (feature/3).
+    One to six digits alone are a version (git abbreviates commits to seven or more), 32 hex digits a run. NAME/NUMBER
+    and NAME@ALIAS are a version where NAME is the registered model, or with models:/ in front; otherwise, as everything
+    else, a git revision (feature/3).
 
     Args:
         text: as typed.

@@ -2,7 +2,8 @@
 
 Images are drawn in strata, each with as many as there are: the known images of a held-out domain, its unknown classes,
 and each pool. A pool is drawn once for all held-out domains, since all of their fits see the same images of it. Within
-a stratum, images of one group are drawn together.
+a stratum, images of one group are drawn together. An image that is known under one seed and unknown under another is
+in two strata.
 """
 
 from __future__ import annotations
