@@ -38,7 +38,7 @@ def main(params: Params) -> Record:
     left_out = read_fits(paths.LEFT_OUT), read_table(paths.LEFT_OUT / "splits.parquet", SPLITS)
     result = evaluate(
         features, fits, splits, manifest, params.evaluate, left_out=left_out, export=params.export,
-        rule=params.choose.rule,
+        rule=params.choose.rule, near_duplicate_distance=params.data.near_duplicate_distance,
     )  # fmt: skip
     gallery = build_gallery(manifest, result.scores, splits, params.data, method=result.deployed, limits=result.limits)
     report = render_report(

@@ -102,6 +102,29 @@ def lineage(version: Version = None) -> None:
 
 
 @app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A model version, an MLflow run or a git revision.")],
+    b: Annotated[str | None, typer.Argument(metavar="B", help="The same; by default the workspace.")] = None,
+    method: Annotated[str, typer.Option(help="Method of both; by default the one that each deployed.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Compare two evaluations, image by image and with intervals, and show what else differs.
+
+    A model version: 3, croft/3 or croft@champion (another model than register.model: models:/NAME/3).
+
+    An MLflow run: its 32 hex digits, of the stage evaluate or of croft run.
+
+    A git revision: everything else (main, HEAD~1), or the name of a DVC experiment.
+
+    The scores come from DVC's cache; the working tree is not changed.
+    """
+    from pipeline.cli.compare import compare as print_comparison
+
+    print_comparison(a, b, method=method, markdown=markdown, as_json=as_json)
+
+
+@app.command()
 def params() -> None:
     """Check params.yaml and print every key with its value."""
     from pipeline.cli.inputs import print_params

@@ -43,7 +43,7 @@ def domain_grams(
     loss = cross_entropy(logits(adapt(features, stacked[0], ratios.image), words, scale), labels)  # (K,)
     gradient = torch.autograd.grad(loss.sum(), stacked, create_graph=True)
     grams = []
-    for part in probes.split(max(1, _CELLS // stacked[0].numel())):
+    for part in torch.split(probes, max(1, _CELLS // stacked[0].numel())):
         # Domain k's loss sees only its own copy of the weights, so one backward gives H_k v for all k.
         along = [part[:, place, None].expand(-1, domains, -1, -1) for place in (0, 1)]  # (p, K, D, D) each
         products = torch.autograd.grad(gradient, stacked, along, retain_graph=True, is_grads_batched=True)

@@ -1,57 +1,71 @@
-"""Which of two methods classifies held-out domains better, and whether the difference exceeds chance."""
+"""Whether a method classifies held-out domains better than another, and tells unknown images better from known ones.
+
+Two kinds of uncertainty, both named: an interval over test images (other images, same fits) and a spread over seeds
+(other few-shot images, other order of batches, same test images). Neither contains the other.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
-from pipeline.evaluation.measures import known_tested
+from pipeline.evaluation.bootstrap import interval
+from pipeline.evaluation.difference import Difference
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class Difference:
-    """Accuracy of `method` minus that of `reference`, mean over held-out domains, -1 to 1, with a 95 % interval."""
-
-    method: str
-    reference: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """better, worse or unclear: whether the interval leaves out zero."""
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < 0 else "unclear"
+WORST = "accuracy_worst"
+"""Accuracy on the held-out domain where it is lowest: of each method, and in each resample, its own."""
 
 
-def difference(scores: pd.DataFrame, method: str, reference: str, *, bootstrap: int) -> Difference:
-    """Paired difference in accuracy on held-out domains, on the seeds that both methods have.
+def difference(table: pd.DataFrame, metric: str, method: str, reference: str) -> Difference:
+    """Paired difference over held-out domains, on the seeds that both methods have.
 
     Args:
-        scores: SCORES table.
+        table: what `resampled` returns: both methods on the same resamples.
+        metric: one of the table, or WORST of a table that has accuracy.
         method, reference: two methods of it.
-        bootstrap: resamples of the test images; both methods are compared on the same ones.
     Returns:
-        The mean over held-out domains, its interval over images; NaN where a domain lacks a fit of either.
+        NaN where a domain lacks a fit of either, or nothing was measured.
     """
     import numpy as np
 
-    shifted = scores[known_tested(scores)]
-    values, replicates = [], []
-    for target, part in shifted.groupby("target", sort=False):
-        first, second = (correct_by_image(part[part["method"] == name]) for name in (method, reference))
-        seeds = first.columns.intersection(second.columns)
-        gain = first[seeds] - second[seeds]
-        values.append(float(gain.mean().mean()))
-        replicates.append(resampled_means(gain, bootstrap, target=str(target)))
-    if not values:
-        return Difference(method, reference, math.nan, math.nan, math.nan)
-    low, high = interval(np.mean(replicates, axis=0))
-    return Difference(method, reference, float(np.mean(values)), low, high)
+    over = np.min if metric == WORST else np.mean
+    measured = "accuracy" if metric == WORST else metric
+    first, second = (_fits(table, measured, name) for name in (method, reference))
+    targets = first.index.unique("target").union(second.index.unique("target"))
+    both = first.index.intersection(second.index)
+    if not len(targets) or set(both.unique("target")) != set(targets):
+        return Difference(metric, method, reference, math.nan, math.nan, math.nan, math.nan, 0)
+    gain = _over_targets(first.loc[both], over) - _over_targets(second.loc[both], over)  # (1 + B,)
+    low, high = interval(gain[1:])
+    by_seed = [
+        float(_over_targets(first.loc[fits], over)[0] - _over_targets(second.loc[fits], over)[0])
+        for fits in (both[both.get_level_values("seed") == seed] for seed in both.unique("seed"))
+        if len(fits) == len(targets)
+    ]
+    spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else math.nan
+    return Difference(metric, method, reference, float(gain[0]), low, high, spread, len(both.unique("seed")))
+
+
+def level(table: pd.DataFrame, metric: str, method: str) -> float:
+    """A method's own number, as `difference` takes it; NaN where nothing was measured."""
+    import numpy as np
+
+    fits = _fits(table, "accuracy" if metric == WORST else metric, method)
+    return float(_over_targets(fits, np.min if metric == WORST else np.mean)[0]) if len(fits) else math.nan
+
+
+def _fits(table: pd.DataFrame, metric: str, method: str) -> pd.DataFrame:
+    """Rows by (target, seed); none where the method was not measured."""
+    wanted = (table.index.get_level_values("metric") == metric) & (table.index.get_level_values("method") == method)
+    return table[wanted].droplevel(["metric", "method"])
+
+
+def _over_targets(fits: pd.DataFrame, over: Callable[..., np.ndarray]) -> np.ndarray:
+    """(1 + B,) mean over the seeds of each target, then over targets."""
+    by_target = fits.groupby(level="target").mean().to_numpy()
+    return over(by_target, axis=0)

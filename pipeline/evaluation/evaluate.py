@@ -11,16 +11,22 @@ from pipeline.decision.fit import Limits
 from pipeline.detection.scores.spaces import option_of, options
 from pipeline.evaluation import hessian
 from pipeline.evaluation.choice import Choice, choose, validation_accuracies
-from pipeline.evaluation.compare import Difference, difference
+from pipeline.evaluation.clusters import alike_groups
+from pipeline.evaluation.compare import difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.decisions import decisions
+from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.reliability import reliability_points
-from pipeline.evaluation.results import by_accuracy
+from pipeline.evaluation.resampled import intervals, resampled
+from pipeline.evaluation.results import by_accuracy, finite
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
 from pipeline.params.choice import Export
+
+COMPARED = ("accuracy", "auroc")
+"""The metrics that have an interval over images, and in which methods are compared."""
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +44,12 @@ class Evaluation:
         scores: SCORES table, of that score.
         detection: DETECTION table, of every score.
         limits: temperature and threshold of each fit, from `score_fits`.
-        metrics: content of metrics.json, see `summarise`; with the agreement of Hessians where that was measured.
+        metrics: content of metrics.json, see `summarise`; with the intervals of all of COMPARED (near-duplicates are
+            drawn together), and with the agreement of Hessians where that was measured.
         curves: tidy tables by name: accuracy, decisions, histogram, history, reliability, roc, and hessian where
             that was measured.
-        differences: of the deployed method against each other one, the most accurate first.
+        differences: of the deployed method against each other one, the most accurate first, in each of COMPARED that
+            was measured.
         agreement: of the domains' Hessians, from `hessian_agreement`; no rows where it was not measured.
         effects: of the penalty on that agreement, from `penalty_effects`.
         settings: of each method, as trained.
@@ -80,6 +88,7 @@ def evaluate(
     export: Export,
     left_out: tuple[Fits, pd.DataFrame] | None = None,
     rule: str = "harmonic-mean",
+    near_duplicate_distance: int = 2,
 ) -> Evaluation:
     """Choose what is exported; test every fit on the domain, the classes and the open sets that it has not seen.
 
@@ -92,6 +101,8 @@ def evaluate(
         export: the method and score, where they are named, and how the threshold is set.
         left_out: fits without some of the known classes and domains, and their splits.
         rule: of `choice.RULES`.
+        near_duplicate_distance: bits of 64 by which the perceptual hashes of images differ at most that the bootstrap
+            draws together.
     Raises:
         DataError: no fit has converged, or a table does not fit the others.
     """
@@ -107,6 +118,11 @@ def evaluate(
         features, fits, splits, option_of(choice.score), every, limits=limits, domains=domains
     )
     metrics = summarise(scores, bootstrap=bootstrap)
+    groups = alike_groups(manifest, near_duplicate_distance)
+    table = resampled(scores, COMPARED, resamples=bootstrap, groups=groups)
+    for method, by_target in intervals(table).items():
+        for target, ends in by_target.items():
+            metrics[method][target] |= {name: finite(end) for name, end in ends.items()}
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
@@ -126,6 +142,7 @@ def evaluate(
             for target, values in targets.items():
                 metrics[method][target] |= values
     others = [method for method in by_accuracy(metrics) if method != deployed and deployed in metrics]
+    measured = [metric for metric in COMPARED if metric in table.index.unique("metric")]
     return Evaluation(
         choice=choice,
         scores=scores,
@@ -133,7 +150,7 @@ def evaluate(
         limits=limited,
         metrics=metrics,
         curves=curves,
-        differences=tuple(difference(scores, deployed, other, bootstrap=bootstrap) for other in others),
+        differences=tuple(difference(table, metric, deployed, other) for other in others for metric in measured),
         agreement=agreement,
         effects=effects,
         settings=by_method,

@@ -6,17 +6,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.evaluation.compare import Difference
+from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.results import Metrics, held_out, measured_open_sets, numbers_of
 from pipeline.report.tables import Column, best_methods
-from pipeline.report.wording import called, points, tested_on, with_spread
+from pipeline.report.wording import called, measured_in, plus_minus, points, tested_on, with_spread
+
+UNTRAINED = "zero-shot"
+"""The method of params.yaml that training has to beat."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """First lines of the report: one sentence on who wins, one on each comparison, one on open-set detection."""
+    """First lines of the report.
+
+    Attributes:
+        winner: who is the most accurate.
+        answers: whether the deployed method beats UNTRAINED, one sentence for each metric; none where it was not
+            evaluated, or is deployed itself.
+        comparisons: with each other method, one sentence each.
+        open_set: how well unknown images are told from known ones.
+    """
 
     winner: str
+    answers: list[str]
     comparisons: list[str]
     open_set: str
 
@@ -27,11 +39,16 @@ def headline(metrics: Metrics, deployed: str, differences: Sequence[Difference])
     Args:
         metrics: content of metrics.json.
         deployed: the method whose fit on all domains is exported.
-        differences: of the deployed method against each other one.
+        differences: of the deployed method against each other one, in one or more metrics.
     """
+    by_reference: dict[str, list[Difference]] = {}
+    for item in differences:
+        by_reference.setdefault(item.reference, []).append(item)
+    answers = by_reference.pop(UNTRAINED, [])
     return Headline(
-        _unbroken(_winner(metrics, deployed, differences)),
-        [_unbroken(_comparison(item)) for item in differences],
+        _unbroken(_winner(metrics, deployed, [item for item in differences if item.metric == "accuracy"])),
+        [_unbroken(_answer(item, tested_on(metrics))) for item in answers],
+        [_unbroken(_comparison(reference, items)) for reference, items in by_reference.items()],
         _unbroken(_open_set(metrics, deployed)),
     )
 
@@ -60,14 +77,43 @@ def _winner(metrics: Metrics, deployed: str, differences: Sequence[Difference]) 
     return f"{deployed} is deployed; {_and(best)} {_is(best)} more accurate {where}, though not clearly."
 
 
-def _comparison(item: Difference) -> str:
+def _answer(item: Difference, where: str) -> str:
+    """Does it beat the untrained method where the domain, or the class, is new?"""
+    beats, loses = {
+        "accuracy": (f"beats {item.reference} on {where}", f"does worse than {item.reference} on {where}"),
+        "auroc": (
+            f"tells unknown images from known ones better than {item.reference}",
+            f"tells unknown images from known ones worse than {item.reference}",
+        ),
+    }[item.metric]
     if not math.isfinite(item.value):
-        return f"Against {item.reference}: not comparable, since a fit is missing or diverged."
-    meaning = "no clear difference on these test images" if item.verdict == "unclear" else item.verdict
+        return f"Whether {item.method} {beats} was not measured: a fit is missing or diverged."
+    opening = {
+        "better": f"{item.method} {beats}",
+        "worse": f"{item.method} {loses}",
+        "unclear": f"It is not clear that {item.method} {beats}",
+    }[item.verdict]
+    return f"{opening}: {_numbers(item)}."
+
+
+def _comparison(reference: str, items: Sequence[Difference]) -> str:
+    if not any(math.isfinite(item.value) for item in items):
+        return f"Against {reference}: not comparable, since a fit is missing or diverged."
+    return f"Against {reference}: {'; '.join(f'{_numbers(item)}: {_meaning(item)}' for item in items)}."
+
+
+def _meaning(item: Difference) -> str:
+    if not math.isfinite(item.value):
+        return "not comparable"
     if item.value == item.low == item.high == 0:
-        meaning = "identical on every resample"
-    numbers = f"{points(item.value)} points, 95 % interval {points(item.low)} to {points(item.high)}"
-    return f"Against {item.reference}: {numbers}; {meaning}."
+        return "identical on every resample"
+    return "no clear difference" if item.verdict == "unclear" else item.verdict
+
+
+def _numbers(item: Difference) -> str:
+    spread = plus_minus(item.spread, item.seeds)
+    interval = f"95 % interval {points(item.low)} to {points(item.high)} over images"
+    return f"{measured_in(item.metric)} {points(item.value)} points ({interval}{f', {spread}' if spread else ''})"
 
 
 def _open_set(metrics: Metrics, deployed: str) -> str:

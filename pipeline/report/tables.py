@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.evaluation.difference import LOWER_IS_BETTER
 from pipeline.evaluation.results import (
     Metrics,
     by_accuracy,
@@ -14,7 +15,7 @@ from pipeline.evaluation.results import (
     numbers_of,
     targets_of,
 )
-from pipeline.report.wording import LOWER_IS_BETTER, OPEN_SET, called, headed, percent, tested_on, with_spread
+from pipeline.report.wording import OPEN_SET, called, headed, percent, tested_on, with_spread
 from pipeline.tables import MEAN
 
 
@@ -32,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A number as text; whether it is the best of its column; the 95 % interval of an accuracy."""
+    """A number as text; whether it is the best of its column; the 95 % interval where there is one."""
 
     text: str
     best: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pipeline.evaluation.difference import LOWER_IS_BETTER
 from pipeline.evaluation.results import Metrics, Numbers, held_out, spread_of
 from pipeline.tables import UNKNOWN_CLASSES
 
@@ -15,7 +16,6 @@ OPEN_SET = {
     "fpr95_ood_positive": ("FPR95, OOD positive", "known images rejected when 95 % of the unknown ones are rejected"),
 }
 """Names and meanings of the detection metrics that the terminal, the report and the sweep all show."""
-LOWER_IS_BETTER = {"fpr95_id_positive", "fpr95_ood_positive"}
 
 
 def percent(value: float | int | None, spread: float | int | None = None) -> str:
@@ -41,6 +41,16 @@ def with_spread(numbers: Numbers, metric: str) -> str:
 def headed(metric: str, name: str) -> str:
     """The heading of a metric's column: its name, and which end is the better one."""
     return f"{name} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+
+
+def measured_in(metric: str) -> str:
+    """A metric as it reads within a sentence."""
+    return OPEN_SET[metric][0] if metric in OPEN_SET else metric.replace("_", " ")
+
+
+def plus_minus(spread: float, seeds: int) -> str:
+    """`± 0.6 over 3 seeds`: the standard deviation of a difference; "" where one seed has none."""
+    return f"± {100 * spread:.1f} over {seeds} seeds" if math.isfinite(spread) else ""
 
 
 def tested_on(metrics: Metrics) -> str:

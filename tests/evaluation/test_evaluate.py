@@ -30,7 +30,13 @@ def test_gives_scores_metrics_curves_and_differences(world, scores, summary, man
     assert result.metrics["tuned"]["oil"]["accuracy"] == summary["tuned"]["oil"]["accuracy"]
     assert set(result.curves) == {"accuracy", "decisions", "histogram", "history", "reliability", "roc"}
     assert all(0 < len(curve) <= 300 for curve in result.curves.values())
-    assert [(item.method, item.reference) for item in result.differences] == [("tuned", "plain")]
+    compared = [(item.metric, item.method, item.reference, item.seeds) for item in result.differences]
+    assert compared == [("accuracy", "tuned", "plain", 2), ("auroc", "tuned", "plain", 2)]
+    for metric in ("accuracy", "auroc"):
+        numbers = {name: result.metrics[name]["mean"] for name in ("plain", "tuned")}
+        gain = numbers["tuned"][metric] - numbers["plain"][metric]
+        assert next(item.value for item in result.differences if item.metric == metric) == pytest.approx(gain)
+        assert all(row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"] for row in numbers.values())
     assert result.settings == {name: {"train": name == "tuned", "epochs": 3} for name in ("plain", "tuned")}
     assert result.diverged.empty
     assert result.agreement.empty
@@ -44,6 +50,15 @@ def test_diverged_fits_are_left_out_and_named(world, manifest: pd.DataFrame) -> 
     assert result.diverged["fit"].tolist() == table.loc[lost, "fit"].tolist()
     assert result.metrics["tuned"]["mean"]["accuracy"] is None
     assert "tuned.mean.accuracy" not in flat(result.metrics)
+
+
+def test_near_duplicates_are_drawn_together(world, manifest: pd.DataFrame) -> None:
+    single = run(world, manifest).metrics["tuned"]["oil"]
+    places = manifest["path"].str.rpartition("/")[0]
+    twins = manifest.assign(phash=manifest.groupby(places)["phash"].transform("first"))  # all of a class look alike
+    grouped = run(world, twins).metrics["tuned"]["oil"]
+    assert grouped["accuracy"] == single["accuracy"]
+    assert (grouped["accuracy_low"], grouped["auroc_low"]) != (single["accuracy_low"], single["auroc_low"])
 
 
 def test_a_deployed_method_without_a_fit_is_compared_with_nothing(world, manifest: pd.DataFrame) -> None:

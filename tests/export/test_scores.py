@@ -76,7 +76,9 @@ def test_the_graph_scores_as_evaluation_does(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities.max(1), expected["confidence"], rtol=1e-4)
     inside = (split["role"] == VALIDATION).to_numpy()
     assert calibration.accepted >= 0.9
-    assert calibration.accepted == pytest.approx((~unknown[inside]).mean(), abs=1 / inside.sum())
+    assert calibration.accepted == pytest.approx(
+        (~unknown[inside]).mean(), abs=1.01 / inside.sum()
+    )  # the image that sets it
     assert calibration.temperature != 1.0  # 60 validation images are enough
     write_statistics(model, tmp_path / "score.safetensors", {"score": name})
     arrays = load_file(tmp_path / "score.safetensors")

@@ -16,6 +16,7 @@ TOUCHED = [
     "pipeline/builtin/small_clip/glyphs.py",
     "pipeline/versioning/adding.py",
     "pipeline/dvc_runner/graph.py",
+    "pipeline/comparison/show.py",
     "pipeline/flows/train.py",
     "pipeline/cli/data.py",
 ]

@@ -17,9 +17,9 @@ from PIL import Image
 from rich.console import Console
 
 from pipeline.evaluation.choice import UNSEEN, Choice
-from pipeline.evaluation.compare import Difference
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.decisions import decisions
+from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.hessian import COLUMNS
 from pipeline.evaluation.reliability import reliability_points
@@ -103,7 +103,7 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
             "reliability": reliability_points(scores),
             "roc": roc_points(scores),
         },
-        "differences": (Difference("tuned", "plain", 0.02, 0.01, 0.03),),
+        "differences": (Difference("accuracy", "tuned", "plain", 0.02, 0.01, 0.03, 0.01, 2),),
         "agreement": pd.DataFrame(columns=list(COLUMNS)),
         "effects": (),
         "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
@@ -182,7 +182,7 @@ def test_names_are_escaped(scores, world) -> None:
         world[1].history.assign(method=f"_{bad}"),
         choice=Choice(f"_{bad}", bad, bad, RANKING.assign(method=bad), "auroc", UNSEEN),
         settings={f"_{bad}": {bad: bad}, "plain": {}},
-        differences=(Difference(f"_{bad}", bad, 0.0, 0.0, 0.0),),
+        differences=(Difference("accuracy", f"_{bad}", bad, 0.0, 0.0, 0.0, 0.0, 2),),
         diverged=lost,
     )
     html = render(evaluation, title=bad, gallery=Gallery({bad: [Example(png(), bad, bad)]}), lineage={bad: bad})
