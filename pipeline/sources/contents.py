@@ -1,4 +1,4 @@
-"""What an archive holds, by the names of its members alone: groups of webdataset, or folders of images."""
+"""What an archive holds, before any image is taken: groups of webdataset, or folders of images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import SHOWN
 from pipeline.sources.archives import is_archive
+from pipeline.sources.members import Member
 from pipeline.sources.tree import Folders, Tree
 
 UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
 """Folders that are no classes, and the tool whose exports put images without a label there."""
+
+LABELS = (".cls", ".json")
+"""Endings of webdataset's files of labels."""
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.json")  # they label images by their paths
 _NO_CLASSES = ("data", "image", "images", "img", "imgs")
@@ -19,7 +23,7 @@ _NO_CLASSES = ("data", "image", "images", "img", "imgs")
 
 @dataclass
 class Contents:
-    """What the members' names say, before any is read.
+    """What the members' names say, and the first bytes of those whose ending is no image's.
 
     Attributes:
         images: how many, without those in folders of UNLABELLED.
@@ -38,25 +42,31 @@ class Contents:
     key: str = ""
     beside: set[str] = field(default_factory=set)  # kinds of files that the present key has
 
-    def add(self, member: PurePosixPath) -> None:
-        """Look at the next member."""
-        suffix = member.suffix.lower()
-        key = group_key(member)
+    def add(self, member: Member) -> None:
+        """Look at the next member, unless it is hidden.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        if member.hidden:
+            return
+        path, suffix = member.path, member.path.suffix.lower()
+        key = group_key(path)
         if key != self.key:
             self.end()
             self.key = key
-        if suffix in SUFFIXES:
+        if member.is_image:
             self.beside.add("image")
-            if member.parent.name not in UNLABELLED:
+            if path.parent.name not in UNLABELLED:
                 self.images += 1
-                self.firsts.setdefault(member.parent.parts, member.name)
+                self.firsts.setdefault(path.parent.parts, path.name)
         else:
-            if suffix in (".cls", ".json"):
+            if suffix in LABELS:
                 self.beside.add(suffix)
             if not self.groups:  # of which there may be millions, and folders are no classes
-                self.rest.setdefault(member.parent.parts, []).append(member.name)
-        if member.name.lower() in (*_TABLES, "synsets.txt") or suffix == ".csv" or is_archive(member):
-            self.others.add(str(member))
+                self.rest.setdefault(path.parent.parts, []).append(path.name)
+        if path.name.lower() in (*_TABLES, "synsets.txt") or suffix == ".csv" or is_archive(path):
+            self.others.add(str(path))
 
     def tree(self) -> Tree:
         """The folders, as those of a folder on disk."""
@@ -85,7 +95,7 @@ def instead(held: Contents) -> str:
             return f"; it holds {inner[0]}, so unpack it and add that file"
         if any(name.endswith("synsets.txt") for name in held.others):
             return "; it looks like an export of CVAT without images, so export it again with 'Save images'"
-        return f"; expected files that end in {', '.join(SUFFIXES)}"
+        return f"; expected {SHOWN}"
     tables = [name for name in sorted(held.others) if name.lower().endswith((*_TABLES, ".csv"))]
     return f"; {tables[0]} may name them, so unpack the archive and add its folder or that file" if tables else ""
 

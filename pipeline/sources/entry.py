@@ -10,7 +10,7 @@ from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, Place, folder_pro
 from pipeline.data.refused import problem_lines
 from pipeline.errors import DataError
 from pipeline.images import SHOWN, missing_decoder, readable
-from pipeline.images.formats import COMMON_SUFFIXES, HEAD, SUFFIXES, format_of, is_image_content, read_head
+from pipeline.images.formats import COMMON_SUFFIXES, HEAD, format_of, is_image_content, read_head
 from pipeline.phrases import shorten
 from pipeline.sources.report import LeftOut, Taken
 from pipeline.tables import OPEN_SETS, PARTS
@@ -158,7 +158,7 @@ def check_target(entry: Entry) -> Place:
         raise DataError(f"{entry.origin}: {problem}")
     if problem := name_problem(place.file):
         raise DataError(f"{entry.origin}: the name {place.file!r} {problem}; rename it")
-    if not (place.file.lower().endswith(SUFFIXES) or is_image_content(place.file, entry.head())):
+    if not is_image_content(place.file, entry.head):
         raise DataError(f"{entry.origin}: not an image file; expected {SHOWN}")
     if problem := part_problem(entry.part):
         raise DataError(f"{entry.origin}: {problem}")

@@ -65,7 +65,7 @@ def fiftyone_source(path: Path, options: SourceOptions, name: str) -> Source:
         notes.append(f"{file}: an export of FiftyOne, {counted(len(labelled), 'labelled image')}")
     source = rows_source(path, "fiftyone", rows, replace(options, images=options.images or root), name, notes)
     folders = [options.images] if options.images else [file.parent / DATA for file in files]
-    return leaving_out(source, "without a label", unlisted(source, folders))
+    return leaving_out(source, unlisted(source, folders, "without a label"))
 
 
 def _labels(file: Path) -> list[tuple[str, str]]:
