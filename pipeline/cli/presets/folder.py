@@ -51,7 +51,7 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
     values["backbone.class_names"] = dict(called.called)
     if called.coded:
         origins["backbone.class_names"] = "without the codes of the folders"
-    warnings += _about_names(called, known)
+    warnings += _about_names(called, known, unknown)
     missing = [f"{d}/{c}" for d in names for c in classes if (d, c) not in counts]
     if missing:
         warnings.append(f"no images of {shorten(missing, 5)}")
@@ -100,7 +100,7 @@ def _known(path: Path, classes: Sequence[str]) -> tuple[list[str], list[str]]:
     return known, unknown
 
 
-def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
+def _about_names(names: ClassNames, known: Sequence[str], unknown: Sequence[str]) -> list[str]:
     """What a person should look at before prompts and predictions use these names."""
     where = f"backbone.class_names in {PARAMS_FILE}"
     notes = []
@@ -110,10 +110,16 @@ def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
     if names.bare:
         named = shorten(names.bare, _NAMED)
         notes.append(f"numbers and codes mean nothing in a prompt; write what these classes show ({where}): {named}")
+    if unknown:
+        notes.append(
+            f"{', '.join(unknown)}: taken as unknown (data.unknown in {PARAMS_FILE}), so never trained on, and measures "
+            f"how well unknown images are recognised; if it is a class to predict, rename its folders, since "
+            f"{UNKNOWN!r} is what predictions say of an image of no known class"
+        )
     catch_all = [name for name in known if is_catch_all(names.called.get(name, name))]
     if catch_all:
         notes.append(
             f"{', '.join(catch_all)}: is this whatever belongs to no other class? If so, set data.unknown: "
-            f"{spell(catch_all)}; if not, write what it shows ({where})"
+            f"{spell([*unknown, *catch_all])}; if not, write what it shows ({where})"
         )
     return notes
