@@ -130,10 +130,27 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
 
 
-def printed(addition: Addition) -> list[str]:
+def printed(addition: Addition, used: str = "data/set") -> list[str]:
     said = Console(file=io.StringIO(), width=110)
-    print_addition(addition, said, used="data/set")
+    print_addition(addition, said, used=used)
     return said.file.getvalue().splitlines()
+
+
+def test_croft_use_is_suggested_once_there_are_classes_to_train_on(root: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "textures", {"knot/1.png": 1})
+    write_pictures(tmp_path / "pets", {"photo/cat/1.png": 2})
+    advice = "To train on it, add images of at least 2 known classes (now: {}):"
+    repeat = "  croft data add PATH --name set"
+    first = printed(add(root, tmp_path / "textures", open_set="dtd"), "data/digits")
+    assert first[-2:] == [advice.format("open set dtd"), repeat]
+    second = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert second[-2:] == [advice.format("cat, open set dtd"), repeat]
+    write_pictures(tmp_path / "pets", {"photo/unknown/1.png": 3})
+    third = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert third[-2:] == [advice.format("cat, unknown, open set dtd"), repeat]
+    write_pictures(tmp_path / "pets", {"photo/dog/1.png": 4})
+    last = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert last[-1] == "To use it: croft use folder data/set"
 
 
 def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: Path) -> None:

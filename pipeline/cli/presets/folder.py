@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
     released = read_preset("_released")
     values, origins = dict(released.values), dict(released.origins)
     values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
-    known, unknown = _known(path, classes)
+    known, unknown = _known(path, classes, held.pools)
     values["data.unknown"] = unknown
     if unknown:
         origins["data.unknown"] = f"predictions say {UNKNOWN!r} of images of no known class"
@@ -88,15 +88,15 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
     )
 
 
-def _known(path: Path, classes: Sequence[str]) -> tuple[list[str], list[str]]:
+def _known(path: Path, classes: Sequence[str], pools: Collection[str]) -> tuple[list[str], list[str]]:
     """The classes that can be known, and those that cannot because of their name."""
     unknown = [name for name in classes if says_unknown(name)]
     known = [name for name in classes if name not in unknown]
     if len(known) < 2:
-        beside = f" beside {', '.join(unknown)}" if unknown else ""
-        raise DataError(
-            f"{path}: holds {counted(len(known), 'class')} ({', '.join(known)}){beside}; at least 2 are needed"
-        )
+        held = f"{counted(len(known), 'class')} ({', '.join(known)})" if known else "no class"
+        beside = [*unknown, *(f"open set {pool}" for pool in sorted(pools))]
+        more = f" beside {', '.join(beside)}" if beside else ""
+        raise DataError(f"{path}: holds {held}{more}; at least 2 are needed, so add images of more classes")
     return known, unknown
 
 
