@@ -155,9 +155,7 @@ def _image_key(path: Path, records: Sequence[_Record], keys: Sequence[str], opti
     likely = [key for key, values in columns.items() if any(map(ends_like_an_image, values))]
     likely = likely or [key for key, values in columns.items() if are_images(path, values, options)]
     if not likely:
-        raise DataError(
-            f"{path}: no column of images; found: {', '.join(keys)}; name it with --path-column (croft data add)"
-        )
+        raise DataError(f"{path}: no column of images; found: {', '.join(keys)}; name it with --path-column")
     return likely[0]
 
 
@@ -165,7 +163,7 @@ def _control(path: Path, candidates: Sequence[str]) -> str:
     known = [key for key in _CONTROLS if key in candidates] or (list(candidates) if len(candidates) == 1 else [])
     if not known:
         found = ", ".join(candidates) or "none"
-        raise DataError(f"{path}: no column of classes; found: {found}; name it with --class-column (croft data add)")
+        raise DataError(f"{path}: no column of classes; found: {found}; name it with --class-column")
     return known[0]
 
 

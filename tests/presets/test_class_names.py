@@ -130,7 +130,9 @@ def test_one_class_beside_unknown_is_too_few(tmp_path: Path) -> None:
 
 def test_open_sets_alone_are_too_few(tmp_path: Path) -> None:
     root = make(tmp_path / "pets" / "open_sets", "knot")  # open_sets/day/knot
-    with pytest.raises(DataError, match=r"holds no class beside open set day, open set night; at least 2 are needed, so add images"):
+    with pytest.raises(
+        DataError, match=r"holds no class beside open set day, open set night; at least 2 are needed, so add images"
+    ):
         folder_preset(root.parent)
 
 

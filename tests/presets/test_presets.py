@@ -12,6 +12,7 @@ import yaml
 from pipeline.cli.presets import NAMES, Preset, folder_preset, merge, read_preset
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import parse_params
+from pipeline.sources import SourceOptions
 
 SHIPPED = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8")
 OTHERS = [name for name in NAMES if name != "digits"]
@@ -232,7 +233,7 @@ def test_a_data_set_under_dvc_keeps_its_domains_and_a_split_put_there_is_refused
     make_images(tmp_path / "data/set", {part: {"fox": 3, "owl": 3} for part in ("train", "test")})
     with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image; move it .*--domains"):
         folder_preset(Path("data/set"))
-    assert "2 domains (test, train)" in folder_preset(Path("data/set"), domains=True).title
+    assert "2 domains (test, train)" in folder_preset(Path("data/set"), options=SourceOptions(domains=True)).title
     (tmp_path / "data/set.dvc").touch()
     assert "2 domains (test, train)" in folder_preset(Path("data/set")).title
 

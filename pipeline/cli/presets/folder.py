@@ -1,4 +1,4 @@
-"""A user's own folder: what it holds, and the settings that follow."""
+"""A user's own folder, or another source: what it holds, and the settings that follow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from pipeline.cli.presets.class_names import ClassNames, propose
 from pipeline.cli.presets.files import Preset, read_preset
-from pipeline.cli.presets.held import limits, read_folder
+from pipeline.cli.presets.held import limits, read_images
 from pipeline.cli.presets.spelling import spell
 from pipeline.data.catch_all import UNKNOWN, is_catch_all, says_unknown
 from pipeline.errors import DataError
 from pipeline.params import PARAMS_FILE
 from pipeline.phrases import counted, shorten
+from pipeline.sources import SourceOptions
+from pipeline.sources.archives import archive_stem, is_archive
 from pipeline.versioning.names import FOLDER, check_plain
 
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
@@ -22,22 +24,23 @@ _SHARE = 0.3
 _NAMED = 10  # classes that a note names
 
 
-def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Preset:
+def folder_preset(path: Path, name: str = "", options: SourceOptions | None = None) -> Preset:
     """Settings for images like photographs: those of `released`, with shots that the smallest class has.
 
     Args:
-        path: domain/class/image or class/image, with or without parts; nothing is copied.
-        name: of the data set; the folder's name by default.
-        domains: as `SourceOptions`.
+        path: domain/class/image or class/image, with or without parts, or another source; nothing is copied.
+        name: of the data set; that of the folder or file by default.
+        options: how to read it.
     Raises:
-        DataError: no such folder; fewer than two classes; a class with one image; or a folder of classes where a
-            data set is expected.
-        ParamsError: the name is not a plain name.
+        DataError: nothing is there, or no source; fewer than two classes; a class with one image; or a folder of
+            classes where a data set is expected.
+        ParamsError: the name is not a plain name, or the options contradict the source.
     """
-    name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
+    options = options or SourceOptions()
+    name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", _called(path.resolve())).strip("-._").lower()
     check_plain(name, "--name")
-    in_place = path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
-    held = read_folder(path, name, in_place=in_place, domains=domains)
+    in_place = path.is_dir() and path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
+    held = read_images(path, name, options, in_place=in_place)
     counts, warnings = held.images, list[str]()
     names, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
     released = read_preset("_released")
@@ -82,10 +85,15 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
         values=values,
         origins=origins,
         path=None if in_place else path,
-        domains=domains,
+        options=tuple(options.typed),
         report=held.report,
         warnings=tuple(warnings),
     )
+
+
+def _called(path: Path) -> str:
+    """A folder's name, or a file's without its ending."""
+    return path.name if path.is_dir() else archive_stem(path) if is_archive(path) else path.stem
 
 
 def _known(path: Path, classes: Sequence[str], pools: Collection[str]) -> tuple[list[str], list[str]]:
@@ -112,8 +120,8 @@ def _about_names(names: ClassNames, known: Sequence[str], unknown: Sequence[str]
         notes.append(f"numbers and codes mean nothing in a prompt; write what these classes show ({where}): {named}")
     if unknown:
         notes.append(
-            f"{', '.join(unknown)}: taken as unknown (data.unknown in {PARAMS_FILE}), so never trained on, and measures "
-            f"how well unknown images are recognised; if it is a class to predict, rename its folders, since "
+            f"{', '.join(unknown)}: taken as unknown (data.unknown in {PARAMS_FILE}), so never trained on, and "
+            "measures how well unknown images are recognised; if it is a class to predict, rename its folders, since "
             f"{UNKNOWN!r} is what predictions say of an image of no known class"
         )
     catch_all = [name for name in known if is_catch_all(names.called.get(name, name))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -36,20 +36,21 @@ class Held:
     report: tuple[str, ...] = ()
 
 
-def read_folder(path: Path, name: str, *, in_place: bool, domains: bool) -> Held:
-    """Count the images of a folder.
+def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool) -> Held:
+    """Count the images of a folder or another source.
 
     Args:
-        path: of the folder.
+        path: of the source.
         name: of the data set.
+        options: how to read it.
         in_place: it lies where data sets do, and must have their layout.
-        domains: as `SourceOptions`.
     Raises:
-        DataError: the folder is refused as a source, or is no data set where one is expected.
+        DataError: it is refused as a source, or is no data set where one is expected.
+        ParamsError: the options contradict it.
     """
     # whoever added a data set under DVC has said what its folders are
     known = in_place and path.resolve().with_name(f"{path.resolve().name}.dvc").is_file()
-    source = open_source(path, SourceOptions(domains=domains or known), name=name)
+    source = open_source(path, replace(options, domains=options.domains or known), name=name)
     held = Held()
     for entry in source:
         if in_place and entry.file != (path.resolve() / entry.target).resolve():
