@@ -17,6 +17,9 @@ POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 """What Windows, macOS and network drives leave in folders, in small letters; passed over like hidden files."""
 
+UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
+"""Folders that are no classes, and the tool whose exports put images without a label there."""
+
 Folder = Literal["domain", "pool", "class"]
 
 RESERVED: dict[Folder, dict[str, str]] = {
@@ -31,7 +34,10 @@ RESERVED: dict[Folder, dict[str, str]] = {
         UNKNOWN_CLASSES: "stands for images of the domains",
         **dict.fromkeys(ROLES, "stands for images of the domains"),
     },
-    "class": {},
+    "class": {
+        name: f"is where {tool} puts images without a label (remove it if they have none)"
+        for name, tool in UNLABELLED.items()
+    },
 }
 """Names that mean something else in tables and results, and what they mean."""
 

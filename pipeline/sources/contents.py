@@ -9,10 +9,7 @@ from pipeline.errors import DataError
 from pipeline.images import SHOWN
 from pipeline.sources.archives import is_archive
 from pipeline.sources.members import Member
-from pipeline.sources.tree import Folders, Tree
-
-UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
-"""Folders that are no classes, and the tool whose exports put images without a label there."""
+from pipeline.sources.tree import Folders, Tree, unlabelled
 
 LABELS = (".cls", ".json")
 """Endings of webdataset's files of labels."""
@@ -26,11 +23,12 @@ class Contents:
     """What the members' names say, and the first bytes of those whose ending is no image's.
 
     Attributes:
-        images: how many, without those in folders of UNLABELLED.
+        images: how many have a label.
         firsts: each folder that holds such images, and the name of one of them.
         rest: each folder that holds other files, and their names.
         groups: whether an image and a label file have the same key, so that this is webdataset.
         json: whether a label file is a .json, which may name domains.
+        without: of images without a label, why they have none; "" where there are none.
     """
 
     images: int = 0
@@ -38,6 +36,7 @@ class Contents:
     rest: dict[Folders, list[str]] = field(default_factory=dict)
     groups: bool = False
     json: bool = False
+    without: str = ""
     others: set[str] = field(default_factory=set)  # names of tables and archives, which explain a refusal
     key: str = ""
     beside: set[str] = field(default_factory=set)  # kinds of files that the present key has
@@ -57,7 +56,9 @@ class Contents:
             self.key = key
         if member.is_image:
             self.beside.add("image")
-            if path.parent.name not in UNLABELLED:
+            if reason := unlabelled(path.parent.parts):
+                self.without = reason
+            else:
                 self.images += 1
                 self.firsts.setdefault(path.parent.parts, path.name)
         else:

@@ -16,14 +16,14 @@ from pipeline.data.layout import class_folder, printable
 from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import counted
 from pipeline.sources.archives import ARCHIVES, archive_stem, is_archive, members
-from pipeline.sources.contents import LABELS, UNLABELLED, Contents, check_tables, group_key, instead
+from pipeline.sources.contents import LABELS, Contents, check_tables, group_key, instead
 from pipeline.sources.entry import Entry, Source, plain_part
 from pipeline.sources.folder import check_classes
 from pipeline.sources.levels import Levels, read_levels
 from pipeline.sources.members import Member
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.rows import leaving_out
-from pipeline.sources.tree import Kind
+from pipeline.sources.tree import Kind, unlabelled
 
 _MAX_LABEL = 1024**2  # bytes of a .cls or .json
 _BESIDE = "beside the archives"  # why a file or folder is left out
@@ -52,7 +52,8 @@ def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
             held.add(member)
         held.end()
     if not held.images:
-        raise DataError(f"{path}: no images found in the {_kind(shards)}{instead(held)}")
+        but = f" but those {held.without}" if held.without else ""
+        raise DataError(f"{path}: no images found in the {_kind(shards)}{but}{instead(held)}")
     count = f"{counted(len(shards), _kind(shards))}, {counted(held.images, 'image')}"
     fallback, pool = options.domain or name, options.open_set
     if held.groups:
@@ -83,8 +84,7 @@ def _plain(source: Source, shards: Sequence[Path], levels: Levels) -> Iterator[E
             path = member.path
             if not member.is_image:
                 source.left_out.add(Kind.OTHER.value, printable(str(path)))
-            elif tool := UNLABELLED.get(path.parent.name):
-                reason = f"in {path.parent.name}/, where {tool} puts images without a label"
+            elif reason := unlabelled(path.parent.parts):
                 source.left_out.add(reason, printable(str(path)))
             else:
                 spot = levels.spots[path.parent.parts]

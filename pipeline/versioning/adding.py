@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.data.listing import list_images
 from pipeline.data.parts import part_rows
 from pipeline.data.refused import problem_lines
 from pipeline.dvc_runner import tracked
@@ -152,6 +153,8 @@ class Addition:
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
                 size += bytes_
+        if self._in_place:
+            list_images(folder)  # refuses what a run would refuse, such as a class folder whose images were left out
         self._check_space(size)
 
     def _check_space(self, size: int) -> None:

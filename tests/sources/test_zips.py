@@ -116,6 +116,10 @@ def test_an_export_of_cvat(write: Write) -> None:
     ]
     with pytest.raises(DataError, match=r"an export of CVAT without images, so export it again with 'Save images'"):
         open_with(write(names("default.txt", "synsets.txt")), name="pets")
+    with pytest.raises(
+        DataError, match=r"no images found in the zip but those in no_label/, where CVAT puts images wi"
+    ):
+        open_with(write(names("no_label/1.jpg")), name="pets")
 
 
 def link(name: str, target: str = "/etc/passwd") -> Member:
@@ -243,7 +247,7 @@ def test_a_domain_must_be_known_and_known_once(write: Write) -> None:
         open_with(write(names("photo/dog/1.jpg", "sketch/dog/1.jpg")), domain="x")
 
 
-NAMES = st.sampled_from(["cat", "dog", "train", "test", "photo", "open_sets", "no name"])
+NAMES = st.sampled_from(["cat", "dog", "no_label", "train", "test", "photo", "open_sets", "no name"])
 FILES = st.sampled_from(["1.jpg", "2.png", "notes.txt", "gif", "gif.txt", ".hidden", "Thumbs.db"])
 
 

@@ -170,6 +170,14 @@ def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: P
     assert (again.is_new, again.version.number) == (False, 1)
 
 
+def test_a_folder_of_images_without_a_label_in_the_workspace_is_refused(root: Path) -> None:
+    write_pictures(root / "data/set", {"photo/dog/1.png": 1, "photo/cat/1.png": 2, "photo/no_label/1.png": 3})
+    with pytest.raises(
+        DataError, match=r"data/set/photo/no_label: a class cannot be called 'no_label', which is where"
+    ):
+        add(root, root / "data/set")
+
+
 def test_who_said_domains_once_need_not_repeat_it(root: Path) -> None:
     pictures = {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3}
     write_pictures(root / "data/set", pictures)

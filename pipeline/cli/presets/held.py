@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pipeline.data.listing import list_images
 from pipeline.errors import DataError
 from pipeline.phrases import counted
 from pipeline.sources import SourceOptions, open_source, report
@@ -66,6 +67,8 @@ def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool
         held.usable[place.domain, place.class_] += entry.part != "test"
         held.trainable[place.domain, place.class_] += entry.part in ("", "train")
     source.check_decoders()
+    if in_place:
+        list_images(path)  # refuses what a run would refuse
     held.report = tuple(report(source))
     return held
 
