@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
 from pipeline.cli.presets.spelling import spell
 from pipeline.console import make_console, plain_table, say
+from pipeline.data.parts import are_domains
 from pipeline.errors import ParamsError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, parse_params, read_text
@@ -122,8 +123,9 @@ def _print_next(preset: Preset, console: Console) -> None:
     """The commands that fetch what is missing, and the run."""
     root, weights = Path(preset.values["data.root"]), Path(preset.values["backbone.weights"])
     steps = []
-    if not _present(root):
-        path = shlex.quote(str(preset.path)) if preset.path else "PATH"
+    if not _present(root) or ("--domains" in preset.options and not are_domains(root)):
+        known = preset.path or (root if root.exists() else None)
+        path = shlex.quote(str(known)) if known else "PATH"
         options = [f"--benchmark {preset.benchmark}"] if preset.benchmark else preset.options
         steps.append(" ".join([f"croft data add {path} --name {root.name}", *options]))
         if preset.benchmark:

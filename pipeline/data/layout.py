@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
@@ -43,6 +44,11 @@ RESERVED: dict[Folder, dict[str, str]] = {
 
 _MAX_BYTES = 255  # of one path component, on every file system in use
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")  # would break the lines and tables that name the file
+
+
+def versions_file(root: Path) -> Path:
+    """data/<name>.versions.yaml of the data root data/<name>, which `croft data add` writes."""
+    return root.parent / f"{root.name}.versions.yaml"
 
 
 class Place(NamedTuple):

@@ -17,12 +17,6 @@ from pipeline.tables import OPEN_SETS, PARTS
 
 _NAMED = 20  # classes that an error names
 
-_PART_NAMES = {
-    **dict.fromkeys(("training", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("valid", "validation", "crossval", "dev", "val_set", "validation_set"), "val"),
-    **dict.fromkeys(("testing", "test_set", "testing_set"), "test"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -163,11 +157,6 @@ def check_target(entry: Entry) -> Place:
     if problem := part_problem(entry.part):
         raise DataError(f"{entry.origin}: {problem}")
     return place
-
-
-def plain_part(name: str) -> str:
-    """The part that a name of any case or of another tool means; the name itself where that is not known."""
-    return _PART_NAMES.get(name.lower(), name.lower())
 
 
 def part_problem(part: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError
 from pipeline.phrases import counted
-from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.entry import Source
 from pipeline.sources.jsonfiles import read_json
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem

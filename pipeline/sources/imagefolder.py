@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError
 from pipeline.images import is_image
 from pipeline.sources.columns import TITLES
-from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.entry import Source
 from pipeline.sources.listing import read_listing, table_titles
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pipeline.data.layout import class_folder, printable
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import is_image
 from pipeline.phrases import shorten
-from pipeline.sources.entry import Entry, Source, part_problem, plain_part
+from pipeline.sources.entry import Entry, Source, part_problem
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, file_names, image_root
 from pipeline.sources.tree import Kind

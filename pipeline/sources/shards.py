@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.data.layout import class_folder, printable
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import counted
 from pipeline.sources.archives import ARCHIVES, archive_stem, is_archive, members
 from pipeline.sources.contents import LABELS, Contents, check_tables, group_key, instead
-from pipeline.sources.entry import Entry, Source, plain_part
+from pipeline.sources.entry import Entry, Source
 from pipeline.sources.folder import check_classes
 from pipeline.sources.levels import Levels, read_levels
 from pipeline.sources.members import Member

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.data.listing import list_images
-from pipeline.data.parts import part_rows
+from pipeline.data.parts import are_domains, part_rows
 from pipeline.data.refused import problem_lines
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
@@ -132,8 +132,9 @@ class Addition:
                 "`dvc config cache.type reflink,hardlink,copy`"
             )
         known = read_pointer(self.root, self.name) is not None
-        # whoever added it has said what its folders are
-        options = dataclasses.replace(self._options, domains=True) if self._in_place and known else self._options
+        options = self._options
+        if self._in_place and are_domains(folder):
+            options = dataclasses.replace(options, domains=True)
         self.source = open_source(self.path, options, name=self.name)
         if known and not folder.exists():
             reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out

@@ -88,6 +88,23 @@ def test_a_folder_with_parts_is_one_domain_unless_domains_says_otherwise(tmp_pat
     assert "croft data add split --name split --domains\n" in out
 
 
+def test_folders_in_the_workspace_are_put_on_record_as_domains(tmp_path: Path, croft: Croft) -> None:
+    (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
+    for part in ("train", "test"):
+        for name in ("owl", "fox"):
+            (tmp_path / "data/split" / part / name).mkdir(parents=True)
+            for index in range(4):
+                (tmp_path / "data/split" / part / name / f"{index}.jpg").write_bytes(b"x")
+    code, out, err = run(croft, tmp_path, "folder", "data/split", "--domains")
+    assert (code, err) == (0, "")
+    assert "  croft data add data/split --name split --domains\n" in out  # without which ingest refuses it
+    (tmp_path / "data/split.versions.yaml").touch()
+    code, out, err = run(croft, tmp_path, "folder", "data/split")
+    assert (code, err) == (0, "")
+    assert "2 domains (test, train)" in out
+    assert "croft data add" not in out
+
+
 def test_a_table_and_its_columns(tmp_path: Path, croft: Croft) -> None:
     (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
     (tmp_path / "my birds").mkdir()

@@ -226,7 +226,7 @@ def test_only_images_that_may_train_or_validate_count_for_the_shots(tmp_path: Pa
         folder_preset(tmp_path / "t")
 
 
-def test_a_data_set_under_dvc_keeps_its_domains_and_a_split_put_there_is_refused(
+def test_an_added_data_set_keeps_its_domains_and_a_split_put_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -234,7 +234,10 @@ def test_a_data_set_under_dvc_keeps_its_domains_and_a_split_put_there_is_refused
     with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image; move it .*--domains"):
         folder_preset(Path("data/set"))
     assert "2 domains (test, train)" in folder_preset(Path("data/set"), options=SourceOptions(domains=True)).title
-    (tmp_path / "data/set.dvc").touch()
+    (tmp_path / "data/set.dvc").touch()  # by `dvc add`, which asks nothing
+    with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image"):
+        folder_preset(Path("data/set"))
+    (tmp_path / "data/set.versions.yaml").touch()
     assert "2 domains (test, train)" in folder_preset(Path("data/set")).title
 
 

@@ -21,9 +21,9 @@ from pictures import picture
 from pipeline.cli.presets import folder_preset
 from pipeline.data.layout import is_hidden, parse_place, printable
 from pipeline.data.listing import list_images
+from pipeline.data.parts import plain_part
 from pipeline.errors import CroftError
 from pipeline.sources import Source, SourceOptions, report
-from pipeline.sources.entry import plain_part
 from pipeline.tables import PARTS, PARTS_FILE
 
 PICTURE, TEXT, HEIC, NOTHING = picture(1), b"some text\n", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b""

@@ -16,6 +16,8 @@ from pictures import commit, git, make_project, picture, write_pictures
 from PIL import Image
 from rich.console import Console
 
+from pipeline.data.parts import check_domains
+from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
@@ -170,6 +172,23 @@ def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: P
     assert (again.is_new, again.version.number) == (False, 1)
 
 
+def test_a_folder_that_dvc_tracks_has_not_said_what_its_folders_are(root: Path) -> None:
+    write_pictures(root / "data/set", {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3})
+    tracked.add(root, Path("data/set"), terminal=False)
+    with pytest.raises(DataError, match=r"not a data set's layout; .*; or take all folders as domains"):
+        add(root, root / "data/set")
+    with pytest.raises(DataError, match=r"the folders test, train are called as parts of a split are, and nothing"):
+        check_domains(root / "data/set")
+    given = add(root, root / "data/set", "parted")  # the command that the error names
+    assert held(root, "parted").keys() == {
+        "parted/dog/train-1.png",
+        "parted/dog/test-1.png",
+        "parted/cat/test-1.png",
+        "parts.csv",
+    }
+    assert given.version.number == 1
+
+
 def test_a_folder_of_images_without_a_label_in_the_workspace_is_refused(root: Path) -> None:
     write_pictures(root / "data/set", {"photo/dog/1.png": 1, "photo/cat/1.png": 2, "photo/no_label/1.png": 3})
     with pytest.raises(
@@ -188,6 +207,7 @@ def test_who_said_domains_once_need_not_repeat_it(root: Path) -> None:
     assert add(root, root / "data/set", domains=True).version.number == 1
     write_pictures(root / "data/set", {"train/cat/1.png": 4})
     assert add(root, root / "data/set").version.number == 2
+    check_domains(root / "data/set")  # so does ingest
     assert held(root) == images(pictures | {"train/cat/1.png": 4})
 
 

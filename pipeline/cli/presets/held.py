@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.data.listing import list_images
+from pipeline.data.parts import are_domains
 from pipeline.errors import DataError
 from pipeline.phrases import counted
 from pipeline.sources import SourceOptions, open_source, report
@@ -49,8 +50,7 @@ def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool
         DataError: it is refused as a source, or is no data set where one is expected.
         ParamsError: the options contradict it.
     """
-    # whoever added a data set under DVC has said what its folders are
-    known = in_place and path.resolve().with_name(f"{path.resolve().name}.dvc").is_file()
+    known = in_place and are_domains(path.resolve())
     source = open_source(path, replace(options, domains=options.domains or known), name=name)
     held = Held()
     for entry in source:
