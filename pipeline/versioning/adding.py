@@ -154,7 +154,7 @@ class Addition:
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
                 size += bytes_
-        if self._in_place:
+        if self._in_place and self.source.taken.domains:
             list_images(folder)  # refuses what a run would refuse, such as a class folder whose images were left out
         self._check_space(size)
 

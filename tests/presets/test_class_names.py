@@ -128,12 +128,17 @@ def test_one_class_beside_unknown_is_too_few(tmp_path: Path) -> None:
         folder_preset(make(tmp_path / "pets", "cat", "unknown"))
 
 
-def test_open_sets_alone_are_too_few(tmp_path: Path) -> None:
+def test_open_sets_alone_are_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make(tmp_path / "pets" / "open_sets", "knot")  # open_sets/day/knot
     with pytest.raises(
         DataError, match=r"holds no class beside open set day, open set night; at least 2 are needed, so add images"
     ):
         folder_preset(root.parent)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    root.parent.rename(tmp_path / "data/pets")
+    with pytest.raises(DataError, match=r"^data/pets: holds no class beside open set day, open set night; at least 2"):
+        folder_preset(Path("data/pets"))
 
 
 @pytest.mark.parametrize(

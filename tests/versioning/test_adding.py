@@ -145,6 +145,7 @@ def test_croft_use_is_suggested_once_there_are_classes_to_train_on(root: Path, t
     repeat = "  croft data add PATH --name set"
     first = printed(add(root, tmp_path / "textures", open_set="dtd"), "data/digits")
     assert first[-2:] == [advice.format("open set dtd"), repeat]
+    assert not add(root, root / "data/set").is_new  # the folder as it is, which no run can use yet
     second = printed(add(root, tmp_path / "pets"), "data/digits")
     assert second[-2:] == [advice.format("cat, open set dtd"), repeat]
     write_pictures(tmp_path / "pets", {"photo/unknown/1.png": 3})

@@ -67,7 +67,7 @@ def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool
         held.usable[place.domain, place.class_] += entry.part != "test"
         held.trainable[place.domain, place.class_] += entry.part in ("", "train")
     source.check_decoders()
-    if in_place:
+    if in_place and held.images:
         list_images(path)  # refuses what a run would refuse
     held.report = tuple(report(source))
     return held
