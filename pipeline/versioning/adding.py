@@ -148,8 +148,11 @@ class Addition:
         folder = self._workspace.folder
         for entry in self.source:
             if self._in_place and entry.file != (folder / entry.target).resolve():
-                hint = "; or take all folders as domains and classes with --domains" if entry.part else ""
-                raise DataError(f"{entry.origin}: not a data set's layout; move the image to {entry.target}{hint}")
+                hint = ", or take all folders as domains and classes with --domains" if entry.part else ""
+                raise DataError(
+                    f"{entry.origin}: not a data set's layout; add the folder under another --name, move the image to "
+                    f"{entry.target}{hint}"
+                )
             self._parts[entry.target] = entry.part
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:

@@ -231,7 +231,10 @@ def test_an_added_data_set_keeps_its_domains_and_a_split_put_there_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_images(tmp_path / "data/set", {part: {"fox": 3, "owl": 3} for part in ("train", "test")})
-    with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image; move it .*--domains"):
+    advice = (
+        r"add it under another name \(`croft data add data/set --name NEW`\), or take its folders as domains \(--dom"
+    )
+    with pytest.raises(DataError, match=rf"data/set: a data set in data/ is domain/class/image; {advice}"):
         folder_preset(Path("data/set"))
     assert "2 domains (test, train)" in folder_preset(Path("data/set"), options=SourceOptions(domains=True)).title
     (tmp_path / "data/set.dvc").touch()  # by `dvc add`, which asks nothing

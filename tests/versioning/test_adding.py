@@ -176,7 +176,7 @@ def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: P
 def test_a_folder_that_dvc_tracks_has_not_said_what_its_folders_are(root: Path) -> None:
     write_pictures(root / "data/set", {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3})
     tracked.add(root, Path("data/set"), terminal=False)
-    with pytest.raises(DataError, match=r"not a data set's layout; .*; or take all folders as domains"):
+    with pytest.raises(DataError, match=r"layout; add the folder under another --name, .*, or take all folders as"):
         add(root, root / "data/set")
     with pytest.raises(DataError, match=r"the folders test, train are called as parts of a split are, and nothing"):
         check_domains(root / "data/set")
@@ -202,7 +202,7 @@ def test_who_said_domains_once_need_not_repeat_it(root: Path) -> None:
     pictures = {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3}
     write_pictures(root / "data/set", pictures)
     with pytest.raises(
-        DataError, match=r"not a data set's layout; move the image to .*; or take all folders as domains"
+        DataError, match=r"layout; add the folder under another --name, move the image to .*, or take all"
     ):
         add(root, root / "data/set")
     assert add(root, root / "data/set", domains=True).version.number == 1

@@ -55,10 +55,13 @@ def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool
     held = Held()
     for entry in source:
         if in_place and entry.file != (path.resolve() / entry.target).resolve():
-            mend = "put its classes into a domain's folder"
-            if entry.part:
-                mend = "move it elsewhere and add it with `croft data add`, or take its folders as domains (--domains)"
-            raise DataError(f"{path}: a data set in {FOLDER}/ is domain/class/image; {mend}")
+            other = (
+                "take its folders as domains (--domains)" if entry.part else "put its classes into a domain's folder"
+            )
+            raise DataError(
+                f"{path}: a data set in {FOLDER}/ is domain/class/image; add it under another name "
+                f"(`croft data add {path} --name NEW`), or {other}"
+            )
         place = check_target(entry)
         if place.pool:
             held.pools.add(place.pool)
