@@ -22,7 +22,24 @@ app.add_typer(backbone, name="backbone")
 data = typer.Typer(help="Data sets: versions under DVC.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
-_DOMAINS = "Folders called train, val, test and the like are domains or classes, and no parts."
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder that the paths of a listing are relative to.",
+        show_default=False,
+        callback=from_project,
+    ),
+]
+Domains = Annotated[
+    bool,
+    typer.Option(
+        "--domains", help="Folders called train, val, test and the like are domains or classes, and no parts."
+    ),
+]
+PathColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the files.")]
+ClassColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the classes.")]
+DomainColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the domains.")]
 
 
 @app.callback()
@@ -136,16 +153,27 @@ def params() -> None:
 def use(
     preset: Annotated[str, typer.Argument(help="digits, pacs, vlcs, imagenet, or folder with a path.")],
     path: Annotated[
-        Path | None, typer.Argument(help="For folder: the images.", show_default=False, callback=from_project)
+        Path | None,
+        typer.Argument(
+            help="For folder: the images, or another source (docs/datasets.md).",
+            show_default=False,
+            callback=from_project,
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="For folder: the name of the data set; by default the folder's.")] = "",
-    domains: Annotated[bool, typer.Option("--domains", help=_DOMAINS)] = False,
+    images: Images = None,
+    domains: Domains = False,
+    path_column: PathColumn = "",
+    class_column: ClassColumn = "",
+    domain_column: DomainColumn = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Write params.yaml for a data set from a checked preset, and show what that changes."""
     from pipeline.cli.use import use_preset
+    from pipeline.sources import SourceOptions
 
-    use_preset(preset, path, name, domains=domains, dry_run=dry_run)
+    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    use_preset(preset, path, name, SourceOptions(images=images, domains=domains, **columns), dry_run=dry_run)
 
 
 @backbone.command("add")
@@ -181,19 +209,11 @@ def data_add(
     open_set: Annotated[str, typer.Option(metavar="POOL", help="Add the images as a pool of unknown images.")] = "",
     benchmark: Annotated[str, typer.Option(help="Benchmark whose layout PATH has (docs/datasets.md).")] = "",
     kind: Annotated[str, typer.Option(help="Kind of source, if it cannot be detected.")] = "auto",
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder that the paths of a listing are relative to.",
-            show_default=False,
-            callback=from_project,
-        ),
-    ] = None,
-    domains: Annotated[bool, typer.Option("--domains", help=_DOMAINS)] = False,
-    path_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the files.")] = "",
-    class_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the classes.")] = "",
-    domain_column: Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the domains.")] = "",
+    images: Images = None,
+    domains: Domains = False,
+    path_column: PathColumn = "",
+    class_column: ClassColumn = "",
+    domain_column: DomainColumn = "",
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",

@@ -47,10 +47,11 @@ def check_inputs(params: Params) -> None:
     """Refuse a run that cannot work before anything is started.
 
     Raises:
-        DataError: an input is missing, and neither DVC nor a stage beside it can make it; or an image has a name that
-            DVC cannot store.
+        DataError: an input is missing, and neither DVC nor a stage beside it can make it; an image has a name that
+            DVC cannot store; or domains are called as parts (`check_domains`).
         DeviceError: compute.device is cuda and there is no GPU.
     """
+    from pipeline.data.parts import check_domains
     from pipeline.data.refused import check_names
 
     for key, value in (("data.root", params.data.root), ("backbone.weights", params.backbone.weights)):
@@ -62,6 +63,7 @@ def check_inputs(params: Params) -> None:
                 "with `dvc pull`"
             )
     check_names(Path(params.data.root))
+    check_domains(Path(params.data.root))
     if params.compute.device == "cuda":
         from pipeline.device import resolve_device
 

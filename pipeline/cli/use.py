@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.presets import NAMES, Merged, Preset, folder_preset, merge, read_preset
 from pipeline.cli.presets.spelling import spell
 from pipeline.console import make_console, plain_table, say
+from pipeline.data.parts import are_domains
 from pipeline.errors import ParamsError
 from pipeline.methods.settings import check_methods
 from pipeline.params import PARAMS_FILE, parse_params, read_text
@@ -18,26 +20,33 @@ from pipeline.tables import OPEN_SETS, atomic_path
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipeline.sources import SourceOptions
+
 _LONG = 60  # characters of a value that the table shows
 
 
 def use_preset(
-    name: str, path: Path | None = None, data_name: str = "", *, domains: bool = False, dry_run: bool = False
+    name: str,
+    path: Path | None = None,
+    data_name: str = "",
+    options: SourceOptions | None = None,
+    *,
+    dry_run: bool = False,
 ) -> None:
     """Put a preset's values into params.yaml; all other keys and all comments stay.
 
     Args:
         name: one of NAMES, or `folder` with a path.
-        path: the folder of images, for `folder`.
+        path: the folder of images or another source, for `folder`.
         data_name: what its data set is called; the folder's name by default.
-        domains: as `SourceOptions`, for `folder`.
+        options: how to read it, for `folder`.
         dry_run: show only.
     Raises:
         ParamsError: no such preset; params.yaml is missing or no YAML; or the result would be no valid params file for
             another reason than an unknown key (such keys are kept and named).
         DataError: the folder holds no images, or too few of a class.
     """
-    preset = _find(name, path, data_name, domains=domains)
+    preset = _find(name, path, data_name, options)
     text = read_text()
     newline = "\r\n" if "\r\n" in text else "\n"
     merged = merge(text.replace("\r\n", "\n"), preset, str(PARAMS_FILE))
@@ -52,13 +61,13 @@ def use_preset(
     _print_next(preset, console)
 
 
-def _find(name: str, path: Path | None, data_name: str, *, domains: bool) -> Preset:
+def _find(name: str, path: Path | None, data_name: str, options: SourceOptions | None) -> Preset:
     if name == "folder":
         if path is None:
             raise ParamsError("folder: expected a path: croft use folder PATH")
-        return folder_preset(path, data_name, domains=domains)
-    if path is not None or data_name or domains:
-        raise ParamsError(f"{name}: only `croft use folder PATH` takes a path, a name and --domains")
+        return folder_preset(path, data_name, options)
+    if path is not None or data_name or (options and options.typed):
+        raise ParamsError(f"{name}: only `croft use folder PATH` takes a path, a name and options of a source")
     if name not in NAMES:
         raise ParamsError(f"{name}: no such preset; {suggest(name, [*NAMES, 'folder'], label='presets')}")
     return read_preset(name)
@@ -114,9 +123,11 @@ def _print_next(preset: Preset, console: Console) -> None:
     """The commands that fetch what is missing, and the run."""
     root, weights = Path(preset.values["data.root"]), Path(preset.values["backbone.weights"])
     steps = []
-    if not _present(root):
-        option = f" --benchmark {preset.benchmark}" if preset.benchmark else " --domains" if preset.domains else ""
-        steps.append(f"croft data add {preset.path or 'PATH'} --name {root.name}{option}")
+    if not _present(root) or ("--domains" in preset.options and not are_domains(root)):
+        known = preset.path or (root if root.exists() else None)
+        path = shlex.quote(str(known)) if known else "PATH"
+        options = [f"--benchmark {preset.benchmark}"] if preset.benchmark else preset.options
+        steps.append(" ".join([f"croft data add {path} --name {root.name}", *options]))
         if preset.benchmark:
             from pipeline.sources.benchmarks import benchmark
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.tables import DEPLOY, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
@@ -16,6 +17,9 @@ POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
 
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 """What Windows, macOS and network drives leave in folders, in small letters; passed over like hidden files."""
+
+UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
+"""Folders that are no classes, and the tool whose exports put images without a label there."""
 
 Folder = Literal["domain", "pool", "class"]
 
@@ -31,12 +35,20 @@ RESERVED: dict[Folder, dict[str, str]] = {
         UNKNOWN_CLASSES: "stands for images of the domains",
         **dict.fromkeys(ROLES, "stands for images of the domains"),
     },
-    "class": {},
+    "class": {
+        name: f"is where {tool} puts images without a label (remove it if they have none)"
+        for name, tool in UNLABELLED.items()
+    },
 }
 """Names that mean something else in tables and results, and what they mean."""
 
 _MAX_BYTES = 255  # of one path component, on every file system in use
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")  # would break the lines and tables that name the file
+
+
+def versions_file(root: Path) -> Path:
+    """data/<name>.versions.yaml of the data root data/<name>, which `croft data add` writes."""
+    return root.parent / f"{root.name}.versions.yaml"
 
 
 class Place(NamedTuple):

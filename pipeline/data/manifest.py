@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.data.layout import parse_place
 from pipeline.data.listing import list_images
-from pipeline.data.parts import read_parts
+from pipeline.data.parts import check_domains, read_parts
 from pipeline.data.reading import Facts, read_image, signature, within_limits
 from pipeline.data.record import ReadingRecord
 from pipeline.data.refused import check_left, fail
@@ -60,14 +60,15 @@ def build_manifest(data: Data, *, record: Path | None = None) -> Inventory:
         record: file that keeps, from run to run, what was read; an unchanged image is not read again.
     Raises:
         DataError: the folder is missing or empty; a folder is at the wrong depth, is empty or has an invalid name;
-            parts.csv is wrong; or the record cannot be used. With `fail`: a file is at the wrong depth, is not an
-            image, is a link that leaves the folder, has a name that is not UTF-8, or is an image that is damaged, too
-            small or too large (the first 20 are named); what was read is recorded all the same. With `skip`: no image
-            of a domain, or of a class of the domains, can be used.
+            domains are called as parts (`check_domains`); parts.csv is wrong; or the record cannot be used. With
+            `fail`: a file is at the wrong depth, is not an image, is a link that leaves the folder, has a name that is
+            not UTF-8, or is an image that is damaged, too small or too large (the first 20 are named); what was read is
+            recorded all the same. With `skip`: no image of a domain, or of a class of the domains, can be used.
     """
     import pandas as pd
 
     root, skip = Path(data.root), data.on_bad_image == "skip"
+    check_domains(root)
     listing = list_images(root)
     parts = read_parts(root, listing)
     refused = list(listing.refused)

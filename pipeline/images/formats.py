@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,15 +88,18 @@ def is_image(path: Path) -> bool:
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
-        return stat.S_ISREG(path.stat().st_mode) and is_image_content(path.name, read_head(path))
+        return stat.S_ISREG(path.stat().st_mode) and is_image_content(path.name, lambda: read_head(path))
     except OSError:
         return True
 
 
-def is_image_content(name: str, head: bytes) -> bool:
-    """As `is_image`, of a file that is no file on disk: a name, and the first HEAD bytes."""
+def is_image_content(name: str, head: Callable[[], bytes]) -> bool:
+    """As `is_image`, of a file that need not be on disk: its name, and what reads its first HEAD bytes.
+
+    They are read only where the ending does not tell.
+    """
     suffix = Path(name).suffix.lower()
-    return suffix in SUFFIXES or (suffix not in _RAW and bool(format_of(head)))
+    return suffix in SUFFIXES or (suffix not in _RAW and bool(format_of(head())))
 
 
 def read_head(path: Path) -> bytes:

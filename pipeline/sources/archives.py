@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.sources.members import Read
+from pipeline.sources.members import Member
 from pipeline.sources.tars import TARS, tar_members
 from pipeline.sources.zips import ZIPS, zip_members
 
@@ -23,8 +23,8 @@ def archive_stem(path: Path) -> str:
     return path.name[: -len(ending)]
 
 
-def members(archive: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
-    """(path, bytes, how to read it) of each file that is not hidden; read it before the next one is taken.
+def members(archive: Path) -> Iterator[Member]:
+    """Each file, the hidden ones too.
 
     Raises:
         DataError: as `tar_members` or `zip_members`.

@@ -56,7 +56,7 @@ def find_columns(path: Path, titles: Sequence[str], options: SourceOptions) -> d
             shown = shorten([title.strip() for title in titles], _SHOWN) or "none"
             raise DataError(
                 f"{path}: no column of {noun}; found: {shown}; expected one of {', '.join(TITLES[holds])}, or "
-                f"name it with --{holds}-column (croft data add)"
+                f"name it with --{holds}-column"
             )
     return columns
 

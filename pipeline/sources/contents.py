@@ -1,4 +1,4 @@
-"""What an archive holds, by the names of its members alone: groups of webdataset, or folders of images."""
+"""What an archive holds, before any image is taken: groups of webdataset, or folders of images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import SHOWN
 from pipeline.sources.archives import is_archive
-from pipeline.sources.tree import Folders, Tree
+from pipeline.sources.members import Member
+from pipeline.sources.tree import Folders, Tree, unlabelled
 
-UNLABELLED = {"no_label": "CVAT", "_unlabeled": "FiftyOne"}
-"""Folders that are no classes, and the tool whose exports put images without a label there."""
+LABELS = (".cls", ".json")
+"""Endings of webdataset's files of labels."""
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.json")  # they label images by their paths
 _NO_CLASSES = ("data", "image", "images", "img", "imgs")
@@ -19,14 +20,15 @@ _NO_CLASSES = ("data", "image", "images", "img", "imgs")
 
 @dataclass
 class Contents:
-    """What the members' names say, before any is read.
+    """What the members' names say, and the first bytes of those whose ending is no image's.
 
     Attributes:
-        images: how many, without those in folders of UNLABELLED.
+        images: how many have a label.
         firsts: each folder that holds such images, and the name of one of them.
         rest: each folder that holds other files, and their names.
         groups: whether an image and a label file have the same key, so that this is webdataset.
         json: whether a label file is a .json, which may name domains.
+        without: of images without a label, why they have none; "" where there are none.
     """
 
     images: int = 0
@@ -34,29 +36,38 @@ class Contents:
     rest: dict[Folders, list[str]] = field(default_factory=dict)
     groups: bool = False
     json: bool = False
+    without: str = ""
     others: set[str] = field(default_factory=set)  # names of tables and archives, which explain a refusal
     key: str = ""
     beside: set[str] = field(default_factory=set)  # kinds of files that the present key has
 
-    def add(self, member: PurePosixPath) -> None:
-        """Look at the next member."""
-        suffix = member.suffix.lower()
-        key = group_key(member)
+    def add(self, member: Member) -> None:
+        """Look at the next member, unless it is hidden.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        if member.hidden:
+            return
+        path, suffix = member.path, member.path.suffix.lower()
+        key = group_key(path)
         if key != self.key:
             self.end()
             self.key = key
-        if suffix in SUFFIXES:
+        if member.is_image:
             self.beside.add("image")
-            if member.parent.name not in UNLABELLED:
+            if reason := unlabelled(path.parent.parts):
+                self.without = reason
+            else:
                 self.images += 1
-                self.firsts.setdefault(member.parent.parts, member.name)
+                self.firsts.setdefault(path.parent.parts, path.name)
         else:
-            if suffix in (".cls", ".json"):
+            if suffix in LABELS:
                 self.beside.add(suffix)
             if not self.groups:  # of which there may be millions, and folders are no classes
-                self.rest.setdefault(member.parent.parts, []).append(member.name)
-        if member.name.lower() in (*_TABLES, "synsets.txt") or suffix == ".csv" or is_archive(member):
-            self.others.add(str(member))
+                self.rest.setdefault(path.parent.parts, []).append(path.name)
+        if path.name.lower() in (*_TABLES, "synsets.txt") or suffix == ".csv" or is_archive(path):
+            self.others.add(str(path))
 
     def tree(self) -> Tree:
         """The folders, as those of a folder on disk."""
@@ -85,7 +96,7 @@ def instead(held: Contents) -> str:
             return f"; it holds {inner[0]}, so unpack it and add that file"
         if any(name.endswith("synsets.txt") for name in held.others):
             return "; it looks like an export of CVAT without images, so export it again with 'Save images'"
-        return f"; expected files that end in {', '.join(SUFFIXES)}"
+        return f"; expected {SHOWN}"
     tables = [name for name in sorted(held.others) if name.lower().endswith((*_TABLES, ".csv"))]
     return f"; {tables[0]} may name them, so unpack the archive and add its folder or that file" if tables else ""
 

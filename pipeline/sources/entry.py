@@ -10,18 +10,12 @@ from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, Place, folder_pro
 from pipeline.data.refused import problem_lines
 from pipeline.errors import DataError
 from pipeline.images import SHOWN, missing_decoder, readable
-from pipeline.images.formats import COMMON_SUFFIXES, HEAD, SUFFIXES, format_of, is_image_content, read_head
+from pipeline.images.formats import COMMON_SUFFIXES, HEAD, format_of, is_image_content, read_head
 from pipeline.phrases import shorten
 from pipeline.sources.report import LeftOut, Taken
 from pipeline.tables import OPEN_SETS, PARTS
 
 _NAMED = 20  # classes that an error names
-
-_PART_NAMES = {
-    **dict.fromkeys(("training", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("valid", "validation", "crossval", "dev", "val_set", "validation_set"), "val"),
-    **dict.fromkeys(("testing", "test_set", "testing_set"), "test"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +152,11 @@ def check_target(entry: Entry) -> Place:
         raise DataError(f"{entry.origin}: {problem}")
     if problem := name_problem(place.file):
         raise DataError(f"{entry.origin}: the name {place.file!r} {problem}; rename it")
-    if not (place.file.lower().endswith(SUFFIXES) or is_image_content(place.file, entry.head())):
+    if not is_image_content(place.file, entry.head):
         raise DataError(f"{entry.origin}: not an image file; expected {SHOWN}")
     if problem := part_problem(entry.part):
         raise DataError(f"{entry.origin}: {problem}")
     return place
-
-
-def plain_part(name: str) -> str:
-    """The part that a name of any case or of another tool means; the name itself where that is not known."""
-    return _PART_NAMES.get(name.lower(), name.lower())
 
 
 def part_problem(part: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError
 from pipeline.phrases import counted
-from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.entry import Source
 from pipeline.sources.jsonfiles import read_json
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem
@@ -65,7 +66,7 @@ def fiftyone_source(path: Path, options: SourceOptions, name: str) -> Source:
         notes.append(f"{file}: an export of FiftyOne, {counted(len(labelled), 'labelled image')}")
     source = rows_source(path, "fiftyone", rows, replace(options, images=options.images or root), name, notes)
     folders = [options.images] if options.images else [file.parent / DATA for file in files]
-    return leaving_out(source, "without a label", unlisted(source, folders))
+    return leaving_out(source, unlisted(source, folders, "without a label"))
 
 
 def _labels(file: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pipeline.sources.entry import Entry, Source
 from pipeline.sources.levels import LAYOUTS, Levels, read_levels
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.report import endings_of
-from pipeline.sources.tree import Kind, Tree, read_tree, scan
+from pipeline.sources.tree import Kind, Tree, read_tree, scan, unlabelled
 from pipeline.tables import OPEN_SETS, PARTS_FILE
 
 
@@ -33,7 +33,8 @@ def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
     root = path.resolve()
     tree = read_tree(root)
     if not tree.firsts:
-        raise DataError(f"{root}: no images found{_held(tree, ())}; {LAYOUTS}")
+        but = f" but those {tree.without}" if tree.without else ""
+        raise DataError(f"{root}: no images found{but}{_held(tree, ())}; {LAYOUTS}")
     ours = (root / PARTS_FILE).exists() and not options.open_set
     levels = read_levels(path, tree.firsts, dataclasses.replace(options, domains=True) if ours else options, name)
     check_classes(path, tree, levels)
@@ -52,6 +53,9 @@ def _walk(source: Source, root: Path, levels: Levels, parts: Mapping[str, str]) 
         if item.kind is not Kind.IMAGE:
             if not (parts and item.relative == PARTS_FILE):
                 source.left_out.add(item.kind.value, item.relative)
+            continue
+        if reason := unlabelled(item.folders):
+            source.left_out.add(reason, item.relative)
             continue
         origin = printable(str(source.path.joinpath(*item.folders, item.name)))
         spot = levels.spots.get(item.folders)
@@ -74,7 +78,8 @@ def check_classes(path: Path, tree: Tree, levels: Levels) -> None:
     above = {folders[:-1] for folders in tree.firsts if folders} if levels.depth else set()
     holding = {folders[:end] for folders in tree.firsts for end in range(len(folders))}
     for folders in sorted(tree.others):
-        beside = folders and folders[:-1] in above and folders not in holding and folders[-1] != OPEN_SETS
+        beside = folders and folders[:-1] in above and folders not in holding
+        beside = beside and folders[-1] != OPEN_SETS and not unlabelled(folders)
         if beside and (held := _held(tree, folders)):
             raise DataError(
                 f"{printable(str(path.joinpath(*folders)))}: a class folder without images{held}; add images, remove "

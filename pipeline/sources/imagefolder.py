@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import is_image
 from pipeline.sources.columns import TITLES
-from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.entry import Source
 from pipeline.sources.listing import read_listing, table_titles
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem
@@ -37,7 +38,7 @@ def metadata_tables(folder: Path, options: SourceOptions) -> list[Path]:
     """
     tables = []
     for table in _tables(folder, _LEVELS):
-        among = any(entry.name.lower().endswith(SUFFIXES) for entry in entries(table.parent))
+        among = any(is_image(Path(entry.path)) for entry in entries(table.parent))
         try:
             titles = {title.lower() for title in table_titles(table, options)}
         except DataError:
@@ -73,7 +74,7 @@ def imagefolder_source(path: Path, options: SourceOptions, name: str) -> Source:
         rows += [_placed(row, table.name, "" if below == "." else below) for row in listed]
         notes += said
     source = rows_source(path, "imagefolder", rows, replace(options, images=path), name, notes)
-    return leaving_out(source, "in no table", unlisted(source, [path]))
+    return leaving_out(source, unlisted(source, [path], "in no table", tables))
 
 
 def _placed(row: Row, table: str, below: str) -> Row:

@@ -19,7 +19,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import counted, shorten, suggest
 from pipeline.sources.entry import Source
 from pipeline.sources.jsonfiles import read_json
-from pipeline.sources.label_studio_files import find_images, is_image
+from pipeline.sources.label_studio_files import are_images, ends_like_an_image, find_images
 from pipeline.sources.listing import read_table, table_titles
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.rows import Row, leaving_out, rows_source
@@ -62,7 +62,7 @@ def label_studio_source(path: Path, options: SourceOptions, name: str) -> Source
     """
     records, controls = _read(path)
     keys = list(dict.fromkeys(key for record in records for key in record.facts))
-    image = _image_key(path, records, keys, options.path_column)
+    image = _image_key(path, records, keys, options)
     domain = _key(path, keys, options.domain_column, "--domain-column") or ("domain" if "domain" in keys else "")
     if options.class_column:
         control = _key(path, keys, options.class_column, "--class-column")
@@ -92,7 +92,7 @@ def label_studio_source(path: Path, options: SourceOptions, name: str) -> Source
         raise DataError(f"{path}: no image has a class in {control!r}; expected one choice per image")
     notes = [f"{path}: an export of Label Studio, {counted(len(rows), 'image')} with a class in {control!r}"]
     rows, placed = find_images(path, rows, options)
-    return leaving_out(rows_source(path, "label-studio", rows, placed, name, notes), "without a label", without)
+    return leaving_out(rows_source(path, "label-studio", rows, placed, name, notes), {"without a label": without})
 
 
 def _read(path: Path) -> tuple[list[_Record], list[str] | None]:
@@ -148,14 +148,14 @@ def _table(path: Path) -> Iterator[_Record]:
         yield _Record(where, dict(zip(titles, fields, strict=True)))
 
 
-def _image_key(path: Path, records: Sequence[_Record], keys: Sequence[str], option: str) -> str:
-    if option:
-        return _key(path, keys, option, "--path-column")
-    likely = [key for key in (*_IMAGES, *keys) if any(is_image(record.facts.get(key)) for record in records)]
+def _image_key(path: Path, records: Sequence[_Record], keys: Sequence[str], options: SourceOptions) -> str:
+    if options.path_column:
+        return _key(path, keys, options.path_column, "--path-column")
+    columns = {key: [record.facts.get(key) for record in records] for key in (*_IMAGES, *keys)}
+    likely = [key for key, values in columns.items() if any(map(ends_like_an_image, values))]
+    likely = likely or [key for key, values in columns.items() if are_images(path, values, options)]
     if not likely:
-        raise DataError(
-            f"{path}: no column of images; found: {', '.join(keys)}; name it with --path-column (croft data add)"
-        )
+        raise DataError(f"{path}: no column of images; found: {', '.join(keys)}; name it with --path-column")
     return likely[0]
 
 
@@ -163,7 +163,7 @@ def _control(path: Path, candidates: Sequence[str]) -> str:
     known = [key for key in _CONTROLS if key in candidates] or (list(candidates) if len(candidates) == 1 else [])
     if not known:
         found = ", ".join(candidates) or "none"
-        raise DataError(f"{path}: no column of classes; found: {found}; name it with --class-column (croft data add)")
+        raise DataError(f"{path}: no column of classes; found: {found}; name it with --class-column")
     return known[0]
 
 

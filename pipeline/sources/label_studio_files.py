@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images import SUFFIXES, is_image
 from pipeline.phrases import shorten
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, folders_in
@@ -22,9 +22,23 @@ _UPLOAD = "data/upload/"
 _HASH = re.compile("[0-9a-f]{8}-")  # before the name of an uploaded file
 
 
-def is_image(value: Any) -> bool:
-    """Whether a value is the URL or path of an image."""
+def ends_like_an_image(value: Any) -> bool:
+    """Whether a value is a URL or path with the ending of an image."""
     return isinstance(value, str) and _path(value).lower().endswith(SUFFIXES)
+
+
+def are_images(path: Path, values: Sequence[Any], options: SourceOptions) -> bool:
+    """Whether the first values of a column are URLs or paths of images that are found, whatever their ending.
+
+    Args:
+        path: of the export.
+        values: of the column; those that are no texts do not count.
+        options: images counts here.
+    """
+    urls = [value for value in values if isinstance(value, str) and value][:_TRIED]
+    belows = [Below(folder) for folder in _folders(path, options)]
+    found = ([below.find(_find(below, url)[0])[0] for url in urls] for below in belows)
+    return bool(urls) and any(all(file is not None and is_image(file) for file in files) for files in found)
 
 
 def find_images(path: Path, rows: Sequence[Row], options: SourceOptions) -> tuple[list[Row], SourceOptions]:
@@ -41,8 +55,7 @@ def find_images(path: Path, rows: Sequence[Row], options: SourceOptions) -> tupl
     """
     if options.images and not options.images.is_dir():
         raise DataError(f"--images {options.images}: no such folder")
-    here = path.resolve().parent
-    folders = [options.images] if options.images else [here, *folders_in(here)]
+    folders = _folders(path, options)
     tried = [row.path for row in rows[:_TRIED]]
     root = next((folder for folder in folders if all(_find(Below(folder), url)[0] for url in tried)), folders[0])
     below = Below(root)
@@ -62,6 +75,12 @@ def find_images(path: Path, rows: Sequence[Row], options: SourceOptions) -> tupl
             "beside the export, or name their folder with --images"
         )
     return [replace(row, path=file) for file, row in placed.items()], replace(options, images=root)
+
+
+def _folders(path: Path, options: SourceOptions) -> list[Path]:
+    """Where images may lie."""
+    here = path.resolve().parent
+    return [options.images] if options.images else [here, *folders_in(here)]
 
 
 def _find(below: Below, url: str) -> tuple[str, str]:

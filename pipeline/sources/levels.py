@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.data.layout import POOLS_LAYOUT, class_folder, printable
+from pipeline.data.parts import is_part, plain_part
 from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import shorten
-from pipeline.sources.entry import plain_part
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.tree import Folders
 from pipeline.tables import OPEN_SETS, PARTS
@@ -125,11 +125,6 @@ def _split(path: Path, folders: Folders, options: SourceOptions) -> _Split:
             "are both parts; rename one of them, or take them as other folders with --domains"
         )
     return _Split((*folders[: at[0]], *folders[at[-1] + 1 :]), parts.pop(), folders[at[-1]], at[0])
-
-
-def is_part(name: str) -> bool:
-    """Whether a folder is called as a part is."""
-    return plain_part(name) in PARTS
 
 
 def _check_depths(

@@ -85,7 +85,7 @@ def _check_captions(path: Path, rows: Sequence[Row], title: str) -> None:
     if title.lower() == CAPTIONS and len(rows) >= _CAPTIONED and classes > len(rows) // 2:
         raise DataError(
             f"{path}: the column {title} holds {counted(classes, 'different text')} for {counted(len(rows), 'image')}: "
-            "captions, not classes; name the column of classes with --class-column (croft data add)"
+            "captions, not classes; name the column of classes with --class-column"
         )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from pipeline.data.layout import is_hidden
 from pipeline.errors import DataError
+from pipeline.images.formats import is_image_content
 from pipeline.sources.paths import path_problem
 
 MAX_MEMBER = 256 * 1024**2
@@ -20,6 +21,36 @@ _SLACK = 512  # bytes: a tar's header beside its member
 Read = Callable[[], bytes]
 
 
+class Member(NamedTuple):
+    """A file of an archive; read it before the next one is taken.
+
+    Attributes:
+        path: in the archive.
+        size: its bytes, unpacked.
+        head: reads the first HEAD of them.
+        read: reads all of them.
+    """
+
+    path: PurePosixPath
+    size: int
+    head: Read
+    read: Read
+
+    @property
+    def hidden(self) -> PurePosixPath | None:
+        """What is passed over: the file itself, or the topmost folder above it that is hidden; None for neither."""
+        return next((place for place in reversed([self.path, *self.path.parents]) if is_hidden(place.name)), None)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is taken for an image: by its ending, or else by its first bytes.
+
+        Raises:
+            DataError: those are damaged.
+        """
+        return is_image_content(self.path.name, self.head)
+
+
 def check_member(where: str, name: str, size: int, *, special: bool) -> bool:
     """Refuse a member that could do harm.
 
@@ -29,7 +60,7 @@ def check_member(where: str, name: str, size: int, *, special: bool) -> bool:
         size: unpacked bytes, as the archive states them.
         special: neither a file nor a folder.
     Returns:
-        Whether it is to be read: it is no folder, and neither hidden nor one of LITTER.
+        Whether it is a file.
     Raises:
         DataError: an absolute path or one with `..`, a link or a device, or too large.
     """
@@ -42,7 +73,7 @@ def check_member(where: str, name: str, size: int, *, special: bool) -> bool:
         raise DataError(f"{where}: a link, a device or another special file; expected files and folders only")
     if size > MAX_MEMBER:
         raise DataError(f"{where}: {size:,} bytes, more than {MAX_MEMBER:,}")
-    return not folder and not any(is_hidden(part) for part in PurePosixPath(name).parts)
+    return not folder
 
 
 def check_count(archive: object, count: int) -> None:

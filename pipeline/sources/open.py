@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.data.layout import folder_problem, is_hidden
 from pipeline.errors import DataError, ParamsError
-from pipeline.images import SUFFIXES
+from pipeline.images import is_image
 from pipeline.sources.archives import is_archive
 from pipeline.sources.entry import Source
 from pipeline.sources.fiftyone import fiftyone_source, label_files
@@ -101,7 +101,7 @@ def _kind_of(path: Path, options: SourceOptions) -> str:
 
 def _kind_of_folder(path: Path, options: SourceOptions) -> str:
     visible = [entry for entry in path.iterdir() if not is_hidden(entry.name)]
-    others = any(entry.is_dir() or entry.name.lower().endswith(SUFFIXES) for entry in visible)
+    others = any(entry.is_dir() or is_image(entry) for entry in visible)
     if any(map(is_archive, visible)) and not others:
         return "shards"
     if label_files(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,4 +78,11 @@ class SourceOptions:
     def columns(self) -> list[str]:
         """The options that name columns, as they are typed."""
         named = {"path": self.path_column, "class": self.class_column, "domain": self.domain_column}
-        return [f"--{holds}-column {title}" for holds, title in named.items() if title]
+        return [f"--{holds}-column {shlex.quote(title)}" for holds, title in named.items() if title]
+
+    @property
+    def typed(self) -> list[str]:
+        """All options but --kind and --benchmark, as they are typed in a shell."""
+        named = {"--domain": self.domain, "--open-set": self.open_set, "--images": str(self.images or "")}
+        flags = [f"{flag} {shlex.quote(value)}" for flag, value in named.items() if value]
+        return [*flags, *(["--domains"] if self.domains else []), *self.columns]

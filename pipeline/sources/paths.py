@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError
-from pipeline.images import SUFFIXES
+from pipeline.images.formats import is_image, is_image_content
 
 _TRIED = 3  # first rows that a folder of images must hold
 
@@ -43,10 +43,16 @@ class Below:
             known = self._endings[real] = {}
             with contextlib.suppress(OSError):
                 for name in sorted(os.listdir(real)):
-                    before, dot, ending = name.rpartition(".")
-                    if dot and f".{ending.lower()}" in SUFFIXES:
+                    before, dot, _ = name.rpartition(".")
+                    if dot:
                         known.setdefault(before, []).append(name)
-        return self._endings[real].get(stem, [])
+        return [name for name in self._endings[real].get(stem, []) if self._is_image(Path(real, name))]
+
+    def _is_image(self, file: Path) -> bool:
+        """As `formats.is_image`; what a link outside leads to is never opened, and `find` refuses the link."""
+        if file.resolve().is_relative_to(self.root):
+            return is_image(file)
+        return is_image_content(file.name, lambda: b"")
 
     def find(self, relative: str) -> tuple[Path | None, str]:
         """(file, "") or (None, problem)."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.data.layout import class_folder, printable
 from pipeline.data.listing import entries
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
-from pipeline.images import SUFFIXES
+from pipeline.images import is_image
 from pipeline.phrases import shorten
-from pipeline.sources.entry import Entry, Source, part_problem, plain_part
+from pipeline.sources.entry import Entry, Source, part_problem
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, file_names, image_root
+from pipeline.sources.tree import Kind
 
 _NAMED = 5  # bad rows that an error names
 _MISSING = 10  # missing labels that a note names
@@ -83,40 +85,50 @@ def rows_source(
     return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
 
 
-def leaving_out(source: Source, reason: str, names: Sequence[str]) -> Source:
+def leaving_out(source: Source, names: Mapping[str, Sequence[str]]) -> Source:
     """The same source, whose report also counts what it leaves out.
 
     Args:
         source: of any kind.
-        reason: as in `LeftOut.add`.
-        names: of files or images.
+        names: of files or images, by reason as in `LeftOut.add`.
     """
 
     def walk() -> Iterator[Entry]:
         yield from source.walk()
-        for name in names:
-            source.left_out.add(reason, printable(name))
+        for reason in names:
+            for name in names[reason]:
+                source.left_out.add(reason, printable(name))
 
     return replace(source, walk=walk)
 
 
-def unlisted(source: Source, folders: Iterable[Path]) -> list[str]:
-    """Images in the folders of a listing that it does not name, relative to their folder, sorted."""
-    listed = {str(entry.file) for entry in source.walk()}
-    return sorted(
-        file.relative_to(folder.resolve()).as_posix()
-        for folder in folders
-        if folder.is_dir()
-        for file in _images(folder.resolve())
-        if os.path.realpath(file) not in listed
-    )
+def unlisted(
+    source: Source, folders: Iterable[Path], reason: str, tables: Collection[Path] = ()
+) -> dict[str, list[str]]:
+    """Files in the folders of a listing that it does not name, but for hidden ones.
+
+    Args:
+        source: of the listing.
+        folders: that hold its images.
+        reason: why such an image is left out.
+        tables: files of the listing itself.
+    Returns:
+        Paths relative to their folder, sorted: of images by `reason`, of other files by that of Kind.OTHER.
+    """
+    listed = {str(entry.file) for entry in source.walk()} | {os.path.realpath(table) for table in tables}
+    names: dict[str, list[str]] = {reason: [], Kind.OTHER.value: []}
+    for folder in (folder.resolve() for folder in folders if folder.is_dir()):
+        for file in _files(folder):
+            if os.path.realpath(file) not in listed:
+                names[reason if is_image(file) else Kind.OTHER.value].append(file.relative_to(folder).as_posix())
+    return {why: sorted(files) for why, files in names.items()}
 
 
-def _images(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[Path]:
     for entry in entries(folder):
         if entry.is_dir() and not entry.is_symlink():
-            yield from _images(Path(entry.path))
-        elif entry.name.lower().endswith(SUFFIXES):
+            yield from _files(Path(entry.path))
+        else:
             yield Path(entry.path)
 
 

@@ -13,18 +13,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.data.layout import class_folder, printable
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
-from pipeline.images import SUFFIXES
 from pipeline.phrases import counted
 from pipeline.sources.archives import ARCHIVES, archive_stem, is_archive, members
-from pipeline.sources.contents import UNLABELLED, Contents, check_tables, group_key, instead
-from pipeline.sources.entry import Entry, Source, plain_part
+from pipeline.sources.contents import LABELS, Contents, check_tables, group_key, instead
+from pipeline.sources.entry import Entry, Source
 from pipeline.sources.folder import check_classes
 from pipeline.sources.levels import Levels, read_levels
+from pipeline.sources.members import Member
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.tree import Kind
+from pipeline.sources.rows import leaving_out
+from pipeline.sources.tree import Kind, unlabelled
 
 _MAX_LABEL = 1024**2  # bytes of a .cls or .json
+_BESIDE = "beside the archives"  # why a file or folder is left out
 _KEYS = ("class", "label")  # of a .json; the first that is there
 
 
@@ -41,22 +44,25 @@ def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
         ParamsError: as `read_levels`.
     """
     shards = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if is_archive(entry))
+    beside = [] if path.is_file() else sorted(entry.name for entry in path.iterdir() if not is_archive(entry))
     if not shards:
         raise DataError(f"{path}: no archives found; expected files that end in {', '.join(ARCHIVES)}")
     held = Contents()
     for shard in shards:
-        for member, _, _ in members(shard):
+        for member in members(shard):
             held.add(member)
         held.end()
     if not held.images:
-        raise DataError(f"{path}: no images found in the {_kind(shards)}{instead(held)}")
+        but = f" but those {held.without}" if held.without else ""
+        raise DataError(f"{path}: no images found in the {_kind(shards)}{but}{instead(held)}")
     count = f"{counted(len(shards), _kind(shards))}, {counted(held.images, 'image')}"
     fallback, pool = options.domain or name, options.open_set
     if held.groups:
         if not (fallback or pool or held.json):
             raise ParamsError(f"{path}: names no domain; name it with --domain")
         notes = [f"{path}: webdataset groups in {count}; files are named by archive and key"]
-        return Source(path, "shards", lambda: _groups(shards, options, fallback), notes=notes)
+        source = Source(path, "shards", lambda: _groups(source, shards, options, fallback), notes=notes)
+        return leaving_out(source, {_BESIDE: beside})
     if not pool:
         check_tables(path, held)
     try:
@@ -65,7 +71,7 @@ def shards_source(path: Path, options: SourceOptions, name: str) -> Source:
         raise DataError(f"{error}{instead(held)}") from None
     check_classes(path, held.tree(), levels)
     source = Source(path, "shards", lambda: _plain(source, shards, levels), notes=[*levels.notes, f"{path}: {count}"])
-    return source
+    return leaving_out(source, {_BESIDE: beside})
 
 
 def _kind(shards: Sequence[Path]) -> str:
@@ -75,56 +81,76 @@ def _kind(shards: Sequence[Path]) -> str:
 
 def _plain(source: Source, shards: Sequence[Path], levels: Levels) -> Iterator[Entry]:
     for shard in shards:
-        for member, _, read in members(shard):
-            if member.suffix.lower() not in SUFFIXES:
-                source.left_out.add(Kind.OTHER.value, printable(str(member)))
-            elif tool := UNLABELLED.get(member.parent.name):
-                reason = f"in {member.parent.name}/, where {tool} puts images without a label"
-                source.left_out.add(reason, printable(str(member)))
+        for member in _visible(source, shard):
+            path = member.path
+            if not member.is_image:
+                source.left_out.add(Kind.OTHER.value, printable(str(path)))
+            elif reason := unlabelled(path.parent.parts):
+                source.left_out.add(reason, printable(str(path)))
             else:
-                spot = levels.spots[member.parent.parts]
+                spot = levels.spots[path.parent.parts]
                 yield Entry(
-                    f"{spot.folder}/{spot.tag}{member.name}", f"{shard}: {member}", content=read(), part=spot.part
+                    f"{spot.folder}/{spot.tag}{path.name}", f"{shard}: {path}", content=member.read(), part=spot.part
                 )
 
 
-def _groups(shards: Sequence[Path], options: SourceOptions, fallback: str) -> Iterator[Entry]:
+def _visible(source: Source, shard: Path) -> Iterator[Member]:
+    """The members that are not hidden; of the others, each file or folder is counted once."""
+    folders: set[PurePosixPath] = set()
+    for member in members(shard):
+        hidden = member.hidden
+        if hidden is None:
+            yield member
+        elif hidden not in folders:
+            source.left_out.add(Kind.HIDDEN.value, printable(str(hidden)))
+            if hidden != member.path:
+                folders.add(hidden)
+
+
+def _groups(source: Source, shards: Sequence[Path], options: SourceOptions, fallback: str) -> Iterator[Entry]:
     for shard in shards:
         stem = archive_stem(shard)
-        for key, files in _by_key(shard):
-            images = [name for name in files if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        for key, images, labels in _by_key(source, shard):
             if not images:
+                for name in labels:
+                    source.left_out.add("labels without an image", printable(name))
                 continue
-            origin = f"{shard}: {images[0]}"
+            origin = f"{shard}: {next(iter(images))}"
             if len(images) > 1:
                 raise DataError(f"{origin}: expected one image per key, found {len(images)}")
-            class_, domain, part = _label(origin, files)
+            ((image, content),) = images.items()
+            class_, domain, part = _label(origin, labels)
             if options.domain and domain:
                 raise ParamsError(f"--domain {options.domain}: {origin}: its .json names a domain; remove --domain")
             pool = options.open_set
             if not (pool or domain or fallback):
                 raise DataError(f"{origin}: names no domain; name it with --domain")
             folder = class_folder(class_, domain=domain or fallback, pool=pool)
-            file = f"{stem}-{PurePosixPath(key).name}{PurePosixPath(images[0]).suffix}"
-            yield Entry(f"{folder}/{file}", origin, content=files[images[0]], part="" if pool else part)
+            file = f"{stem}-{PurePosixPath(key).name}{PurePosixPath(image).suffix}"
+            yield Entry(f"{folder}/{file}", origin, content=content, part="" if pool else part)
 
 
-def _by_key(shard: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _by_key(source: Source, shard: Path) -> Iterator[tuple[str, dict[str, bytes], dict[str, bytes]]]:
+    """(key, images, files of labels), both by their paths; other files are counted as left out."""
     key: str | None = None
-    files: dict[str, bytes] = {}
-    for member, size, read in members(shard):
-        suffix = member.suffix.lower()
-        member_key = group_key(member)
-        if member_key != key:
+    images: dict[str, bytes] = {}
+    labels: dict[str, bytes] = {}
+    for member in _visible(source, shard):
+        path, name = member.path, str(member.path)
+        if group_key(path) != key:
             if key is not None:
-                yield key, files
-            key, files = member_key, {}
-        if suffix in (".cls", ".json") and size > _MAX_LABEL:
-            raise DataError(f"{shard}: {member}: not a label file: {size:,} bytes, more than {_MAX_LABEL:,}")
-        if suffix in (*SUFFIXES, ".cls", ".json"):
-            files[str(member)] = read()
+                yield key, images, labels
+            key, images, labels = group_key(path), {}, {}
+        if member.is_image:
+            images[name] = member.read()
+        elif path.suffix.lower() not in LABELS:
+            source.left_out.add(Kind.OTHER.value, printable(name))
+        elif member.size > _MAX_LABEL:
+            raise DataError(f"{shard}: {name}: not a label file: {member.size:,} bytes, more than {_MAX_LABEL:,}")
+        else:
+            labels[name] = member.read()
     if key is not None:
-        yield key, files
+        yield key, images, labels
 
 
 def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:

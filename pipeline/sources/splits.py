@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError
 from pipeline.phrases import counted
 from pipeline.sources.encodings import check_utf8, not_utf8
-from pipeline.sources.entry import Source, plain_part
+from pipeline.sources.entry import Source
 from pipeline.sources.jsonfiles import read_json
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import path_problem

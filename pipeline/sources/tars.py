@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pipeline.errors import DataError
-from pipeline.sources.members import Capped, Read, check_count, check_member
+from pipeline.images.formats import HEAD
+from pipeline.sources.members import Capped, Member, check_count, check_member
 
 TARS = (".tar", ".tar.gz", ".tgz")
 
+_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError)
 
-def tar_members(tar_file: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
-    """(path, bytes, how to read it) of each file that is not hidden, in order; read it before the next one is taken.
+
+def tar_members(tar_file: Path) -> Iterator[Member]:
+    """Each file, in order.
 
     Raises:
         DataError: it is not a tar, or damaged; or a member, which is named, has an absolute path or one with `..`, is a
@@ -33,25 +38,41 @@ def tar_members(tar_file: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
                 where, special = f"{tar_file}: member {member.name!r}", not (member.isdir() or member.isreg())
                 name = member.name + "/" * member.isdir()
                 if check_member(where, name, member.size, special=special):
-                    yield PurePosixPath(member.name), member.size, _reader(tar_file, tar, member)
+                    yield _member(tar_file, tar, member)
             stream.seek(tar.offset)  # where tarfile stopped; it takes a cut header for the end
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("no end-of-archive mark, so a part is missing")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise DataError(f"{tar_file}: damaged, or not a tar: {' '.join(str(error).split())[:200]}") from None
+    except _DAMAGE as error:
+        raise DataError(f"{tar_file}: damaged, or not a tar: {_text(error)}") from None
     finally:
         stream.close()
 
 
-def _reader(tar_file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Read:
-    def read() -> bytes:
-        file = tar.extractfile(member)  # a stream on the member's bytes; writes nothing
-        content = file.read() if file else b""
-        if len(content) != member.size:
-            raise DataError(f"{tar_file}: member {member.name!r}: ends early; the tar is damaged")
+def _member(tar_file: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Member:
+    @functools.cache  # one stream for both, since going back in a .tar.gz unpacks it from its beginning
+    def stream() -> io.BufferedReader:
+        return cast(io.BufferedReader, tar.extractfile(member))  # on the member's bytes; writes nothing
+
+    def first(size: int, read: Callable[[], bytes]) -> bytes:
+        try:
+            content = read()[:size]
+            if len(content) != size:
+                raise EOFError("ends early")
+        except _DAMAGE as error:
+            raise DataError(f"{tar_file}: member {member.name!r}: damaged: {_text(error)}") from None
         return content
 
-    return read
+    head, size = min(member.size, HEAD), member.size
+    return Member(
+        PurePosixPath(member.name),
+        size,
+        lambda: first(head, lambda: stream().peek(head)),
+        lambda: first(size, lambda: stream().read()),
+    )
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _open(tar_file: Path) -> IO[bytes]:

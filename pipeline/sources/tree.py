@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.data.layout import is_hidden, printable
+from pipeline.data.layout import UNLABELLED, is_hidden, printable
 from pipeline.errors import DataError
 from pipeline.images import is_image
 
@@ -50,10 +50,12 @@ class Tree:
     Attributes:
         firsts: each folder with images directly in it, and the name of the first of them.
         others: each other folder, and the names of the files directly in it.
+        without: of images without a label, why they have none; "" where there are none.
     """
 
     firsts: dict[Folders, str] = field(default_factory=dict)
     others: dict[Folders, list[str]] = field(default_factory=dict)
+    without: str = ""
 
     def add(self, folders: Folders) -> None:
         """A folder, and those above it, as holding nothing yet."""
@@ -63,8 +65,14 @@ class Tree:
             self.others[folders[:end]] = []
 
 
+def unlabelled(folders: Folders) -> str:
+    """Why images directly in a folder have no label, as a report says it; "" where their folder is their class."""
+    name = folders[-1] if folders else ""
+    return f"in {name}/, where {UNLABELLED[name]} puts images without a label" if name in UNLABELLED else ""
+
+
 def read_tree(root: Path) -> Tree:
-    """Where the images of a folder are.
+    """Where the images of a folder are, but for those without a label.
 
     Args:
         root: resolved.
@@ -73,6 +81,9 @@ def read_tree(root: Path) -> Tree:
     """
     tree = Tree(others={(): []})
     for item in scan(root):
+        if item.kind is Kind.IMAGE and (reason := unlabelled(item.folders)):
+            tree.without = reason
+            continue
         tree.add((*item.folders, item.name) if item.kind is Kind.EMPTY else item.folders)
         if item.kind is Kind.IMAGE:
             tree.firsts.setdefault(item.folders, item.name)

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from pipeline.data.layout import is_hidden
 from pipeline.errors import DataError
+from pipeline.images.formats import HEAD
 from pipeline.phrases import counted
-from pipeline.sources.members import Capped, Read, check_count, check_member
+from pipeline.sources.members import Capped, Member, check_count, check_member
 
 ZIPS = (".zip",)
 
@@ -27,8 +29,8 @@ _ENCRYPTED = 0x1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 
 
-def zip_members(zip_file: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
-    """(path, bytes, how to read it) of each file that is not hidden, sorted by path; read it before the next is taken.
+def zip_members(zip_file: Path) -> Iterator[Member]:
+    """Each file, sorted by path.
 
     Raises:
         DataError: it is not a zip, or damaged; or a member, which is named, has an absolute path or one with `..`, is a
@@ -49,7 +51,7 @@ def zip_members(zip_file: Path) -> Iterator[tuple[PurePosixPath, int, Read]]:
         wanted = [(name, info) for name, info in named if _checked(zip_file, name, info)]
         _check_sizes(zip_file, archive.infolist())
         for name, info in wanted:
-            yield PurePosixPath(name), info.file_size, _reader(zip_file, archive, name, info)
+            yield _member(zip_file, archive, name, info)
 
 
 def _name(info: zipfile.ZipInfo) -> str:
@@ -64,13 +66,14 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _checked(zip_file: Path, name: str, info: zipfile.ZipInfo) -> bool:
     where = f"{zip_file}: member {name!r}"
     kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the tool stored no mode
-    wanted = check_member(where, name, info.file_size, special=kind not in (0, stat.S_IFREG, stat.S_IFDIR))
-    if wanted and info.flag_bits & _ENCRYPTED:
+    file = check_member(where, name, info.file_size, special=kind not in (0, stat.S_IFREG, stat.S_IFDIR))
+    read = file and not any(map(is_hidden, PurePosixPath(name).parts))
+    if read and info.flag_bits & _ENCRYPTED:
         raise DataError(f"{where}: encrypted; unpack the zip with its password, and add the folder")
-    if wanted and info.compress_type not in _METHODS:
+    if read and info.compress_type not in _METHODS:
         method = zipfile.compressor_names.get(info.compress_type, str(info.compress_type))  # type: ignore[attr-defined]
         raise DataError(f"{where}: packed by {method}; expected deflate, so unpack the zip and add the folder")
-    return wanted
+    return file
 
 
 def _check_sizes(zip_file: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
@@ -88,18 +91,19 @@ def _check_sizes(zip_file: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
         )
 
 
-def _reader(zip_file: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Read:
-    def read() -> bytes:
+def _member(zip_file: Path, archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Member:
+    def first(size: int) -> bytes:
         try:
             with archive.open(info) as file:  # a stream on the member's bytes, checked against its CRC; writes nothing
-                content = file.read()  # no more than file_size, whatever the packed bytes hold
-            if len(content) != info.file_size:
+                content = file.read(size)
+            if len(content) != size:
                 raise EOFError("ends early")
         except _DAMAGE as error:
             raise DataError(f"{zip_file}: member {name!r}: damaged: {_text(error)}") from None
         return content
 
-    return read
+    size = info.file_size  # no more is unpacked, whatever the packed bytes hold
+    return Member(PurePosixPath(name), size, lambda: first(min(size, HEAD)), lambda: first(size))
 
 
 def _text(error: BaseException) -> str:

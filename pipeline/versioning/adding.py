@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.data.parts import part_rows
+from pipeline.data.listing import list_images
+from pipeline.data.parts import are_domains, part_rows
 from pipeline.data.refused import problem_lines
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
@@ -131,8 +132,9 @@ class Addition:
                 "`dvc config cache.type reflink,hardlink,copy`"
             )
         known = read_pointer(self.root, self.name) is not None
-        # whoever added it has said what its folders are
-        options = dataclasses.replace(self._options, domains=True) if self._in_place and known else self._options
+        options = self._options
+        if self._in_place and are_domains(folder):
+            options = dataclasses.replace(options, domains=True)
         self.source = open_source(self.path, options, name=self.name)
         if known and not folder.exists():
             reproduce(self.root, f"{FOLDER.as_posix()}/{self.name}.dvc", changes="deleted")  # checks it out
@@ -146,12 +148,17 @@ class Addition:
         folder = self._workspace.folder
         for entry in self.source:
             if self._in_place and entry.file != (folder / entry.target).resolve():
-                hint = "; or take all folders as domains and classes with --domains" if entry.part else ""
-                raise DataError(f"{entry.origin}: not a data set's layout; move the image to {entry.target}{hint}")
+                hint = ", or take all folders as domains and classes with --domains" if entry.part else ""
+                raise DataError(
+                    f"{entry.origin}: not a data set's layout; add the folder under another --name, move the image to "
+                    f"{entry.target}{hint}"
+                )
             self._parts[entry.target] = entry.part
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
                 size += bytes_
+        if self._in_place and self.source.taken.domains:
+            list_images(folder)  # refuses what a run would refuse, such as a class folder whose images were left out
         self._check_space(size)
 
     def _check_space(self, size: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from pipeline.data.layout import versions_file
 from pipeline.errors import DataError
 from pipeline.tables import write_text
 from pipeline.versioning.names import FOLDER
@@ -48,7 +49,7 @@ class Version:
 
 def history_path(root: Path, name: str) -> Path:
     """<root>/data/<name>.versions.yaml."""
-    return root / FOLDER / f"{name}.versions.yaml"
+    return versions_file(root / FOLDER / name)
 
 
 def read_history(root: Path, name: str) -> list[Version]:

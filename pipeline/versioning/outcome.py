@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.console import say
+from pipeline.data.catch_all import says_unknown
 from pipeline.data.refused import problem_lines
 from pipeline.sources import report
 from pipeline.versioning.adding import Addition
@@ -17,6 +18,8 @@ from pipeline.versioning.show import headline, print_difference, print_names, pr
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_FEWEST = 2  # known classes that training needs
 
 
 def print_addition(addition: Addition, console: Console, *, used: str) -> None:
@@ -32,7 +35,8 @@ def print_addition(addition: Addition, console: Console, *, used: str) -> None:
         return
     for line in report(source):
         say(line, console)
-    print_version(name, version, count(addition.files), console)
+    counts = count(addition.files)
+    print_version(name, version, counts, console)
     class_names = [f"{folder}: {called}" for folder, called in source.class_names.items()]
     print_names("Class names that came with the source, for backbone.class_names", class_names, console)
     print_names("Left out, because they cannot be used", problem_lines(addition.bad), console)
@@ -45,7 +49,11 @@ def print_addition(addition: Addition, console: Console, *, used: str) -> None:
     say(f"Under DVC{' and pushed to its remote' if addition.pushed else ''}. Commit:", console)
     files = [pointer_path(Path(), name), history_path(Path(), name), FOLDER / ".gitignore"]
     say(f"  git add {' '.join(path.as_posix() for path in files)}", console)
-    if used != (FOLDER / name).as_posix():
+    if sum(not says_unknown(name) for name in counts.classes) < _FEWEST:
+        held = ", ".join([*counts.classes, *(f"open set {pool}" for pool in counts.pools)])
+        say(f"To train on it, add images of at least {_FEWEST} known classes (now: {held}):", console)
+        say(f"  croft data add PATH --name {name}", console)
+    elif used != (FOLDER / name).as_posix():
         say(f"To use it: croft use folder {FOLDER.as_posix()}/{name}", console)
 
 

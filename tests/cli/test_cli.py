@@ -108,6 +108,24 @@ def test_a_name_that_dvc_cannot_keep_is_named_before_dvc_meets_it(project, croft
     assert error.count("\n") == 1
 
 
+def test_a_split_in_data_root_is_not_taken_for_domains(project, croft: Croft) -> None:
+    root = project({})
+    for part in ("train", "val", "test"):
+        (root / "photos" / part / "cat").mkdir(parents=True)
+        (root / "photos" / part / "cat/1.png").write_bytes(b"x")
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["data"]["root"] = "photos"
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    run = croft(root, "run")
+    out, error = run.communicate(timeout=60)
+    assert (run.returncode, out) == (2, "")
+    assert error == (
+        "error: photos: the folders test, train, val are called as parts of a split are, and nothing says that they "
+        "are domains; `croft data add photos --name NEW` makes a data set with these parts, and with --domains one "
+        "with these domains; then set data.root: data/NEW\n"
+    )
+
+
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, croft: Croft) -> None:
     _, err = (process := croft(tmp_path, "backbone", "add", "ViT-B-32", "x.bin", "--name", "../x")).communicate()
     assert process.returncode == 2

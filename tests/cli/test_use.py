@@ -88,12 +88,61 @@ def test_a_folder_with_parts_is_one_domain_unless_domains_says_otherwise(tmp_pat
     assert "croft data add split --name split --domains\n" in out
 
 
+def test_folders_in_the_workspace_are_put_on_record_as_domains(tmp_path: Path, croft: Croft) -> None:
+    (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
+    for part in ("train", "test"):
+        for name in ("owl", "fox"):
+            (tmp_path / "data/split" / part / name).mkdir(parents=True)
+            for index in range(4):
+                (tmp_path / "data/split" / part / name / f"{index}.jpg").write_bytes(b"x")
+    code, out, err = run(croft, tmp_path, "folder", "data/split", "--domains")
+    assert (code, err) == (0, "")
+    assert "  croft data add data/split --name split --domains\n" in out  # without which ingest refuses it
+    (tmp_path / "data/split.versions.yaml").touch()
+    code, out, err = run(croft, tmp_path, "folder", "data/split")
+    assert (code, err) == (0, "")
+    assert "2 domains (test, train)" in out
+    assert "croft data add" not in out
+
+
+def test_a_table_and_its_columns(tmp_path: Path, croft: Croft) -> None:
+    (tmp_path / "params.yaml").write_text(SHIPPED, encoding="utf-8")
+    (tmp_path / "my birds").mkdir()
+    rows = [(f"{index:03}", ("owl", "fox")[index % 2], ("day", "night")[index // 8]) for index in range(16)]
+    for stem, _, _ in rows:
+        (tmp_path / "my birds" / f"{stem}.jpg").write_bytes(stem.encode())
+    text = "id,breed,light\n" + "".join(f"{','.join(row)}\n" for row in rows)
+    (tmp_path / "my birds/labels.csv").write_text(text)
+    code, out, err = run(croft, tmp_path, "folder", "my birds/labels.csv")
+    expected = (
+        "no column of paths; found: id, breed, light; expected one of path, file_name, or name it with --path-column"
+    )
+    assert (code, out, err) == (2, "", f"error: my birds/labels.csv: {expected}\n")
+    columns = ["--path-column", "id", "--class-column", "breed", "--domain-column", "light"]
+    code, out, err = run(croft, tmp_path, "folder", "my birds/labels.csv", *columns)
+    assert (code, err) == (0, "")
+    assert "folder: my birds/labels.csv: 16 images, 2 domains (day, night), 2 classes\n" in out
+    assert f"  croft data add 'my birds/labels.csv' --name labels {' '.join(columns)}\n" in out
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text())["data"]["root"] == "data/labels"
+    (tmp_path / "my birds/labels.csv").rename(tmp_path / "labels.csv")
+    code, out, err = run(croft, tmp_path, "folder", "labels.csv", *columns, "--images", "my birds", "--name", "pets")
+    assert (code, err) == (0, "")
+    assert f"  croft data add labels.csv --name pets --images 'my birds' {' '.join(columns)}\n" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (["pasc"], "error: pasc: no such preset; did you mean 'pacs'?\n"),
         (["folder"], "error: folder: expected a path: croft use folder PATH\n"),
-        (["pacs", "photos"], "error: pacs: only `croft use folder PATH` takes a path, a name and --domains\n"),
+        (
+            ["pacs", "photos"],
+            "error: pacs: only `croft use folder PATH` takes a path, a name and options of a source\n",
+        ),
+        (
+            ["pacs", "--class-column", "breed"],
+            "error: pacs: only `croft use folder PATH` takes a path, a name and options of a source\n",
+        ),
         (["folder", "photos"], "error: photos: no such file or folder\n"),
     ],
 )

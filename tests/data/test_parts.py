@@ -37,6 +37,32 @@ def test_a_part_of_a_refused_image_is_no_fault(tree: Path) -> None:
     assert parts(tree, skip=True) == {"a/cat/1.png": "val"}
 
 
+def test_domains_that_are_called_as_parts_are_refused_until_it_is_on_record_that_they_are_domains(tree: Path) -> None:
+    (tree / "a").rename(tree / "train")
+    (tree / "b").rename(tree / "Validation")
+    refused = (
+        rf"{tree}: the folders Validation, train are called as parts of a split are, and nothing says that they are "
+        rf"domains; `croft data add {tree} --name NEW` makes a data set with these parts, and with --domains one with"
+    )
+    with pytest.raises(DataError, match=refused):
+        parts(tree)
+    record = tree.with_name(f"{tree.name}.versions.yaml")
+    record.touch()  # `croft data add` took them for domains
+    assert parts(tree) == {}
+    record.unlink()
+    (tree / "parts.csv").write_text("path,part\ntrain/cat/0.png,test\n")  # which has nothing to do with the folders
+    assert parts(tree) == {"train/cat/0.png": "test"}
+    (tree / "parts.csv").unlink()
+    (tree / "Validation").rename(tree / "photo")
+    with pytest.raises(DataError, match="the folder train is called as parts of a split are"):
+        parts(tree)
+
+
+def test_a_class_may_be_called_as_a_part(tree: Path) -> None:
+    (tree / "a/cat").rename(tree / "a/train")
+    assert parts(tree) == {}
+
+
 FAULTS = {
     "unknown path": ("path,part\na/cat/0.png,val\na/cat/7.png,val\n", r"line 3: 'a/cat/7\.png' is no image below"),
     "path of a folder": ("path,part\na/cat,val\n", r"line 2: 'a/cat' is no image below"),

@@ -64,6 +64,47 @@ def test_braces_are_no_matter_where_the_cache_lies_elsewhere(project: Project, t
     assert reproduce(root, "one").state == EXECUTED
 
 
+def set_remote(root: Path, url: str) -> None:
+    with (root / ".dvc/config.local").open("a") as file:
+        file.write(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {url}\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "start"),
+    [
+        ("/srv/st{o}re", "/srv/st{o}re: DVC cannot use the remote 'store' with '{' and '}' in its path; "),
+        ("s3://who:secret@bucket/croft}", "DVC cannot use the remote 'store' with '}' in its path; "),
+    ],
+)
+def test_braces_in_the_path_of_the_default_remote_are_refused(project: Project, url: str, start: str) -> None:
+    root = project(STAGES)
+    set_remote(root, url)
+    advice = "rename that folder, then run `dvc remote modify store url URL`"
+    for refused in (lambda: query(root, "status"), lambda: reproduce(root, "one")):
+        with pytest.raises(PipelineError, match=f"^{re.escape(start + advice)}$"):
+            refused()
+    assert not (root / "out.txt").exists()
+
+
+def test_dvc_itself_still_fails_with_such_a_remote(project: Project, tmp_path: Path) -> None:
+    """Without this failure the rule is not needed."""
+    root = project(STAGES)
+    assert reproduce(root, "one").state == EXECUTED
+    (tmp_path / "st{o}re").mkdir()
+    set_remote(root, str(tmp_path / "st{o}re"))
+    done = subprocess.run([sys.executable, "-m", "dvc", "push"], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "unexpected error - 'o'" in done.stderr
+
+
+def test_braces_in_the_path_of_a_cache_elsewhere_are_refused(project: Project, tmp_path: Path) -> None:
+    root = project(STAGES)
+    with (root / ".dvc/config").open("a") as file:
+        file.write(f"[cache]\n    dir = {tmp_path}/c{{a}}che\n")
+    with pytest.raises(PipelineError, match=r"c\{a\}che/files/md5: DVC cannot use a cache with '\{' and '\}' in its"):
+        query(root, "status")
+
+
 def test_an_environment_with_a_colon_in_its_path_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", "/srv/a:b/.venv/bin/python")
     message = (

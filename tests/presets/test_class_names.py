@@ -115,11 +115,30 @@ def test_a_class_called_unknown_is_not_made_a_known_one(tmp_path: Path, name: st
     text = merge(SHIPPED, preset).text
     assert parse_params(yaml.safe_load(text)).data.unknown == (name,)
     assert "[folder: predictions say 'unknown' of images of no known class]" in text
+    note = (
+        f"{name}: taken as unknown (data.unknown in params.yaml), so never trained on, and measures how well unknown "
+        "images are recognised; if it is a class to predict, rename its folders, since 'unknown' is what predictions "
+        "say of an image of no known class"
+    )
+    assert note in preset.warnings
 
 
 def test_one_class_beside_unknown_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds 1 class \(cat\) beside unknown; at least 2 are needed"):
         folder_preset(make(tmp_path / "pets", "cat", "unknown"))
+
+
+def test_open_sets_alone_are_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path / "pets" / "open_sets", "knot")  # open_sets/day/knot
+    with pytest.raises(
+        DataError, match=r"holds no class beside open set day, open set night; at least 2 are needed, so add images"
+    ):
+        folder_preset(root.parent)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    root.parent.rename(tmp_path / "data/pets")
+    with pytest.raises(DataError, match=r"^data/pets: holds no class beside open set day, open set night; at least 2"):
+        folder_preset(Path("data/pets"))
 
 
 @pytest.mark.parametrize(
@@ -136,3 +155,5 @@ def test_croft_use_asks_whether_a_catch_all_class_is_unknown(tmp_path: Path, nam
     assert note in preset.warnings
     advised = yaml.safe_load(merge(SHIPPED, preset).text.replace("  unknown: []", f"  unknown: [{spelled}]"))
     assert parse_params(advised).data.unknown == (name,)
+    beside = folder_preset(make(tmp_path / "more", "cat", "dog", name, "unknown"))
+    assert any(f"set data.unknown: [unknown, {spelled}]; if not" in warning for warning in beside.warnings)

@@ -12,6 +12,7 @@ import yaml
 from pipeline.cli.presets import NAMES, Preset, folder_preset, merge, read_preset
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import parse_params
+from pipeline.sources import SourceOptions
 
 SHIPPED = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8")
 OTHERS = [name for name in NAMES if name != "digits"]
@@ -225,15 +226,21 @@ def test_only_images_that_may_train_or_validate_count_for_the_shots(tmp_path: Pa
         folder_preset(tmp_path / "t")
 
 
-def test_a_data_set_under_dvc_keeps_its_domains_and_a_split_put_there_is_refused(
+def test_an_added_data_set_keeps_its_domains_and_a_split_put_there_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_images(tmp_path / "data/set", {part: {"fox": 3, "owl": 3} for part in ("train", "test")})
-    with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image; move it .*--domains"):
+    advice = (
+        r"add it under another name \(`croft data add data/set --name NEW`\), or take its folders as domains \(--dom"
+    )
+    with pytest.raises(DataError, match=rf"data/set: a data set in data/ is domain/class/image; {advice}"):
         folder_preset(Path("data/set"))
-    assert "2 domains (test, train)" in folder_preset(Path("data/set"), domains=True).title
-    (tmp_path / "data/set.dvc").touch()
+    assert "2 domains (test, train)" in folder_preset(Path("data/set"), options=SourceOptions(domains=True)).title
+    (tmp_path / "data/set.dvc").touch()  # by `dvc add`, which asks nothing
+    with pytest.raises(DataError, match=r"data/set: a data set in data/ is domain/class/image"):
+        folder_preset(Path("data/set"))
+    (tmp_path / "data/set.versions.yaml").touch()
     assert "2 domains (test, train)" in folder_preset(Path("data/set")).title
 
 

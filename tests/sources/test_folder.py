@@ -31,6 +31,29 @@ def test_domains_and_classes_keep_their_names(make: Make) -> None:
     assert [entry.target for entry in source] == [entry.target for entry in entries]  # walked anew
 
 
+def test_images_without_a_label_are_left_out_and_reported(make: Make) -> None:
+    """An export of CVAT as an unpacked ImageNet 1.0, alone or as one of several domains."""
+    root = make(["cat/1.jpg", "dog/2.jpg", "no_label/3.jpg", "no_label/4.jpg", "no_label/notes.txt"])
+    source = open_with(root, name="pets")
+    assert [entry.target for entry in source] == ["pets/cat/1.jpg", "pets/dog/2.jpg"]
+    assert source.left_out.lines() == [
+        "left out, in no_label/, where CVAT puts images without a label: 2: no_label/3.jpg, no_label/4.jpg",
+        "left out, not images: 1: no_label/notes.txt",
+    ]
+    both = make(["day/cat/1.jpg", "day/_unlabeled/3.jpg", "night/cat/1.jpg"], "both")
+    source = open_with(both)
+    assert [entry.target for entry in source] == ["day/cat/1.jpg", "night/cat/1.jpg"]
+    assert source.left_out.lines() == [
+        "left out, in _unlabeled/, where FiftyOne puts images without a label: 1: day/_unlabeled/3.jpg"
+    ]
+    with pytest.raises(
+        DataError, match=r"no images found but those in no_label/, where CVAT puts images without a lab"
+    ):
+        open_with(make(["no_label/1.jpg"], "none"), name="pets")
+    pool = open_with(root / "no_label", open_set="frames")  # named by its path, it is what it is said to be
+    assert [entry.target for entry in pool] == [f"open_sets/frames/frames/{name}.jpg" for name in (3, 4)]
+
+
 def test_the_workspace_s_own_layout_keeps_its_pools(make: Make) -> None:
     root = make(["photo/dog/1.jpg", "open_sets/dtd/dotted/1.jpg"])
     assert [entry.target for entry in open_with(root)] == ["open_sets/dtd/dotted/1.jpg", "photo/dog/1.jpg"]

@@ -21,9 +21,9 @@ from pictures import picture
 from pipeline.cli.presets import folder_preset
 from pipeline.data.layout import is_hidden, parse_place, printable
 from pipeline.data.listing import list_images
+from pipeline.data.parts import plain_part
 from pipeline.errors import CroftError
-from pipeline.sources import Source, report
-from pipeline.sources.entry import plain_part
+from pipeline.sources import Source, SourceOptions, report
 from pipeline.tables import PARTS, PARTS_FILE
 
 PICTURE, TEXT, HEIC, NOTHING = picture(1), b"some text\n", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b""
@@ -192,7 +192,7 @@ def test_nothing_vanishes(tree: list[File], empty: list[tuple[str, ...]], domain
         assert [entry.target for entry in source] == [entry.target for entry in entries]  # walked anew, counted anew
         assert report(source) == before
         try:
-            preset = folder_preset(root, "pets", domains=domains)
+            preset = folder_preset(root, "pets", SourceOptions(domains=domains))
         except CroftError as error:  # too few images or classes for a run
             check_refusal(root, error)
             return

@@ -32,6 +32,19 @@ def test_the_reserved_names() -> None:
     assert not folder_problem("pool", "mean")
 
 
+@pytest.mark.parametrize(("name", "tool"), [("no_label", "CVAT"), ("_unlabeled", "FiftyOne")])
+def test_a_class_of_images_without_a_label_is_refused_where_it_is_named_and_by_ingest(
+    make: Make, name: str, tool: str
+) -> None:
+    said = f"a class cannot be called '{name}', which is where {tool} puts images without a label"
+    root = make(["raw/1.jpg"])
+    (root / "list.csv").write_text(f"path,class\nraw/1.jpg,{name}\n")
+    with pytest.raises(DataError, match=rf"line 2: raw/1\.jpg: {said}"):
+        list(open_with(root / "list.csv", name="pets"))
+    with pytest.raises(DataError, match=rf"data/photo/{name}: {said} \(remove it if they have none\); rename it"):
+        list_images(make(["photo/cat/1.jpg", f"photo/{name}/2.jpg"], "data"))
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_no_folder_can_have_such_a_name(name: str) -> None:
     assert all(folder_problem(kind, name).endswith("rename it") for kind in ("domain", "pool", "class"))

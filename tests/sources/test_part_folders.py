@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from opening import open_with
 
+from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
 from pipeline.sources import report
-from pipeline.sources.entry import plain_part
 
 Make = Callable[..., Path]
 CLASSES = ("cat", "dog", "fox")

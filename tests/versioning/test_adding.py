@@ -16,6 +16,8 @@ from pictures import commit, git, make_project, picture, write_pictures
 from PIL import Image
 from rich.console import Console
 
+from pipeline.data.parts import check_domains
+from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import load_params
@@ -130,10 +132,28 @@ def test_a_folder_that_grew_becomes_a_new_version_with_its_difference(root: Path
     assert (pointer_path(root, "set").read_bytes(), read_history(root, "set")) == listed
 
 
-def printed(addition: Addition) -> list[str]:
+def printed(addition: Addition, used: str = "data/set") -> list[str]:
     said = Console(file=io.StringIO(), width=110)
-    print_addition(addition, said, used="data/set")
+    print_addition(addition, said, used=used)
     return said.file.getvalue().splitlines()
+
+
+def test_croft_use_is_suggested_once_there_are_classes_to_train_on(root: Path, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "textures", {"knot/1.png": 1})
+    write_pictures(tmp_path / "pets", {"photo/cat/1.png": 2})
+    advice = "To train on it, add images of at least 2 known classes (now: {}):"
+    repeat = "  croft data add PATH --name set"
+    first = printed(add(root, tmp_path / "textures", open_set="dtd"), "data/digits")
+    assert first[-2:] == [advice.format("open set dtd"), repeat]
+    assert not add(root, root / "data/set").is_new  # the folder as it is, which no run can use yet
+    second = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert second[-2:] == [advice.format("cat, open set dtd"), repeat]
+    write_pictures(tmp_path / "pets", {"photo/unknown/1.png": 3})
+    third = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert third[-2:] == [advice.format("cat, unknown, open set dtd"), repeat]
+    write_pictures(tmp_path / "pets", {"photo/dog/1.png": 4})
+    last = printed(add(root, tmp_path / "pets"), "data/digits")
+    assert last[-1] == "To use it: croft use folder data/set"
 
 
 def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: Path) -> None:
@@ -153,16 +173,42 @@ def test_parts_that_are_folders_go_to_the_table_of_parts(root: Path, tmp_path: P
     assert (again.is_new, again.version.number) == (False, 1)
 
 
+def test_a_folder_that_dvc_tracks_has_not_said_what_its_folders_are(root: Path) -> None:
+    write_pictures(root / "data/set", {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3})
+    tracked.add(root, Path("data/set"), terminal=False)
+    with pytest.raises(DataError, match=r"layout; add the folder under another --name, .*, or take all folders as"):
+        add(root, root / "data/set")
+    with pytest.raises(DataError, match=r"the folders test, train are called as parts of a split are, and nothing"):
+        check_domains(root / "data/set")
+    given = add(root, root / "data/set", "parted")  # the command that the error names
+    assert held(root, "parted").keys() == {
+        "parted/dog/train-1.png",
+        "parted/dog/test-1.png",
+        "parted/cat/test-1.png",
+        "parts.csv",
+    }
+    assert given.version.number == 1
+
+
+def test_a_folder_of_images_without_a_label_in_the_workspace_is_refused(root: Path) -> None:
+    write_pictures(root / "data/set", {"photo/dog/1.png": 1, "photo/cat/1.png": 2, "photo/no_label/1.png": 3})
+    with pytest.raises(
+        DataError, match=r"data/set/photo/no_label: a class cannot be called 'no_label', which is where"
+    ):
+        add(root, root / "data/set")
+
+
 def test_who_said_domains_once_need_not_repeat_it(root: Path) -> None:
     pictures = {"train/dog/1.png": 1, "test/dog/1.png": 2, "test/cat/1.png": 3}
     write_pictures(root / "data/set", pictures)
     with pytest.raises(
-        DataError, match=r"not a data set's layout; move the image to .*; or take all folders as domains"
+        DataError, match=r"layout; add the folder under another --name, move the image to .*, or take all"
     ):
         add(root, root / "data/set")
     assert add(root, root / "data/set", domains=True).version.number == 1
     write_pictures(root / "data/set", {"train/cat/1.png": 4})
     assert add(root, root / "data/set").version.number == 2
+    check_domains(root / "data/set")  # so does ingest
     assert held(root) == images(pictures | {"train/cat/1.png": 4})
 
 

@@ -24,7 +24,7 @@ class Preset:
         benchmark: of the catalogue, where the data are one; "" otherwise.
         pools: benchmarks that the protocol takes as open sets.
         path: where the data are now, if known.
-        domains: whether --domains is needed to read them there.
+        options: of the command line that are needed to read them there.
         report: how they were read there, a line each.
         warnings: what to know before a run.
     """
@@ -36,7 +36,7 @@ class Preset:
     benchmark: str = ""
     pools: tuple[str, ...] = ()
     path: Path | None = None
-    domains: bool = False
+    options: tuple[str, ...] = ()
     report: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

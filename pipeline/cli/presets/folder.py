@@ -1,20 +1,22 @@
-"""A user's own folder: what it holds, and the settings that follow."""
+"""A user's own folder, or another source: what it holds, and the settings that follow."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.presets.class_names import ClassNames, propose
 from pipeline.cli.presets.files import Preset, read_preset
-from pipeline.cli.presets.held import limits, read_folder
+from pipeline.cli.presets.held import limits, read_images
 from pipeline.cli.presets.spelling import spell
 from pipeline.data.catch_all import UNKNOWN, is_catch_all, says_unknown
 from pipeline.errors import DataError
 from pipeline.params import PARAMS_FILE
 from pipeline.phrases import counted, shorten
+from pipeline.sources import SourceOptions
+from pipeline.sources.archives import archive_stem, is_archive
 from pipeline.versioning.names import FOLDER, check_plain
 
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
@@ -22,28 +24,29 @@ _SHARE = 0.3
 _NAMED = 10  # classes that a note names
 
 
-def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Preset:
+def folder_preset(path: Path, name: str = "", options: SourceOptions | None = None) -> Preset:
     """Settings for images like photographs: those of `released`, with shots that the smallest class has.
 
     Args:
-        path: domain/class/image or class/image, with or without parts; nothing is copied.
-        name: of the data set; the folder's name by default.
-        domains: as `SourceOptions`.
+        path: domain/class/image or class/image, with or without parts, or another source; nothing is copied.
+        name: of the data set; that of the folder or file by default.
+        options: how to read it.
     Raises:
-        DataError: no such folder; fewer than two classes; a class with one image; or a folder of classes where a
-            data set is expected.
-        ParamsError: the name is not a plain name.
+        DataError: nothing is there, or no source; fewer than two classes; a class with one image; or a folder of
+            classes where a data set is expected.
+        ParamsError: the name is not a plain name, or the options contradict the source.
     """
-    name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.resolve().name).strip("-._").lower()
+    options = options or SourceOptions()
+    name = name or re.sub(r"[^A-Za-z0-9_.-]+", "-", _called(path.resolve())).strip("-._").lower()
     check_plain(name, "--name")
-    in_place = path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
-    held = read_folder(path, name, in_place=in_place, domains=domains)
+    in_place = path.is_dir() and path.resolve().parent == FOLDER.resolve()  # a data set of this workspace
+    held = read_images(path, name, options, in_place=in_place)
     counts, warnings = held.images, list[str]()
     names, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
     released = read_preset("_released")
     values, origins = dict(released.values), dict(released.origins)
     values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
-    known, unknown = _known(path, classes)
+    known, unknown = _known(path, classes, held.pools)
     values["data.unknown"] = unknown
     if unknown:
         origins["data.unknown"] = f"predictions say {UNKNOWN!r} of images of no known class"
@@ -51,7 +54,7 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
     values["backbone.class_names"] = dict(called.called)
     if called.coded:
         origins["backbone.class_names"] = "without the codes of the folders"
-    warnings += _about_names(called, known)
+    warnings += _about_names(called, known, unknown)
     missing = [f"{d}/{c}" for d in names for c in classes if (d, c) not in counts]
     if missing:
         warnings.append(f"no images of {shorten(missing, 5)}")
@@ -82,25 +85,30 @@ def folder_preset(path: Path, name: str = "", *, domains: bool = False) -> Prese
         values=values,
         origins=origins,
         path=None if in_place else path,
-        domains=domains,
+        options=tuple(options.typed),
         report=held.report,
         warnings=tuple(warnings),
     )
 
 
-def _known(path: Path, classes: Sequence[str]) -> tuple[list[str], list[str]]:
+def _called(path: Path) -> str:
+    """A folder's name, or a file's without its ending."""
+    return path.name if path.is_dir() else archive_stem(path) if is_archive(path) else path.stem
+
+
+def _known(path: Path, classes: Sequence[str], pools: Collection[str]) -> tuple[list[str], list[str]]:
     """The classes that can be known, and those that cannot because of their name."""
     unknown = [name for name in classes if says_unknown(name)]
     known = [name for name in classes if name not in unknown]
     if len(known) < 2:
-        beside = f" beside {', '.join(unknown)}" if unknown else ""
-        raise DataError(
-            f"{path}: holds {counted(len(known), 'class')} ({', '.join(known)}){beside}; at least 2 are needed"
-        )
+        held = f"{counted(len(known), 'class')} ({', '.join(known)})" if known else "no class"
+        beside = [*unknown, *(f"open set {pool}" for pool in sorted(pools))]
+        more = f" beside {', '.join(beside)}" if beside else ""
+        raise DataError(f"{path}: holds {held}{more}; at least 2 are needed, so add images of more classes")
     return known, unknown
 
 
-def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
+def _about_names(names: ClassNames, known: Sequence[str], unknown: Sequence[str]) -> list[str]:
     """What a person should look at before prompts and predictions use these names."""
     where = f"backbone.class_names in {PARAMS_FILE}"
     notes = []
@@ -110,10 +118,16 @@ def _about_names(names: ClassNames, known: Sequence[str]) -> list[str]:
     if names.bare:
         named = shorten(names.bare, _NAMED)
         notes.append(f"numbers and codes mean nothing in a prompt; write what these classes show ({where}): {named}")
+    if unknown:
+        notes.append(
+            f"{', '.join(unknown)}: taken as unknown (data.unknown in {PARAMS_FILE}), so never trained on, and "
+            "measures how well unknown images are recognised; if it is a class to predict, rename its folders, since "
+            f"{UNKNOWN!r} is what predictions say of an image of no known class"
+        )
     catch_all = [name for name in known if is_catch_all(names.called.get(name, name))]
     if catch_all:
         notes.append(
             f"{', '.join(catch_all)}: is this whatever belongs to no other class? If so, set data.unknown: "
-            f"{spell(catch_all)}; if not, write what it shows ({where})"
+            f"{spell([*unknown, *catch_all])}; if not, write what it shows ({where})"
         )
     return notes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pipeline.data.listing import list_images
+from pipeline.data.parts import are_domains
 from pipeline.errors import DataError
 from pipeline.phrases import counted
 from pipeline.sources import SourceOptions, open_source, report
@@ -36,27 +38,30 @@ class Held:
     report: tuple[str, ...] = ()
 
 
-def read_folder(path: Path, name: str, *, in_place: bool, domains: bool) -> Held:
-    """Count the images of a folder.
+def read_images(path: Path, name: str, options: SourceOptions, *, in_place: bool) -> Held:
+    """Count the images of a folder or another source.
 
     Args:
-        path: of the folder.
+        path: of the source.
         name: of the data set.
+        options: how to read it.
         in_place: it lies where data sets do, and must have their layout.
-        domains: as `SourceOptions`.
     Raises:
-        DataError: the folder is refused as a source, or is no data set where one is expected.
+        DataError: it is refused as a source, or is no data set where one is expected.
+        ParamsError: the options contradict it.
     """
-    # whoever added a data set under DVC has said what its folders are
-    known = in_place and path.resolve().with_name(f"{path.resolve().name}.dvc").is_file()
-    source = open_source(path, SourceOptions(domains=domains or known), name=name)
+    known = in_place and are_domains(path.resolve())
+    source = open_source(path, replace(options, domains=options.domains or known), name=name)
     held = Held()
     for entry in source:
         if in_place and entry.file != (path.resolve() / entry.target).resolve():
-            mend = "put its classes into a domain's folder"
-            if entry.part:
-                mend = "move it elsewhere and add it with `croft data add`, or take its folders as domains (--domains)"
-            raise DataError(f"{path}: a data set in {FOLDER}/ is domain/class/image; {mend}")
+            other = (
+                "take its folders as domains (--domains)" if entry.part else "put its classes into a domain's folder"
+            )
+            raise DataError(
+                f"{path}: a data set in {FOLDER}/ is domain/class/image; add it under another name "
+                f"(`croft data add {path} --name NEW`), or {other}"
+            )
         place = check_target(entry)
         if place.pool:
             held.pools.add(place.pool)
@@ -65,6 +70,8 @@ def read_folder(path: Path, name: str, *, in_place: bool, domains: bool) -> Held
         held.usable[place.domain, place.class_] += entry.part != "test"
         held.trainable[place.domain, place.class_] += entry.part in ("", "train")
     source.check_decoders()
+    if in_place and held.images:
+        list_images(path)  # refuses what a run would refuse
     held.report = tuple(report(source))
     return held
 
