@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation import hessian
 from pipeline.evaluation.compare import Difference, difference
-from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.curves import accuracy_points, class_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.results import by_accuracy
 from pipeline.evaluation.summary import Summary, summarise
@@ -29,7 +29,7 @@ class Evaluation:
     Attributes:
         scores: SCORES table.
         metrics: content of metrics.json, see `summarise`; with the agreement of Hessians where that was measured.
-        curves: tidy tables by name: accuracy, histogram, history, roc, and hessian where that was measured.
+        curves: tidy tables by name: accuracy, classes, histogram, history, roc, and hessian where that was measured.
         differences: of the deployed method against each other one, the most accurate first.
         agreement: of the domains' Hessians, from `hessian_agreement`; no rows where it was not measured.
         effects: of the penalty on that agreement, from `penalty_effects`.
@@ -77,6 +77,7 @@ def evaluate(
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
+        "classes": class_points(scores, manifest),
         "histogram": score_histogram(scores, settings.bins),
         "history": history_points(fits.history),
         "roc": roc_points(scores),

@@ -23,7 +23,7 @@ def test_gives_scores_metrics_curves_and_differences(world, scores, summary, man
     assert result.scores.equals(scores)
     assert set(result.metrics) == {"plain", "tuned"}
     assert result.metrics["tuned"]["oil"]["accuracy"] == summary["tuned"]["oil"]["accuracy"]
-    assert set(result.curves) == {"accuracy", "histogram", "history", "roc"}
+    assert set(result.curves) == {"accuracy", "classes", "histogram", "history", "roc"}
     assert all(0 < len(curve) <= 300 for curve in result.curves.values())
     assert [(item.method, item.reference) for item in result.differences] == [("tuned", "plain")]
     assert result.settings == {name: {"train": name == "tuned", "epochs": 3} for name in ("plain", "tuned")}
