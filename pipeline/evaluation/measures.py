@@ -26,8 +26,8 @@ FULL_SPECTRUM = {
     "fpr95_id_positive": "fpr95_full_id_positive",
     "fpr95_ood_positive": "fpr95_full_ood_positive",
 }
-"""The same with unseen images of the source domains among the known ones, so that a score that takes another style for
-another class loses in both directions (Yang et al., "Full-Spectrum Out-of-Distribution Detection", IJCV 2023)."""
+"""The same with unseen images of the source domains among the known ones: images of old and new styles are to be told
+from unknown ones by one score (Yang et al., "Full-Spectrum Out-of-Distribution Detection", IJCV 2023)."""
 RELEASED = ("released_auroc", "released_fpr95_id_positive")
 OPEN_SET = (*STANDARD, "oscr", *FULL_SPECTRUM.values(), *RELEASED)
 KNOWN = ("aurc", "risk_at_95_coverage", "ece", "brier_top_label")

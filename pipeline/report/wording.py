@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from pipeline.evaluation.results import Metrics, Numbers, held_out, spread_of
 from pipeline.tables import UNKNOWN_CLASSES
 
+Terms = Mapping[str, tuple[str, str]]
+"""{metric: (its name, what it means)}."""
 NONE = "–"
 SPREAD = "± standard deviation over {seeds} seeds"
 OPEN_SET = {
@@ -15,7 +18,29 @@ OPEN_SET = {
     "fpr95_ood_positive": ("FPR95, OOD positive", "known images rejected when 95 % of the unknown ones are rejected"),
 }
 """Names and meanings of the detection metrics that the terminal, the report and the sweep all show."""
-LOWER_IS_BETTER = {"fpr95_id_positive", "fpr95_ood_positive"}
+FULL_SPECTRUM = {
+    "auroc_full": (
+        "AUROC, full spectrum",
+        "the same with unseen images of the source domains among the known ones",
+    ),
+}
+CONFIDENCE = {
+    "ece": ("ECE", "how far confidence is from accuracy, mean over 15 bins of confidence; 0 % is calibrated"),
+    "aurc": ("AURC", "errors among the surest images, mean over how many of them are answered"),
+    "risk_at_95_coverage": ("risk at 95 % coverage", "errors among the surest 95 % of the images"),
+}
+"""Names and meanings of what only the report shows."""
+LOWER_IS_BETTER = {
+    "fpr95_id_positive",
+    "fpr95_ood_positive",
+    "fpr95_full_id_positive",
+    "fpr95_full_ood_positive",
+    "released_fpr95_id_positive",
+    "ece",
+    "brier_top_label",
+    "aurc",
+    "risk_at_95_coverage",
+}
 
 
 def percent(value: float | int | None, spread: float | int | None = None) -> str:
