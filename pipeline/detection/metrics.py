@@ -2,18 +2,20 @@
 
 Every function takes the scores of ID images (N,) and of open-set images (M,). Equal scores are never separated: they
 pass a threshold together. All thresholds are kept, and "at 95 %" means the first threshold that reaches the rate.
-AUROC does not depend on which side is called positive; FPR95 and precision do, so their names or docstrings say it.
+AUROC does not depend on which side is called positive; FPR95 and precision do, so their names say it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.errors import DataError
+from pipeline.detection.arrays import Array, finite
+from pipeline.detection.counts import Counts, count, reverse
 
 RATE = 0.95
-Array = NDArray[np.float64]
 
 
 def auroc(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -27,8 +29,7 @@ def auroc(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
     Raises:
         DataError: one side is empty, or a score is not finite.
     """
-    id_share, open_share, _ = roc_curve(id_scores, open_scores)
-    return float(np.trapezoid(open_share, id_share))
+    return _auroc(_count(id_scores, open_scores))
 
 
 def fpr95_id_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -36,8 +37,7 @@ def fpr95_id_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 
     Arguments, range and errors as in `auroc`; smaller is better.
     """
-    # Swapping the roles: ID is positive, and "more ID" is a smaller score.
-    return _rate_at(-_scores(open_scores, "open-set"), -_scores(id_scores, "ID"))
+    return _fpr95_id_positive(_count(id_scores, open_scores))
 
 
 def fpr95_ood_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -45,7 +45,7 @@ def fpr95_ood_positive(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 
     Arguments, range and errors as in `auroc`; smaller is better.
     """
-    return _rate_at(id_scores, open_scores)
+    return _fpr95_ood_positive(_count(id_scores, open_scores))
 
 
 def average_precision(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
@@ -53,16 +53,42 @@ def average_precision(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
 
     Arguments, range and errors as in `auroc`. Depends on the base rate M / (N + M): report that with it.
     """
-    negative, positive = _scores(id_scores, "ID"), _scores(open_scores, "open-set")
-    false_count, true_count, _ = _counts(negative, positive)
-    precision = true_count / (false_count + true_count)
-    return float(np.sum(np.diff(true_count / positive.size, prepend=0.0) * precision))
+    return _average_precision(_count(id_scores, open_scores))
+
+
+def aupr_out(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
+    """Area under precision and recall by trapezoids, open-set positive (OpenOOD's and pytorch-ood's AUPR-OUT).
+
+    The curve starts at recall 0, precision 1. Straight lines between its points are optimistic (Davis and Goadrich,
+    ICML 2006), most of all with ties: a constant score reaches (1 + base rate) / 2, where `average_precision` gives
+    the base rate. Arguments, range and errors as in `auroc`. Depends on the base rate.
+    """
+    return _aupr_out(_count(id_scores, open_scores))
+
+
+def aupr_in(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
+    """As `aupr_out` with ID positive, the lower score the more so (OpenOOD's and pytorch-ood's AUPR-IN)."""
+    return _aupr_in(_count(id_scores, open_scores))
 
 
 def base_rate(id_scores: ArrayLike, open_scores: ArrayLike) -> float:
     """Share of open-set images, M / (N + M): the average precision of a random score."""
-    known, unknown = _scores(id_scores, "ID").size, _scores(open_scores, "open-set").size
+    known, unknown = finite(id_scores, "ID scores").size, finite(open_scores, "open-set scores").size
     return unknown / (known + unknown)
+
+
+def detection(id_scores: ArrayLike, open_scores: ArrayLike, names: Iterable[str]) -> dict[str, float]:
+    """Several of the metrics above, of scores that are sorted once.
+
+    Args:
+        id_scores, open_scores: as in `auroc`.
+        names: of functions of this module that return one number.
+    Raises:
+        DataError: one side is empty, or a score is not finite.
+        KeyError: there is no metric of that name.
+    """
+    counts = _count(id_scores, open_scores)
+    return {name: _METRICS[name](counts) for name in names}
 
 
 def roc_curve(id_scores: ArrayLike, open_scores: ArrayLike) -> tuple[Array, Array, Array]:
@@ -77,37 +103,68 @@ def roc_curve(id_scores: ArrayLike, open_scores: ArrayLike) -> tuple[Array, Arra
     Raises:
         DataError: one side is empty, or a score is not finite.
     """
-    negative, positive = _scores(id_scores, "ID"), _scores(open_scores, "open-set")
-    false_count, true_count, thresholds = _counts(negative, positive)
+    counts = _count(id_scores, open_scores)
     # Shares by one division of counts: a running sum of 1/n would miss a rate such as 0.95 by a rounding error.
-    return (
-        np.append(0.0, false_count / negative.size),
-        np.append(0.0, true_count / positive.size),
-        np.append(np.inf, thresholds),
-    )
+    id_share, open_share = (np.append(0.0, reached / reached[-1]) for reached in (counts.first, counts.second))
+    return id_share, open_share, np.append(np.inf, counts.thresholds)
 
 
-def _rate_at(negative: ArrayLike, positive: ArrayLike) -> float:
-    false_share, true_share, _ = roc_curve(negative, positive)
-    return float(false_share[np.searchsorted(true_share, RATE)])
+def _count(id_scores: ArrayLike, open_scores: ArrayLike) -> Counts:
+    return count(finite(id_scores, "ID scores"), finite(open_scores, "open-set scores"))
 
 
-def _counts(negative: Array, positive: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    scores = np.concatenate([negative, positive])
-    is_positive = np.concatenate([np.zeros(negative.size, np.int64), np.ones(positive.size, np.int64)])
-    order = np.argsort(-scores, kind="stable")
-    scores = scores[order]
-    last_of_ties = np.append(scores[1:] != scores[:-1], True)
-    true_count = np.cumsum(is_positive[order])[last_of_ties]
-    total = np.flatnonzero(last_of_ties) + 1
-    return total - true_count, true_count, scores[last_of_ties]
+def _auroc(counts: Counts) -> float:
+    known, unknown = counts.first, counts.second
+    widths, heights = np.diff(known, prepend=0), unknown + np.append(0, unknown[:-1])
+    return float(np.dot(widths, heights) / (2 * known[-1] * unknown[-1]))  # of whole numbers until the division
 
 
-def _scores(values: ArrayLike, side: str) -> Array:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0:
-        raise DataError(f"{side} scores: expected a non-empty 1-D array, got shape {array.shape}")
-    invalid = int(np.count_nonzero(~np.isfinite(array)))
-    if invalid:
-        raise DataError(f"{side} scores: {invalid} of {array.size} are not finite; the model that made them is broken")
-    return array
+def _fpr95_id_positive(counts: Counts) -> float:
+    # Swapping the roles: ID is positive, and "more ID" is a smaller score.
+    known, unknown, _ = reverse(counts)
+    return _rate_at(unknown, known)
+
+
+def _fpr95_ood_positive(counts: Counts) -> float:
+    return _rate_at(counts.first, counts.second)
+
+
+def _rate_at(negative: NDArray[np.int64], positive: NDArray[np.int64]) -> float:
+    place = np.searchsorted(positive / positive[-1], RATE)
+    return float(negative[place] / negative[-1])
+
+
+def _average_precision(counts: Counts) -> float:
+    known, unknown, _ = counts
+    return float(np.sum(np.diff(unknown, prepend=0) * (unknown / (known + unknown))) / unknown[-1])
+
+
+def _aupr_out(counts: Counts) -> float:
+    return _trapezoids(counts.first, counts.second)
+
+
+def _aupr_in(counts: Counts) -> float:
+    known, unknown, _ = reverse(counts)
+    return _trapezoids(unknown, known)
+
+
+def _trapezoids(negative: NDArray[np.int64], positive: NDArray[np.int64]) -> float:
+    precision = np.append(1.0, positive / (negative + positive))
+    widths = np.diff(positive, prepend=0)
+    return float(np.sum(widths * (precision[1:] + precision[:-1])) / (2 * positive[-1]))
+
+
+def _base_rate(counts: Counts) -> float:
+    known, unknown = counts.first[-1], counts.second[-1]
+    return float(unknown / (known + unknown))
+
+
+_METRICS: dict[str, Callable[[Counts], float]] = {
+    "auroc": _auroc,
+    "fpr95_id_positive": _fpr95_id_positive,
+    "fpr95_ood_positive": _fpr95_ood_positive,
+    "average_precision": _average_precision,
+    "aupr_out": _aupr_out,
+    "aupr_in": _aupr_in,
+    "base_rate": _base_rate,
+}

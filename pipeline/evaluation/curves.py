@@ -1,10 +1,11 @@
-"""Tidy tables of at most a few hundred rows, which `dvc plots` and the figures of the report both show."""
+"""Tidy tables that `dvc plots`, the figures of the report and people's own tools show."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pipeline.detection.metrics import roc_curve
+from pipeline.errors import DataError
 from pipeline.evaluation.measures import known_tested, open_sets
 from pipeline.evaluation.results import Metrics
 from pipeline.tables import DEPLOY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
@@ -116,6 +117,35 @@ def accuracy_points(metrics: Metrics) -> pd.DataFrame:
         for target, numbers in targets.items()
     ]
     return pd.DataFrame(rows, columns=["method", "target", *names]).astype(dict.fromkeys(names, "float64"))
+
+
+def class_points(scores: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy on each known class.
+
+    Args:
+        scores: SCORES table.
+        manifest: path and class of every image.
+    Returns:
+        method; class, sorted by name; n: different images tested, those that `accuracy` is about; accuracy: share of
+        their predictions that are right, all held-out domains and seeds together.
+    Raises:
+        DataError: an image of the scores is not in the manifest.
+    """
+    import pandas as pd
+
+    known = scores[known_tested(scores)]
+    places = pd.Index(manifest["path"]).get_indexer(known["path"])
+    if (places < 0).any():
+        raise DataError(f"manifest: no row for {known['path'][places < 0].iloc[0]}; run `dvc repro ingest`")
+    names = manifest["class"].to_numpy()[places]
+    correct = known["predicted"] == known["label"]
+    table = pd.DataFrame({"method": known["method"], "class": names, "path": known["path"], "correct": correct})
+    return (
+        table.groupby(["method", "class"], sort=True)
+        .agg(n=("path", "nunique"), accuracy=("correct", "mean"))
+        .loc[list(known["method"].unique())]
+        .reset_index()
+    )
 
 
 def _height(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

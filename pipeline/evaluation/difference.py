@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOWER_IS_BETTER = frozenset({"fpr95_id_positive", "fpr95_ood_positive"})
+LOWER_IS_BETTER = frozenset(
+    {
+        "fpr95_id_positive",
+        "fpr95_ood_positive",
+        "fpr95_full_id_positive",
+        "fpr95_full_ood_positive",
+        "released_fpr95_id_positive",
+        "ece",
+        "brier_top_label",
+        "aurc",
+        "risk_at_95_coverage",
+    }
+)
 """The metrics of which a smaller value is the better one."""
 
 

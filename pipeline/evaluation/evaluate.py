@@ -13,7 +13,7 @@ from pipeline.evaluation import hessian
 from pipeline.evaluation.choice import Choice, choose, validation_accuracies
 from pipeline.evaluation.clusters import alike_groups
 from pipeline.evaluation.compare import difference
-from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.evaluation.curves import accuracy_points, class_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.decisions import decisions
 from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.left_out import left_out_numbers
@@ -46,8 +46,8 @@ class Evaluation:
         limits: temperature and threshold of each fit, from `score_fits`.
         metrics: content of metrics.json, see `summarise`; with the intervals of all of COMPARED (near-duplicates are
             drawn together), and with the agreement of Hessians where that was measured.
-        curves: tidy tables by name: accuracy, decisions, histogram, history, reliability, roc, and hessian where
-            that was measured.
+        curves: tidy tables by name: accuracy, classes, decisions, histogram, history, reliability, roc, and hessian
+            where that was measured.
         differences: of the deployed method against each other one, the most accurate first, in each of COMPARED that
             was measured.
         agreement: of the domains' Hessians, from `hessian_agreement`; no rows where it was not measured.
@@ -126,6 +126,7 @@ def evaluate(
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
+        "classes": class_points(scores, manifest),
         "decisions": decisions(scores, limited),
         "histogram": score_histogram(scores, settings.bins),
         "history": history_points(fits.history),

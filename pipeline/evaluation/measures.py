@@ -1,4 +1,4 @@
-"""What one fit's test images show: accuracy, and detection of each open set."""
+"""What one fit's test images show: accuracy, detection of each open set, calibration."""
 
 from __future__ import annotations
 
@@ -8,16 +8,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.detection import metrics
+from pipeline.detection.metrics import auroc, detection
+from pipeline.detection.oscr import oscr
+from pipeline.detection.released import released_auroc, released_fpr95_id_positive
+from pipeline.evaluation.calibration import brier_top_label, expected_calibration_error
 from pipeline.evaluation.results import unknown_classes_first
+from pipeline.evaluation.selective import aurc, risk_at_coverage
 from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OPEN_SET = ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision")
-METRICS = ("accuracy", "accuracy_id", *OPEN_SET, "auroc_id")
+STANDARD = ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision", "aupr_out", "aupr_in")
+"""Of `detection.metrics`: unknown images against the known ones that are tested."""
+FULL_SPECTRUM = {
+    "auroc": "auroc_full",
+    "fpr95_id_positive": "fpr95_full_id_positive",
+    "fpr95_ood_positive": "fpr95_full_ood_positive",
+}
+"""The same with unseen images of the source domains among the known ones: images of old and new styles are to be told
+from unknown ones by one score (Yang et al., "Full-Spectrum Out-of-Distribution Detection", IJCV 2023)."""
+RELEASED = ("released_auroc", "released_fpr95_id_positive")
+OPEN_SET = (*STANDARD, "oscr", *FULL_SPECTRUM.values(), *RELEASED)
+KNOWN = ("aurc", "risk_at_95_coverage", "ece", "brier_top_label")
+"""Of the confidence in the predicted class, on the known images that are tested."""
+METRICS = ("accuracy", "accuracy_id", *OPEN_SET, "auroc_id", *KNOWN)
 BASE_RATE = "base_rate"
+COVERAGE = 0.95
 Key = tuple[str, str]
 """Open set and metric; the open set is "" for the mean over the open sets and for metrics that need none."""
 
@@ -39,7 +56,7 @@ def known_tested(rows: pd.DataFrame) -> pd.Series:
 
 def open_sets(rows: pd.DataFrame) -> list[str]:
     """The open sets of a SCORES table: the domains' own unknown classes first, then pools by name."""
-    return sorted(set(rows.loc[rows["role"] == TEST_UNKNOWN, "open_set"]), key=unknown_classes_first)
+    return sorted(rows.loc[rows["role"] == TEST_UNKNOWN, "open_set"].unique(), key=unknown_classes_first)
 
 
 def measure(rows: pd.DataFrame, sets: Sequence[str]) -> dict[Key, float]:
@@ -49,25 +66,60 @@ def measure(rows: pd.DataFrame, sets: Sequence[str]) -> dict[Key, float]:
         rows: SCORES rows of one fit.
         sets: names of open sets; the mean is over those that the fit was tested on.
     Raises:
-        DataError: a score is not finite.
+        DataError: a score or a confidence is not finite, or a confidence is no probability.
     """
-    correct = rows["predicted"] == rows["label"]
-    known, source = known_tested(rows), rows["role"] == TEST_ID
+    correct = (rows["predicted"] == rows["label"]).to_numpy()
+    scores, role = rows["score"].to_numpy(), rows["role"]
+    tested, source = known_tested(rows).to_numpy(), (role == TEST_ID).to_numpy()
     values = dict.fromkeys(keys(sets), math.nan)
-    values["", "accuracy"] = float(correct[known].mean())  # the mean of nothing is NaN
-    values["", "accuracy_id"] = float(correct[source].mean())
-    known_scores = rows.loc[known, "score"].to_numpy()
-    tested = []
+    if tested.any():
+        values["", "accuracy"] = float(correct[tested].mean())
+        known = _of_known(rows["confidence"].to_numpy()[tested], correct[tested])
+        values |= {("", name): value for name, value in known.items()}
+    if source.any():
+        values["", "accuracy_id"] = float(correct[source].mean())
+    # Without a shift the source's images are those tested, and there is no wider spectrum.
+    unshifted = scores[source & ~tested]
+    unknown, open_set_of = (role == TEST_UNKNOWN).to_numpy(), rows["open_set"]
+    measured = []
     for open_set in sets:
-        unknown = rows.loc[(rows["role"] == TEST_UNKNOWN) & (rows["open_set"] == open_set), "score"].to_numpy()
-        if len(known_scores) and len(unknown):
-            tested.append(open_set)
-            for name in (*OPEN_SET, BASE_RATE):
-                values[open_set, name] = getattr(metrics, name)(known_scores, unknown)
-    for name in (*OPEN_SET, BASE_RATE) if tested else ():
-        values["", name] = float(np.mean([values[open_set, name] for open_set in tested]))
-    unknown_id = rows["role"] == TEST_UNKNOWN_ID
+        of_set = scores[unknown & (open_set_of == open_set).to_numpy()]
+        if tested.any() and of_set.size:
+            found = _against(scores[tested], correct[tested], unshifted, of_set)
+            measured.append(found)
+            values |= {(open_set, name): value for name, value in found.items()}
+    for name in measured[0] if measured else ():
+        values["", name] = float(np.mean([found[name] for found in measured]))
+    unknown_id = (role == TEST_UNKNOWN_ID).to_numpy()
     if source.any() and unknown_id.any():
-        source_scores, unknown_scores = (rows.loc[kind, "score"].to_numpy() for kind in (source, unknown_id))
-        values["", "auroc_id"] = metrics.auroc(source_scores, unknown_scores)
+        values["", "auroc_id"] = auroc(scores[source], scores[unknown_id])
+    return values
+
+
+def _of_known(confidence: np.ndarray, correct: np.ndarray) -> dict[str, float]:
+    """KNOWN of (N,) images."""
+    return {
+        "aurc": aurc(confidence, correct),
+        "risk_at_95_coverage": risk_at_coverage(confidence, correct, COVERAGE),
+        "ece": expected_calibration_error(confidence, correct),
+        "brier_top_label": brier_top_label(confidence, correct),
+    }
+
+
+def _against(known: np.ndarray, correct: np.ndarray, unshifted: np.ndarray, unknown: np.ndarray) -> dict[str, float]:
+    """OPEN_SET and BASE_RATE of one open set.
+
+    Args:
+        known: (N,) scores of the known images that are tested; N > 0.
+        correct: (N,) whether each is classified correctly.
+        unshifted: (U,) scores of other unseen images, of the source domains; may be empty.
+        unknown: (M,) scores of the open set; M > 0.
+    """
+    values = detection(known, unknown, (*STANDARD, BASE_RATE)) | {"oscr": oscr(known, correct, unknown)}
+    if unshifted.size:
+        wider = detection(np.concatenate([known, unshifted]), unknown, FULL_SPECTRUM)
+        values |= {FULL_SPECTRUM[name]: value for name, value in wider.items()}
+    if correct.any():
+        values["released_auroc"] = released_auroc(known, correct, unknown)
+        values["released_fpr95_id_positive"] = released_fpr95_id_positive(known, correct, unknown)
     return values

@@ -1,4 +1,4 @@
-"""Accuracy and open-set detection by method and held-out domain, with two kinds of uncertainty, both named.
+"""Accuracy, detection and calibration by method and held-out domain, with two kinds of uncertainty, both named.
 
 `*_spread` is the standard deviation over seeds (n - 1 in the denominator): other few-shot images, other order of
 batches, same test images. `accuracy_low`, `accuracy_high` are the 95 % bootstrap interval over test images: other
@@ -15,13 +15,16 @@ from pipeline.errors import DataError
 from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
 from pipeline.evaluation.measures import BASE_RATE, METRICS, OPEN_SET, keys, known_tested, measure, open_sets
 from pipeline.evaluation.results import BY_OPEN_SET, finite, spread_of
-from pipeline.tables import MEAN, TEST_UNKNOWN
+from pipeline.tables import IN_DISTRIBUTION, MEAN, TEST_UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 Summary = dict[str, dict[str, dict[str, Any]]]
+WORST, HARMONIC = "accuracy_worst_domain", "accuracy_auroc_harmonic_mean"
+OF_MEAN = (WORST, HARMONIC)
+"""What only the mean over held-out domains has."""
 
 
 def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
@@ -34,14 +37,16 @@ def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
         Methods and domains in the order of `scores`. Of each:
         n, n_unknown: different images of known classes in the held-out domain, and of all open sets; seeds: fits
         averaged over.
-        accuracy (known classes of the held-out domain), accuracy_id (unseen images of the source domains), auroc,
-        fpr95_id_positive, fpr95_ood_positive, average_precision (unknown images against known classes of the held-out
-        domain, unknown positive, mean over the open sets), auroc_id (unknown against known classes of the source
-        domains): mean over seeds, 0 to 1, each with `*_spread`, its standard deviation over seeds.
+        METRICS (docs/metrics.md): mean over seeds, 0 to 1, each with `*_spread`, its standard deviation over seeds.
+        accuracy, KNOWN: known classes of the held-out domain; accuracy_id: unseen images of the source domains;
+        OPEN_SET: unknown images against known classes of the held-out domain, mean over the open sets; auroc_id:
+        unknown against known classes of the source domains.
         accuracy_low, accuracy_high: 95 % bootstrap interval over images. base_rate: share of unknown images among
         those and the known ones, mean over the open sets.
-        open_sets: {open set: its own auroc to average_precision with spreads, base_rate and n_unknown}.
+        open_sets: {open set: its own OPEN_SET with spreads, base_rate and n_unknown}.
         With the target IN_DISTRIBUTION, unseen images of the source domains stand for the held-out domain.
+        Of MEAN alone: OF_MEAN with spreads, of each seed's accuracy on its worst domain, and of the harmonic mean of
+        its mean accuracy and mean auroc.
         None where there is nothing to measure: no such images, one seed (spread), a domain without a fit (MEAN).
         MEAN averages over domains within a seed, then over the seeds that have every domain.
     Raises:
@@ -49,7 +54,7 @@ def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
     """
     if (scores["target"] == MEAN).any():
         raise DataError(f"a domain is called {MEAN!r}, a name that the summary reserves; rename its folder")
-    targets, sets = list(dict.fromkeys(scores["target"])), open_sets(scores)
+    targets, sets = list(scores["target"].unique()), open_sets(scores)
     summary: Summary = {}
     for method, of_method in scores.groupby("method", sort=False):
         by_seed: dict[str, pd.DataFrame] = {}
@@ -80,9 +85,14 @@ def _over_targets(
     import pandas as pd
 
     if not set(targets) <= set(by_seed):  # a mean over fewer domains than the other methods' is not comparable
-        return pd.DataFrame(columns=pd.MultiIndex.from_tuples(keys(sets)), dtype="float64"), np.full(1, math.nan)
+        columns = pd.MultiIndex.from_tuples([*keys(sets), *(("", name) for name in OF_MEAN)])
+        return pd.DataFrame(columns=columns, dtype="float64"), np.full(1, math.nan)
     common = sorted(set.intersection(*(set(frame.index) for frame in by_seed.values())))
-    means = pd.concat([frame.loc[common] for frame in by_seed.values()]).groupby(level=0).mean()
+    fits = pd.concat([frame.loc[common] for frame in by_seed.values()]).groupby(level=0)
+    means = fits.mean()
+    accuracy, auroc = means["", "accuracy"], means["", "auroc"]
+    means["", WORST] = math.nan if IN_DISTRIBUTION in by_seed else fits.min()["", "accuracy"]
+    means["", HARMONIC] = 2 * accuracy * auroc / (accuracy + auroc)
     return means, np.mean(list(resampled.values()), axis=0)
 
 
@@ -101,7 +111,7 @@ def _numbers(by_seed: pd.DataFrame, resampled: np.ndarray, part: pd.DataFrame, s
         "n": part.loc[known_tested(part), "path"].nunique(),
         "n_unknown": unknown["path"].nunique(),
         "seeds": len(by_seed),
-        **averaged("", METRICS),
+        **averaged("", [name for name in (*METRICS, *OF_MEAN) if ("", name) in by_seed]),
         "accuracy_low": finite(low),
         "accuracy_high": finite(high),
         BY_OPEN_SET: {

@@ -12,7 +12,7 @@ from pipeline.report.gallery import Gallery
 from pipeline.report.headline import headline
 from pipeline.report.settings import compared_settings, diverged_note
 from pipeline.report.template import drawn, render, script
-from pipeline.report.wording import NONE, OPEN_SET, called, tested_on
+from pipeline.report.wording import CONFIDENCE, NONE, called, tested_on
 from pipeline.tables import UNKNOWN_CLASSES
 
 
@@ -36,6 +36,7 @@ def render_report(
     metrics, deployed = evaluation.metrics, evaluation.deployed
     methods, sets = by_accuracy(metrics), measured_open_sets(metrics)
     shared, differing = compared_settings(evaluation.settings)
+    terms = tables.detection_terms(metrics)
     return render(
         "report.html.j2",
         title=title,
@@ -47,15 +48,16 @@ def render_report(
         accuracy=tables.by_domain(metrics, "accuracy"),
         open_sets=sets,
         auroc_by_set=tables.by_open_set(metrics, "auroc"),
-        open_set_tables=[(called(name), tables.by_metric(metrics, name, precision=True)) for name in sets],
-        mean_table=tables.by_metric(metrics, precision=True),
+        open_set_tables=[(called(name), tables.by_metric(metrics, name, terms=terms)) for name in sets],
+        mean_table=tables.by_metric(metrics, terms=terms),
         auroc=tables.by_domain(metrics, "auroc"),
         auroc_id=tables.by_domain(metrics, "auroc_id") if measured(metrics, "auroc_id") else None,
         held_out=held_out(metrics),
         tested_on=tested_on(metrics),
         unknown_classes=UNKNOWN_CLASSES,
-        terms=OPEN_SET,
-        base_rates={called(name): rate for name, rate in tables.base_rates(metrics).items()},
+        terms=terms,
+        confidence=tables.by_metric(metrics, terms=CONFIDENCE),
+        confidence_terms=CONFIDENCE,
         counts=tables.counts(metrics),
         figures=_figures(evaluation, methods),
         hessian=agreement.hessian_rows(evaluation.agreement, methods),

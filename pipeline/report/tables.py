@@ -11,11 +11,21 @@ from pipeline.evaluation.results import (
     Metrics,
     by_accuracy,
     held_out,
+    measured,
     measured_open_sets,
     numbers_of,
     targets_of,
 )
-from pipeline.report.wording import OPEN_SET, called, headed, percent, tested_on, with_spread
+from pipeline.report.wording import (
+    FULL_SPECTRUM,
+    OPEN_SET,
+    Terms,
+    called,
+    headed,
+    percent,
+    tested_on,
+    with_spread,
+)
 from pipeline.tables import MEAN
 
 
@@ -67,16 +77,24 @@ def by_open_set(metrics: Metrics, metric: str) -> ResultTable:
     return result_table(metrics, [*columns, Column(MEAN, metric, is_mean=True)])
 
 
-def by_metric(metrics: Metrics, open_set: str = "", *, precision: bool = False) -> ResultTable:
-    """The detection metrics of one open set, or their means over the open sets; mean over held-out domains.
+def by_metric(metrics: Metrics, open_set: str = "", *, terms: Terms = OPEN_SET) -> ResultTable:
+    """Several metrics of one open set, or their means over the open sets; mean over held-out domains.
 
     Args:
-        precision: the average precision too.
+        terms: what they are called.
     """
-    names = {metric: name for metric, (name, _) in OPEN_SET.items()}
-    names |= {"average_precision": "average precision"} if precision else {}
-    columns = [Column(headed(metric, name), metric, open_set=open_set) for metric, name in names.items()]
+    columns = [Column(headed(metric, name), metric, open_set=open_set) for metric, (name, _) in terms.items()]
     return result_table(metrics, columns)
+
+
+def detection_terms(metrics: Metrics) -> Terms:
+    """What the report shows of detection: the terminal's metrics, full-spectrum AUROC, average precision."""
+    full = FULL_SPECTRUM if measured(metrics, "auroc_full") else {}
+    others = {metric: term for metric, term in OPEN_SET.items() if metric != "auroc"}
+    rates = base_rates(metrics)
+    shares = [f"{rate} %{f' ({called(name)})' if len(rates) > 1 else ''}" for name, rate in rates.items()]
+    meaning = f"unknown images are the positive class; a random score reaches their share, {', '.join(shares)}"
+    return {"auroc": OPEN_SET["auroc"], **full, **others, "average_precision": ("average precision", meaning)}
 
 
 def result_table(metrics: Metrics, columns: Sequence[Column]) -> ResultTable:

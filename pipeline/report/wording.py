@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from pipeline.evaluation.difference import LOWER_IS_BETTER
 from pipeline.evaluation.results import Metrics, Numbers, held_out, spread_of
 from pipeline.tables import UNKNOWN_CLASSES
 
+Terms = Mapping[str, tuple[str, str]]
+"""{metric: (its name, what it means)}."""
 NONE = "–"
 SPREAD = "± standard deviation over {seeds} seeds"
 OPEN_SET = {
@@ -16,6 +19,18 @@ OPEN_SET = {
     "fpr95_ood_positive": ("FPR95, OOD positive", "known images rejected when 95 % of the unknown ones are rejected"),
 }
 """Names and meanings of the detection metrics that the terminal, the report and the sweep all show."""
+FULL_SPECTRUM = {
+    "auroc_full": (
+        "AUROC, full spectrum",
+        "the same with unseen images of the source domains among the known ones",
+    ),
+}
+CONFIDENCE = {
+    "ece": ("ECE", "how far confidence is from accuracy, mean over 15 bins of confidence; 0 % is calibrated"),
+    "aurc": ("AURC", "errors among the surest images, mean over how many of them are answered"),
+    "risk_at_95_coverage": ("risk at 95 % coverage", "errors among the surest 95 % of the images"),
+}
+"""Names and meanings of what only the report shows."""
 
 
 def percent(value: float | int | None, spread: float | int | None = None) -> str:

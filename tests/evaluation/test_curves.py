@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
+from pipeline.errors import DataError
+from pipeline.evaluation.curves import accuracy_points, class_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.summary import summarise
 from pipeline.tables import DEPLOY, HISTORY, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
@@ -113,3 +114,34 @@ def test_accuracy_points_hold_every_row_of_the_summary(summary) -> None:
     points = accuracy_points(summary)
     assert points["target"].tolist() == ["ink", "oil", "web", "mean"] * 2
     assert points["accuracy"].tolist() == [row["accuracy"] for rows in summary.values() for row in rows.values()]
+
+
+def test_classes_by_hand(table_of) -> None:
+    # Two seeds with other known classes: cat has the label 0 in one fit and 1 in the other.
+    scores = table_of(
+        [
+            ("m", "a", 1, "cat/0", TEST_SHIFTED, 0, 0, 0.0),
+            ("m", "a", 1, "cat/1", TEST_SHIFTED, 0, 1, 0.0),
+            ("m", "a", 1, "dog/0", TEST_SHIFTED, 1, 1, 0.0),
+            ("m", "a", 1, "dog/1", TEST_ID, 1, 0, 0.0),  # not what accuracy is about
+            ("m", "a", 1, "yak/0", TEST_UNKNOWN, -1, 0, 0.0),
+            ("m", "a", 2, "bee/0", TEST_SHIFTED, 0, 1, 0.0),
+            ("m", "a", 2, "cat/0", TEST_SHIFTED, 1, 1, 0.0),
+            ("b", "a", 1, "cat/0", TEST_SHIFTED, 0, 1, 0.0),
+        ]
+    )
+    paths = pd.Series(["bee/0", "cat/0", "cat/1", "dog/0", "dog/1", "yak/0"])
+    manifest = pd.DataFrame({"path": paths, "class": paths.str.split("/").str[0]})
+    table = class_points(scores, manifest.sample(frac=1.0, random_state=0))
+    expected = [("m", "bee", 1, 0.0), ("m", "cat", 2, pytest.approx(2 / 3)), ("m", "dog", 1, 1.0), ("b", "cat", 1, 0.0)]
+    assert list(table.itertuples(index=False, name=None)) == expected
+    with pytest.raises(DataError, match="manifest: no row for bee/0"):
+        class_points(scores, manifest[1:])
+
+
+def test_classes_say_what_the_accuracy_says(scores, summary, manifest) -> None:
+    # Each domain and seed tests as many images, so the mean over images is the mean over domains and seeds.
+    table = class_points(scores, manifest)
+    for method, rows in table.groupby("method"):
+        assert np.average(rows["accuracy"], weights=rows["n"]) == pytest.approx(summary[method]["mean"]["accuracy"])
+        assert rows["n"].sum() == summary[method]["mean"]["n"]

@@ -28,7 +28,7 @@ def test_gives_scores_metrics_curves_and_differences(world, scores, summary, man
     assert result.scores[columns].equals(scores[columns])
     assert set(result.metrics) == {"plain", "tuned"}
     assert result.metrics["tuned"]["oil"]["accuracy"] == summary["tuned"]["oil"]["accuracy"]
-    assert set(result.curves) == {"accuracy", "decisions", "histogram", "history", "reliability", "roc"}
+    assert set(result.curves) == {"accuracy", "classes", "decisions", "histogram", "history", "reliability", "roc"}
     assert all(0 < len(curve) <= 300 for curve in result.curves.values())
     compared = [(item.metric, item.method, item.reference, item.seeds) for item in result.differences]
     assert compared == [("accuracy", "tuned", "plain", 2), ("auroc", "tuned", "plain", 2)]

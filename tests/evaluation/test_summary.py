@@ -11,8 +11,9 @@ from scipy.stats import binom
 
 from pipeline.errors import DataError
 from pipeline.evaluation import bootstrap
+from pipeline.evaluation.measures import METRICS, OPEN_SET
 from pipeline.evaluation.results import flat
-from pipeline.evaluation.summary import summarise
+from pipeline.evaluation.summary import OF_MEAN, summarise
 from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN, TEST_UNKNOWN_ID
 
 
@@ -94,6 +95,90 @@ def test_without_a_held_out_domain_unseen_images_of_the_same_count(table_of) -> 
         assert found[target]["accuracy"] == found[target]["accuracy_id"] == 0.75
         assert found[target]["auroc"] == 0.75
         assert found[target]["accuracy_low"] <= 0.75 <= found[target]["accuracy_high"]
+    assert found["mean"]["accuracy_worst_domain"] is None  # there is no other domain than those that trained
+    assert found["mean"]["accuracy_auroc_harmonic_mean"] == pytest.approx(0.75)
+
+
+def source_rows(scores: tuple[float, ...]) -> list:
+    return [("m", "a", 1, f"s{i}", TEST_ID, 0, 0, score) for i, score in enumerate(scores)]
+
+
+def test_full_spectrum_by_hand(table_of) -> None:
+    # Shifted 0 1 2 3 (the last one wrong), source images 0 (of `rows`), 5 and 6, unknown 3.5 and 2.5.
+    table = table_of(rows("m", "a", 1, 3, 1, unknown=(3.5, 2.5)) + source_rows((5.0, 6.0)))
+    values = summarise(table, bootstrap=100)["m"]["a"]
+    # Seven known images: 3.5 beats 0 0 1 2 3, 2.5 beats 0 0 1 2. Against the shifted ones alone: 4 and 3 of 4.
+    assert values["auroc_full"] == values["open_sets"]["classes"]["auroc_full"] == pytest.approx(9 / 14)
+    assert values["auroc"] == pytest.approx(7 / 8)
+    # Accepting 95 % of seven accepts all, up to 6: both unknown. Rejecting both unknown rejects from 2.5: 3, 5 and 6.
+    assert values["fpr95_full_id_positive"] == 1.0
+    assert values["fpr95_id_positive"] == 0.5
+    assert values["fpr95_full_ood_positive"] == pytest.approx(3 / 7)
+    assert values["fpr95_ood_positive"] == 0.25
+
+
+def test_full_spectrum_needs_images_of_both_kinds(table_of) -> None:
+    names = ("auroc_full", "fpr95_full_id_positive", "fpr95_full_ood_positive")
+    alone = table_of([row for row in rows("m", "a", 1, 3, 1, unknown=(3.5,)) if row[4] != TEST_ID])
+    in_distribution = table_of(
+        [("m", IN_DISTRIBUTION, 1, row[3], TEST_ID if row[4] == TEST_SHIFTED else row[4], *row[5:])
+         for row in rows("m", "a", 1, 3, 1, unknown=(3.5,))]
+    )  # fmt: skip
+    for scores in (alone, in_distribution):
+        for values in summarise(scores, bootstrap=100)["m"].values():
+            assert values["auroc"] == 1.0
+            assert [values[name] for name in names] == [values[f"{name}_spread"] for name in names] == [None] * 3
+
+
+def test_classification_and_detection_together_by_hand(table_of) -> None:
+    # Known 0 1 2 (right) and 3 (wrong); unknown 3.5, which three right images of four lie below, and 1.5: two.
+    values = summarise(table_of(rows("m", "a", 1, 3, 1, unknown=(3.5, 1.5))), bootstrap=100)["m"]["a"]
+    assert values["oscr"] == values["open_sets"]["classes"]["oscr"] == pytest.approx((3 / 4 + 2 / 4) / 2)
+    # The authors' variants leave out the wrong image: 3.5 beats three of three, 1.5 beats two. In their sign the right
+    # images are 0, -1, -2 with the 5th percentile -1.9, above which -1.5 lies and -3.5 does not.
+    assert values["released_auroc"] == pytest.approx(5 / 6)
+    assert values["released_fpr95_id_positive"] == 0.5
+    # Thresholds 3.5, 3, 2, 1.5: (recall, precision) (1/2, 1), (1/2, 1/2), (1/2, 1/3), (1, 2/4), after which only the
+    # precision changes: 1/2 · 1 + 1/2 (1/3 + 1/2)/2.
+    assert values["aupr_out"] == pytest.approx(1 / 2 + 5 / 24)
+    # Known positive, from below: 0 and 1: (2/4, 1); 1.5: (2/4, 2/3); 2: (3/4, 3/4); 3: (1, 4/5); 3.5.
+    assert values["aupr_in"] == pytest.approx(1 / 2 + (2 / 3 + 3 / 4) / 8 + (3 / 4 + 4 / 5) / 8)
+
+
+def test_without_a_right_answer_the_authors_variants_are_not_measured(table_of) -> None:
+    values = summarise(table_of(rows("m", "a", 1, 0, 3, unknown=(9.0,))), bootstrap=100)["m"]["a"]
+    assert values["released_auroc"] is values["released_fpr95_id_positive"] is None
+    assert (values["oscr"], values["auroc"]) == (0.0, 1.0)
+
+
+def test_calibration_is_of_the_known_images_that_are_tested(table_of) -> None:
+    table = table_of(rows("m", "a", 1, 3, 1, unknown=(9.0,)))
+    table["confidence"] = np.float32([0.75, 0.5, 0.25, 1.0, 0.0, 0.0])  # three right, the wrong one, source, unknown
+    values = summarise(table, bootstrap=100)["m"]["a"]
+    # A bin each: |1 - 0.75|, |1 - 0.5|, |1 - 0.25|, |0 - 1| of four, and their squares.
+    assert values["ece"] == pytest.approx((0.25 + 0.5 + 0.75 + 1) / 4)
+    assert values["brier_top_label"] == pytest.approx((0.0625 + 0.25 + 0.5625 + 1) / 4)
+    # The wrong one is the surest: risks 1, 1/2, 1/3, 1/4.
+    assert values["aurc"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert values["risk_at_95_coverage"] == 1 / 4
+
+
+def test_worst_domain_and_harmonic_mean_by_hand(table_of) -> None:
+    scores = table_of(
+        rows("m", "a", 1, 3, 1, unknown=(9.0,))  # accuracy 3/4, AUROC 1
+        + rows("m", "b", 1, 1, 3, unknown=(1.5,))  # 1/4, 2/4
+        + rows("m", "a", 2, 2, 2, unknown=(9.0,))  # 2/4, 1
+        + rows("m", "b", 2, 4, 0, unknown=(9.0,))  # 1, 1
+    )
+    row = summarise(scores, bootstrap=100)["m"]
+    # Seed 1 is worst on b, seed 2 on a: the mean of 1/4 and 2/4, though no domain has a mean below 5/8.
+    assert row["mean"]["accuracy_worst_domain"] == pytest.approx(3 / 8)
+    assert row["mean"]["accuracy_worst_domain_spread"] == pytest.approx(math.sqrt(2) / 8)
+    # Seed 1: accuracy 1/2, AUROC 3/4: 2 · 3/8 / (5/4). Seed 2: 3/4 and 1: 2 · 3/4 / (7/4).
+    assert row["mean"]["accuracy_auroc_harmonic_mean"] == pytest.approx((3 / 5 + 6 / 7) / 2)
+    assert not {"accuracy_worst_domain", "accuracy_auroc_harmonic_mean"} & set(row["a"])
+    incomplete = table_of(rows("x", "a", 1, 3, 1) + rows("x", "b", 1, 3, 1) + rows("y", "a", 1, 3, 1))
+    assert summarise(incomplete, bootstrap=100)["y"]["mean"]["accuracy_worst_domain"] is None
 
 
 def test_interval_is_that_of_the_binomial(table_of) -> None:
@@ -138,7 +223,7 @@ def test_one_seed_has_no_spread(table_of) -> None:
 def test_without_unknown_classes_the_open_set_is_null(table_of) -> None:
     found = summarise(table_of(rows("m", "a", 1, 3, 1) + rows("m", "a", 2, 3, 1)), bootstrap=100)["m"]
     for target in ("a", "mean"):
-        for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision", "base_rate"):
+        for name in (*OPEN_SET, "base_rate"):
             assert found[target][name] is None
         assert found[target]["n_unknown"] == 0
         assert found[target]["accuracy_spread"] == 0.0
@@ -170,7 +255,7 @@ def test_metrics_are_plain_json_numbers(summary) -> None:
     assert type(values["open_sets"]["classes"]["n_unknown"]) is int
     assert all(isinstance(value, int | float) for key, value in values.items() if key != "open_sets")
     assert all(isinstance(value, int | float) for value in values["open_sets"]["classes"].values())
-    for name in ("accuracy", "accuracy_id", "auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
+    for name in (*METRICS, *OF_MEAN):
         assert 0.0 <= values[name] <= 1.0
         assert values[f"{name}_spread"] >= 0.0
     assert values["accuracy_low"] <= values["accuracy"] <= values["accuracy_high"]

@@ -31,6 +31,7 @@ from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
 from pipeline.report.page import render_report
 from pipeline.report.tables import by_domain, by_open_set
+from pipeline.report.wording import CONFIDENCE, FULL_SPECTRUM, OPEN_SET
 from pipeline.tables import DETECTION, FITS, IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
 TUNED = Export(method="tuned", score="energy")
@@ -152,7 +153,7 @@ def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> No
     for rows in summary.values():
         for row in rows.values():
             assert f"{100 * row['accuracy']:.1f} ± {100 * row['accuracy_spread']:.1f}" in text
-        for name in ("auroc", "fpr95_id_positive", "fpr95_ood_positive", "average_precision"):
+        for name in (*OPEN_SET, "average_precision", *FULL_SPECTRUM, *CONFIDENCE):
             assert f"{100 * rows['mean'][name]:.1f} ± {100 * rows['mean'][f'{name}_spread']:.1f}" in text
     for phrase in (
         "± is the standard deviation over 2 seeds",
@@ -160,6 +161,12 @@ def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> No
         "FPR95, ID positive",
         "FPR95, OOD positive",
         "unknown images accepted when 95 % of the known ones are accepted",
+        "AUROC, full spectrum ↑",
+        "the same with unseen images of the source domains among the known ones",
+        "ECE ↓",
+        "AURC ↓",
+        "risk at 95 % coverage ↓",
+        "errors among the surest 95 % of the images",
         "0123abcd",
         "predicted dog",
     ):
@@ -271,6 +278,8 @@ def test_without_a_held_out_domain_the_page_does_not_speak_of_a_new_style(scores
     assert "accuracy on an unseen domain was not measured" in text
     assert "AUROC by held-out domain" not in text
     assert "accuracy on held-out domains" not in text
+    assert "full spectrum" not in text  # there is one kind of known images
+    assert "risk at 95 % coverage" in text
 
 
 def test_names_diverged_fits(world, manifest) -> None:
