@@ -166,6 +166,8 @@ def test_what_cannot_be_merged_is_refused(text: str, named: str) -> None:
 def test_a_folder_s_settings_follow_from_what_it_holds(tmp_path: Path) -> None:
     make_images(tmp_path / "My Photos!", {"day": {"red_fox": 30, "owl": 24}, "night": {"red_fox": 24, "owl": 40}})
     preset = folder_preset(tmp_path / "My Photos!")
+    assert preset.values["finetune.lr"] == 0.02  # by validation on real features, not the authors'
+    assert "docs/real-data.md" in preset.origins["finetune.lr"]
     assert preset.values["data.root"] == "data/my-photos"
     assert (preset.values["split.shots"], preset.values["split.validation"]) == (16, 8)
     assert preset.values["backbone.class_names"] == {"red_fox": "red fox"}

@@ -20,6 +20,8 @@ from pipeline.sources.archives import archive_stem, is_archive
 from pipeline.versioning.names import FOLDER, check_plain
 
 _ENOUGH = 4  # classes of one domain, of which some can take turns at being unknown
+_RATE = 0.02
+_RATE_FROM = "by validation on CLIP ViT-B/32 features (docs/real-data.md); 0.002 in the authors' code"
 _SHARE = 0.3
 _NAMED = 10  # classes that a note names
 
@@ -45,6 +47,7 @@ def folder_preset(path: Path, name: str = "", options: SourceOptions | None = No
     names, classes = sorted({domain for domain, _ in counts}), sorted({class_ for _, class_ in counts})
     released = read_preset("_released")
     values, origins = dict(released.values), dict(released.origins)
+    values["finetune.lr"], origins["finetune.lr"] = _RATE, _RATE_FROM
     values["data.root"] = f"{FOLDER}/{path.resolve().name if in_place else name}"
     known, unknown = _known(path, classes, held.pools)
     values["data.unknown"] = unknown
