@@ -110,6 +110,8 @@ def test_full_spectrum_by_hand(table_of) -> None:
     # Seven known images: 3.5 beats 0 0 1 2 3, 2.5 beats 0 0 1 2. Against the shifted ones alone: 4 and 3 of 4.
     assert values["auroc_full"] == values["open_sets"]["classes"]["auroc_full"] == pytest.approx(9 / 14)
     assert values["auroc"] == pytest.approx(7 / 8)
+    # The source images alone reach (1 + 1)/6: the mean of both halves by their sizes, and here the smaller number.
+    assert values["auroc_full"] == pytest.approx((4 * 7 / 8 + 3 * 2 / 6) / 7)
     # Accepting 95 % of seven accepts all, up to 6: both unknown. Rejecting both unknown rejects from 2.5: 3, 5 and 6.
     assert values["fpr95_full_id_positive"] == 1.0
     assert values["fpr95_id_positive"] == 0.5
