@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.params import Evaluate
+from pipeline.params.choice import Export
 from pipeline.report.wording import LOWER_IS_BETTER
 
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
@@ -25,7 +26,7 @@ OF_ANY = ("spread", "low", "high")
 @pytest.fixture(scope="module")
 def metrics(world, manifest) -> dict[str, dict[str, dict[str, Any]]]:
     settings = Evaluate(bootstrap=100, bins=20, hessian_probes=2)
-    return evaluate(*world, manifest, settings, deployed="tuned").metrics
+    return evaluate(*world, manifest, settings, export=Export(method="tuned", score="energy")).metrics
 
 
 def plain(numbers: dict[str, Any]) -> set[str]:
