@@ -32,7 +32,7 @@ real = MlflowClient.{moment}
 MlflowClient.{moment} = lambda *a, **k: (real(*a, **k), os.kill(os.getpid(), signal.SIGKILL))
 with stage_run("register", started=time.time(), params={{}}, out=None) as run:
     metrics = {{"croft": {{"mean": {{"accuracy": 0.8}}}}}}
-    register_model(Path("export"), name="croft", run_id=run.run_id, tags={{}}, metrics=metrics)
+    register_model(Path("artifacts/export"), name="croft", run_id=run.run_id, tags={{}}, metrics=metrics)
 """
 
 
@@ -45,7 +45,9 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def register(root: Path) -> str:
     with stage_run("register", started=time.time(), params={}, out=None, root=root) as run:
         metrics = {"croft": {"mean": {"accuracy": 0.8, "auroc": 0.7}}}
-        return register_model(root / "export", name=NAME, run_id=run.run_id, tags={}, metrics=metrics, root=root)
+        return register_model(
+            root / "artifacts/export", name=NAME, run_id=run.run_id, tags={}, metrics=metrics, root=root
+        )
 
 
 def models(root: Path) -> list[tuple[str, list[str]]]:
