@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,11 @@ def without_heic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     readable.cache_clear()
     yield
     readable.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def write_tiny_model() -> Callable[..., Path]:
+    """Writes a model that is exported in a second; imported here, since it needs onnx."""
+    from tiny_model import write_tiny_model
+
+    return write_tiny_model

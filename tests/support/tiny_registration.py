@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-_TINY = Path(__file__).parents[1] / "serving" / "tiny_model.py"
+from tiny_model import write_tiny_model
+
 _SCRIPT = """
 from pathlib import Path
 
@@ -42,12 +42,7 @@ STAGE: dict[str, object] = {
 def write_export(root: Path, *, padding: int = 0) -> None:
     """The script of the stage, and artifacts/export: what the export stage would leave, `padding` bytes larger."""
     (root / "register_tiny.py").write_text(_SCRIPT)
-    spec = importlib.util.spec_from_file_location("tiny_model", _TINY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write_tiny_model(root / "artifacts" / "export")
+    write_tiny_model(root / "artifacts" / "export")
     if padding:
         import onnx
 
