@@ -1,4 +1,4 @@
-"""What later stages ask of a split table."""
+"""What later stages ask of a split table, and of the manifest beside it."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def known_by_fit(splits: pd.DataFrame) -> dict[Fit, list[str]]:
     for target, seed, name in zip(known["target"], known["seed"], known["class"], strict=True):
         classes.setdefault((str(target), int(seed)), []).append(str(name))
     return classes
+
+
+def domain_of(manifest: pd.DataFrame) -> dict[str, str]:
+    """Path to domain, of a MANIFEST table."""
+    return dict(zip(manifest["path"], manifest["domain"], strict=True))

@@ -12,6 +12,7 @@ from pipeline.features import read_features
 from pipeline.fits import write_fits
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
+from pipeline.splits import domain_of
 from pipeline.tables import MANIFEST, SPLITS, read_table, write_json, write_table
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -38,8 +39,7 @@ def main(params: Params) -> Record:
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     splits, methods = read_table(paths.SPLITS, SPLITS), all_options(params.finetune)
-    domains = dict(zip(manifest["path"], manifest["domain"], strict=True))
-    left_out = left_out_splits(splits, domains, params.choose.folds, params.choose.seeds)
+    left_out = left_out_splits(splits, domain_of(manifest), params.choose.folds, params.choose.seeds)
     whole = plan_runs(splits, features, methods)
     runs = [*whole, *in_batches(plan_runs(left_out, features, methods))]
     inputs = Inputs.of(features, views, lambda: backbone().prompt_tower())

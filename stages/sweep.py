@@ -14,6 +14,7 @@ from pipeline.features import read_features
 from pipeline.hashing import lineage
 from pipeline.params import Params
 from pipeline.params.choice import AUTO
+from pipeline.splits import domain_of
 from pipeline.tables import MANIFEST, SPLITS, read_table, write_json, write_table, write_text
 from stages import _paths as paths
 from stages._run import Record, stage
@@ -50,8 +51,7 @@ def main(params: Params) -> Record:
         batch_size=params.featurize.batch_size, workers=params.featurize.workers,
     )  # fmt: skip
     points, base = grid(params.sweep.axes), method_options(params.finetune, params.sweep.method).model_dump()
-    domains = dict(zip(manifest["path"], manifest["domain"], strict=True))
-    folds = left_out_splits(splits, domains, params.choose.folds, params.choose.seeds)
+    folds = left_out_splits(splits, domain_of(manifest), params.choose.folds, params.choose.seeds)
     whole = plan_sweep(points, base, splits, features)
     runs = [*whole, *in_batches(plan_folds(points, base, folds, features))]
     inputs = Inputs.of(features, views, lambda: backbone().prompt_tower())

@@ -24,6 +24,7 @@ from pipeline.evaluation.results import by_accuracy, finite
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
 from pipeline.params.choice import Export
+from pipeline.splits import domain_of
 
 COMPARED = ("accuracy", "auroc")
 """The metrics that have an interval over images, and in which methods are compared."""
@@ -112,10 +113,9 @@ def evaluate(
     numbers = left_out_numbers(*(left_out or (replace(fits, table=fits.table[:0]), splits)), features, every)
     choice = choose(validation_accuracies(fits.table), numbers, method=export.method, score=export.score, rule=rule)
     deployed, bootstrap = choice.method, settings.bootstrap
-    domains = dict(zip(manifest["path"], manifest["domain"], strict=True))
     limits = Limits(export.accept, export.threshold)
     scores, detection, limited = score_fits(
-        features, fits, splits, option_of(choice.score), every, limits=limits, domains=domains
+        features, fits, splits, option_of(choice.score), every, limits=limits, domains=domain_of(manifest)
     )
     metrics = summarise(scores, bootstrap=bootstrap)
     groups = alike_groups(manifest, near_duplicate_distance)

@@ -124,5 +124,4 @@ def _detection(answers: pd.DataFrame, options: Sequence[Option]) -> Iterator[dic
         unknown = ((answers["role"] == TEST_UNKNOWN) & (answers["open_set"] == open_set)).to_numpy()
         for name, values in scores.items() if known.any() and unknown.any() else ():
             pair = values[known], values[unknown]
-            measured = {metric: getattr(metrics, metric)(*pair) for metric in MEASURED}
-            yield {**key, "open_set": open_set, "option": name, **measured}
+            yield {**key, "open_set": open_set, "option": name, **metrics.detection(*pair, MEASURED)}

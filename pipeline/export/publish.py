@@ -15,6 +15,7 @@ from pipeline.export.parity import compare
 from pipeline.hashing import file_sha256
 from pipeline.images import centre_square, open_rgb
 from pipeline.params import Params
+from pipeline.splits import domain_of
 from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def publish(
     model, fit, calibration = deploy(
         backbone.image_tower, made.features, made.fits, made.splits, method=made.choice["method"], option=option,
         limits=Limits(export.accept, export.threshold),
-        domains=dict(zip(made.manifest["path"], made.manifest["domain"], strict=True)),
+        domains=domain_of(made.manifest),
     )  # fmt: skip
     size = backbone.preprocessing.size
     facts = {"score": option.name, "threshold": repr(calibration.threshold)}
