@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.bootstrap import block_of, cluster_codes, drawn, interval, key_of
 from pipeline.evaluation.measures import known_tested
+from pipeline.evaluation.results import BY_OPEN_SET
 from pipeline.tables import MEAN, TEST_UNKNOWN, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def resampled(
 
     Args:
         scores: SCORES table.
-        metrics: accuracy, or keys of `pipeline.evaluation.weighted.DETECTION` (mean over the open sets).
+        metrics: accuracy, or keys of `pipeline.evaluation.weighted.DETECTION`: the mean over the open sets, and each of
+            them under the name `of_open_set` gives.
         resamples: of the test images; all methods and seeds see the same ones.
         groups: path to the name of its group, for images that are no independent draws (near-duplicates, one patient's
             images); images that it lacks are drawn alone. None: all are.
@@ -63,13 +65,20 @@ def resampled(
     return pd.DataFrame(rows, index=index, columns=range(resamples + 1), dtype="float64")
 
 
-def intervals(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """95 % intervals over images: {method: {target or MEAN: {metric_low, metric_high}}}; NaN where there is none.
+def of_open_set(metric: str, open_set: str) -> str:
+    """What a detection metric of one open set is called."""
+    return f"{metric}/{open_set}"
+
+
+def intervals(table: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """95 % intervals over images; NaN where there is none.
 
     Args:
         table: what `resampled` returns.
+    Returns:
+        {method: {target or MEAN: {metric_low, metric_high, and BY_OPEN_SET: {open set: the same}}}}.
     """
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for metric in table.index.unique("metric"):
         of_metric = table.loc[metric]
         targets = of_metric.index.unique("target")
@@ -79,9 +88,10 @@ def intervals(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
             rows = {**dict(by_target.iterrows()), MEAN: by_target.reindex(targets).mean(skipna=False)}
             for target, values in rows.items():
                 low, high = interval(values.to_numpy()[1:])
-                found.setdefault(str(method), {}).setdefault(str(target), {}).update(
-                    {f"{metric}_low": low, f"{metric}_high": high}
-                )
+                block = found.setdefault(str(method), {}).setdefault(str(target), {})
+                name, _, open_set = str(metric).partition("/")
+                block = block.setdefault(BY_OPEN_SET, {}).setdefault(open_set, {}) if open_set else block
+                block |= {f"{name}_low": low, f"{name}_high": high}
     return found
 
 
@@ -157,4 +167,6 @@ class _Fit:
                 unknown = weighted.make_side(scores, weights[name][at])
                 by_set.append([metric(known, unknown) for metric in asked.values()])
             values |= dict(zip(asked, np.mean(by_set, axis=0), strict=True))
+            for name, of_set in zip(open_sets, by_set, strict=True):
+                values |= {of_open_set(metric, name): found for metric, found in zip(asked, of_set, strict=True)}
         return values

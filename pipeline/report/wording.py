@@ -53,6 +53,15 @@ def with_spread(numbers: Numbers, metric: str) -> str:
     return percent(numbers.get(metric), numbers.get(spread_of(metric)))
 
 
+def with_interval(numbers: Numbers, metric: str) -> str:
+    """`84.1 ± 0.6 % (95 % interval 82.9 to 85.2 over images)`: one metric with all that is known of its uncertainty."""
+    low, high = numbers.get(f"{metric}_low"), numbers.get(f"{metric}_high")
+    text = f"{with_spread(numbers, metric)} %"
+    if low is None or high is None:
+        return text
+    return f"{text} (95 % interval {percent(low)} to {percent(high)} over images)"
+
+
 def headed(metric: str, name: str) -> str:
     """The heading of a metric's column: its name, and which end is the better one."""
     return f"{name} {'↓' if metric in LOWER_IS_BETTER else '↑'}"

@@ -68,6 +68,16 @@ def test_the_first_column_is_what_was_measured(tested: pd.DataFrame) -> None:
             assert found.loc[(name, method, target, seed), 0] == pytest.approx(measured["", name], abs=1e-12)
 
 
+def test_each_open_set_has_an_interval_of_its_own(tested: pd.DataFrame) -> None:
+    both = intervals(resampled(tested, ("auroc",), resamples=200))
+    for open_set in ("classes", "tex"):
+        alone = tested[(tested["role"] != TEST_UNKNOWN) | (tested["open_set"] == open_set)]
+        expected = intervals(resampled(alone, ("auroc",), resamples=200))
+        for target in ("a", "b", MEAN):
+            found = both["m"][target]["open_sets"][open_set]
+            assert found == {end: expected["m"][target][end] for end in ("auroc_low", "auroc_high")}
+
+
 def test_blocks_change_nothing(tested: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = resampled(tested, ALL, resamples=50)
     monkeypatch.setattr(bootstrap, "_CELLS", 150)  # seven resamples of twenty images
