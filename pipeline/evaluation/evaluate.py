@@ -16,11 +16,12 @@ from pipeline.evaluation.compare import difference
 from pipeline.evaluation.curves import accuracy_points, class_points, history_points, roc_points, score_histogram
 from pipeline.evaluation.decisions import decisions
 from pipeline.evaluation.difference import Difference
+from pipeline.evaluation.intervals import with_intervals
 from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.evaluation.predict import score_fits
 from pipeline.evaluation.reliability import reliability_points
-from pipeline.evaluation.resampled import intervals, resampled
-from pipeline.evaluation.results import BY_OPEN_SET, by_accuracy, finite
+from pipeline.evaluation.resampled import resampled
+from pipeline.evaluation.results import by_accuracy
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
 from pipeline.params.choice import Export
@@ -117,16 +118,9 @@ def evaluate(
     scores, detection, limited = score_fits(
         features, fits, splits, option_of(choice.score), every, limits=limits, domains=domain_of(manifest)
     )
-    metrics = summarise(scores, bootstrap=bootstrap)
     groups = alike_groups(manifest, near_duplicate_distance)
     table = resampled(scores, COMPARED, resamples=bootstrap, groups=groups)
-    for method, by_target in intervals(table).items():
-        for target, ends in by_target.items():
-            by_set = ends.pop(BY_OPEN_SET, {})
-            metrics[method][target] |= {name: finite(end) for name, end in ends.items()}
-            for open_set, of_set in by_set.items():
-                block = metrics[method][target][BY_OPEN_SET][open_set]
-                block |= {name: finite(end) for name, end in of_set.items()}
+    metrics = with_intervals(summarise(scores), table)
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.bootstrap import block_of, cluster_codes, drawn, interval, key_of
+from pipeline.evaluation.bootstrap import block_of, cluster_codes, drawn, key_of
 from pipeline.evaluation.measures import known_tested
-from pipeline.evaluation.results import BY_OPEN_SET
-from pipeline.tables import MEAN, TEST_UNKNOWN, UNKNOWN_CLASSES
+from pipeline.tables import TEST_UNKNOWN, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,31 +67,6 @@ def resampled(
 def of_open_set(metric: str, open_set: str) -> str:
     """What a detection metric of one open set is called."""
     return f"{metric}/{open_set}"
-
-
-def intervals(table: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
-    """95 % intervals over images; NaN where there is none.
-
-    Args:
-        table: what `resampled` returns.
-    Returns:
-        {method: {target or MEAN: {metric_low, metric_high, and BY_OPEN_SET: {open set: the same}}}}.
-    """
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for metric in table.index.unique("metric"):
-        of_metric = table.loc[metric]
-        targets = of_metric.index.unique("target")
-        for method in of_metric.index.unique("method"):
-            by_target = of_metric.loc[method].groupby(level="target").mean(numeric_only=True)
-            # A mean over fewer domains than the other methods' is not comparable.
-            rows = {**dict(by_target.iterrows()), MEAN: by_target.reindex(targets).mean(skipna=False)}
-            for target, values in rows.items():
-                low, high = interval(values.to_numpy()[1:])
-                block = found.setdefault(str(method), {}).setdefault(str(target), {})
-                name, _, open_set = str(metric).partition("/")
-                block = block.setdefault(BY_OPEN_SET, {}).setdefault(open_set, {}) if open_set else block
-                block |= {f"{name}_low": low, f"{name}_high": high}
-    return found
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from pipeline.evaluation.decisions import decisions
 from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.hessian import COLUMNS
+from pipeline.evaluation.intervals import with_intervals
 from pipeline.evaluation.reliability import reliability_points
+from pipeline.evaluation.resampled import resampled
 from pipeline.evaluation.summary import summarise
 from pipeline.params.choice import Export
 from pipeline.report.gallery import Example, Gallery
@@ -35,7 +37,7 @@ def png() -> bytes:
 
 def evaluation_of(scores, history, **changes) -> Evaluation:
     """What `evaluate` makes of a SCORES and a HISTORY table."""
-    metrics = summarise(scores, bootstrap=100)
+    metrics = with_intervals(summarise(scores), resampled(scores, ("accuracy", "auroc"), resamples=100))
     choice = Choice("tuned", "energy", "tuned with energy is the best of 2.", RANKING, "harmonic-mean", UNSEEN)
     keys = scores[["method", "target", "seed"]].drop_duplicates()
     limits = keys.assign(temperature=1.0, threshold=float(scores["score"].median()), images=9, notes="")
