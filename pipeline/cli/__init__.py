@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.project import enter_project, from_project, tag_or_path
+from pipeline.cli.project import enter_project, from_project, relative, tag_or_path
 from pipeline.console import one_line_errors
 
 app = typer.Typer(
@@ -139,6 +139,67 @@ def compare(
     from pipeline.cli.compare import compare as print_comparison
 
     print_comparison(a, b, method=method, markdown=markdown, as_json=as_json)
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH", help="Images, folders of images, .txt files with a path a line, .csv files with paths."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION|PATH",
+            help="A version number or an alias, or an exported folder such as artifacts/export, or a model.onnx.",
+        ),
+    ] = "champion",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON lines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV.")] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write Parquet.", show_default=False, callback=from_project),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where --json or --csv go instead of the terminal.",
+            show_default=False,
+            callback=from_project,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="K", min=0, help="Also list the K most probable classes.")] = 0,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Copy the images into a new folder, by class and unknown/.",
+            show_default=False,
+            callback=from_project,
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images that the graph takes at once.")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; by default all cores.", show_default=False)
+    ] = None,
+) -> None:
+    """Say what is on images, of which there may be millions; exit status 1 if some cannot be used.
+
+    \f
+    Eleven parameters: each is an argument or an option of the command.
+    """
+    from pipeline.cli.predict import Output, Settings, predict_files
+
+    here = context.obj
+    output = Output(as_json, as_csv, parquet, out, copy_to, top)
+    settings = Settings(tag_or_path(context, model), batch, device, threads)
+    if not predict_files([relative(path, here) for path in paths], output, settings):
+        raise typer.Exit(1)
 
 
 @app.command()
