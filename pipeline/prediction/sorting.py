@@ -36,8 +36,9 @@ class Sorter:
             folder.mkdir(parents=True)
         if not folder.is_dir():
             raise DataError(f"{folder}: not a folder; name a new one for the copies")
-        if next(os.scandir(folder), None) is not None:
-            raise DataError(f"{folder}: not empty; name a new folder for the copies, or empty this one")
+        with os.scandir(folder) as entries:
+            if next(entries, None) is not None:
+                raise DataError(f"{folder}: not empty; name a new folder for the copies, or empty this one")
         self.copied = 0
         self._folders = {name: folder / part for name, part in folder_names([UNKNOWN, *classes]).items()}
 
