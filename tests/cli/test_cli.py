@@ -38,7 +38,19 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "heavy: []" in done.stdout
-    for command in ("run", "sweep", "use", "promote", "rollback", "lineage", "compare", "params", "backbone", "data"):
+    for command in (
+        "run",
+        "sweep",
+        "use",
+        "promote",
+        "rollback",
+        "lineage",
+        "compare",
+        "predict",
+        "params",
+        "backbone",
+        "data",
+    ):
         assert f" {command} " in done.stdout
 
 

@@ -59,6 +59,33 @@ def test_numbers_by_hand(predictor: Predictor) -> None:
     assert done.most_probable == ["red", "red", "blue"]
 
 
+def test_the_most_probable_classes_by_hand(predictor: Predictor) -> None:
+    done = predictor.predict([png((0, 51, 255)), b"", png((9, 9, 9))])  # logits (0, 4, 20); none; three that are equal
+    blue, none, equal = done.top(2)
+    total = math.exp(20) + math.exp(4) + 1
+    assert [name for name, _ in blue] == ["blue", "green"]
+    np.testing.assert_allclose([value for _, value in blue], [math.exp(20) / total, math.exp(4) / total], rtol=1e-5)
+    assert none == []
+    assert [name for name, _ in equal] == ["red", "green"]  # of equals, the first
+    assert [len(best) for best in done.top(9)] == [3, 0, 3]
+    with pytest.raises(DataError, match="top: expected 1 or more, found 0"):
+        done.top(0)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 33])
+def test_the_size_of_batches_changes_no_answer(folder: Path, predictor: Predictor, batch: int) -> None:
+    images = [png((level, 255 - level, level // 2), (8, 8)) for level in range(0, 256, 7)]
+    small = Predictor(folder, device="cpu", threads=1, batch=batch)
+    assert small.executed == predictor.executed
+    np.testing.assert_allclose(small.predict(images).score, predictor.predict(images).score, rtol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["threads", "batch"])
+def test_options_below_one_are_refused(folder: Path, option: str) -> None:
+    with pytest.raises(DataError, match=f"{option}: expected 1 or more, found 0"):
+        Predictor(folder, device="cpu", **{option: 0})  # type: ignore[arg-type]
+
+
 def test_bytes_paths_pillow_images_and_arrays_give_the_same(predictor: Predictor, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, 30, 4), dtype=np.uint8)
     image = Image.fromarray(noise)  # with transparency: over white everywhere
