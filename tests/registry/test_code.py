@@ -193,10 +193,11 @@ def test_mlflow_serves_it_beside_a_foreign_pipeline(tmp_path: Path, write_tiny_m
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # of the active environment; MLflow starts uvicorn
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)], cwd=tmp_path, stdout=log, stderr=log,
-            start_new_session=True, env={**os.environ, "PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            start_new_session=True, env={**os.environ, "PYTHONPATH": str(tmp_path), "PATH": search},
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 240
