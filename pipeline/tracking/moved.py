@@ -34,7 +34,7 @@ def artifacts_folder(database: Path | None, workspace: Path) -> Path:
         workspace: absolute, links resolved.
     """
     if database is not None and database.parent.name == STATE:
-        return database.resolve().parent / ARTIFACTS
+        return database.parent.parent.resolve() / STATE / ARTIFACTS  # .croft itself may be a link to a larger disk
     return workspace / STATE / ARTIFACTS
 
 
@@ -95,14 +95,25 @@ def _unchanged(error: sqlite3.Error, database: Path) -> str:
 
 def _left(connection: sqlite3.Connection, database: Path, workspace: Path, here: Path) -> list[Path]:
     """The folders of files that rows name and that are `here` now."""
-    former = [folder for folder in _named(connection) if folder != here]
+    named = _named(connection)
     if database.parent.name == STATE:
-        # The first experiment was made with the database; others may come from workspaces that write to this store.
-        return former[:1] if former[:1] == _named(connection)[:1] else []
-    if database.resolve().is_relative_to(workspace):
-        inside = database.resolve().relative_to(workspace)
+        named = named[:1]  # made with the database; others may come from workspaces that write to this store
+    former = [folder for folder in named if folder != here and not _same(folder, here)]
+    if database.parent.name == STATE:
+        return former
+    place = database.parent.resolve() / database.name
+    if place.is_relative_to(workspace):
+        inside = place.relative_to(workspace)
         return [folder for folder in former if not folder.exists() or (folder.parent.parent / inside).exists()]
     return [folder for folder in former if not folder.exists() and _holds_any(connection, folder, here)]
+
+
+def _same(folder: Path, here: Path) -> bool:
+    """Whether both names lead to one folder, as where a link was left at the old place."""
+    try:
+        return folder.samefile(here)
+    except OSError:
+        return False
 
 
 def _named(connection: sqlite3.Connection) -> list[Path]:

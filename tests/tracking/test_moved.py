@@ -168,6 +168,23 @@ def test_rows_of_other_places_stay(made: Path, tmp_path: Path) -> None:
         assert [row[0] for row in rows] == others
 
 
+def test_links_that_lead_to_the_same_files_are_no_move(made: Path, tmp_path: Path) -> None:
+    root = clone(made, tmp_path / "a")
+    disk = tmp_path / "large disk"
+    (root / ".croft").rename(disk)
+    (root / ".croft").symlink_to(disk)
+    assert mend(database(root), root) == ""
+    moved = root.rename(tmp_path / "b")
+    assert mend(database(moved), moved)
+    assert {text.partition("/.croft/")[0] for text in texts(database(moved))} == {moved.as_uri()}
+
+    again = moved.rename(tmp_path / "c")
+    moved.symlink_to(again)  # left at the old place
+    assert mend(database(again), again) == ""
+    moved.unlink()
+    assert mend(database(again), again)
+
+
 def test_processes_that_start_at_once(made: Path, tmp_path: Path) -> None:
     root = clone(made, tmp_path / "a").rename(tmp_path / "b")
     command = [sys.executable, "-c", MEND, str(database(root)), str(root)]
