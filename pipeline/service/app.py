@@ -97,7 +97,7 @@ def _health_routes(app: FastAPI, context: Context) -> None:
 
 
 def _predict_route(app: FastAPI, context: Context) -> None:
-    @app.post("/predict", **schemas.PREDICT)
+    @app.post("/predict", **schemas.predict(context.settings.max_images))
     async def predict(
         request: Request,
         top: Annotated[int, Query(ge=0, le=_MOST_CLASSES, description="Classes to list for each image.")] = 5,

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from pipeline.service.refusals import RefusalError, busy
 from pipeline.service.settings import Settings
 
+FIELD = b"images"
 _MAX_BRACKETS = 500_000
 _MAX_COMMAS = 2_000_000
 """Small values of JSON take up to 70 bytes each in memory; these bounds keep that below 150 MB."""
@@ -96,14 +97,14 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]:
-    """The contents of a form's files, in order; names and types of the files do not count.
+    """The contents of the parts called FIELD, in order; file names and types do not count.
 
     Args:
         content: of a body of multipart/form-data.
         content_type: its header, with the boundary.
         max_parts: how many are allowed.
     Raises:
-        RefusalError: 400 damaged or without a file, 413 too many parts.
+        RefusalError: 400 damaged or with other parts, 413 too many parts.
     """
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
@@ -112,12 +113,20 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
     if not 0 < len(boundary) <= 200:
         raise RefusalError(400, "content-type: expected multipart/form-data with a boundary")
     parts: list[list[bytes]] = []
+    field, value = bytearray(), bytearray()
+    named: list[bytes] = []
     ended = False
 
     def begin() -> None:
         if len(parts) >= max_parts:
             raise RefusalError(413, f"images: more than the {max_parts} of one request; send several requests")
         parts.append([])
+
+    def header() -> None:
+        if field.lower() == b"content-disposition":
+            named.append(parse_options_header(bytes(value))[1].get(b"name", b""))
+        field.clear()
+        value.clear()
 
     def data(piece: bytes, start: int, end: int) -> None:
         parts[-1].append(piece[start:end])
@@ -127,13 +136,23 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
         ended = True
 
     try:
-        parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": data, "on_end": end})
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin,
+                "on_header_field": lambda piece, start, end: field.extend(piece[start:end]),
+                "on_header_value": lambda piece, start, end: value.extend(piece[start:end]),
+                "on_header_end": header,
+                "on_part_data": data,
+                "on_end": end,
+            },
+        )
         parser.write(content)
         parser.finalize()
     except FormParserError as error:
         raise RefusalError(400, f"body: damaged form: {' '.join(str(error).split())[:120]}") from None
     if not ended:
         raise RefusalError(400, "body: damaged form: it has no end")
-    if not parts:
-        raise RefusalError(400, "body: the form has no file; send one part for each image")
+    if not parts or named != [FIELD] * len(parts):
+        raise RefusalError(400, "body: expected one part called images for each image, and no other")
     return [b"".join(pieces) for pieces in parts]

@@ -146,42 +146,34 @@ def answers(model: type[BaseModel], *errors: int) -> Responses:
     return found
 
 
-_ENCODED = {"type": "string", "format": "byte", "minLength": 1, "description": "Base64 text of an encoded image."}
+_ENCODED = {"type": "string", "description": "Base64 text of an encoded image; a data URL is one too."}
+_FILE = {"type": "string", "format": "binary"}
 
-PREDICT: dict[str, Any] = {
-    "summary": "Decide on images",
-    "responses": answers(Predictions, *_BODY, 422),
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["images"],
-                        "properties": {
-                            "images": {
-                                "type": "array",
-                                "minItems": 1,
-                                "maxItems": 8,
-                                "items": {"type": "string", "format": "binary"},
-                            }
-                        },
-                    }
-                },
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["images"],
-                        "additionalProperties": False,
-                        "properties": {"images": {"type": "array", "minItems": 1, "maxItems": 8, "items": _ENCODED}},
-                    }
-                },
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            },
-        }
-    },
-}
+
+def predict(max_images: int) -> dict[str, Any]:
+    """What OpenAPI says of /predict, by keyword of its route."""
+    return {
+        "summary": "Decide on images",
+        "responses": answers(Predictions, *_BODY, 422),
+        "openapi_extra": _requested(
+            {
+                "multipart/form-data": _images(_FILE, max_images),
+                "application/json": _images(_ENCODED, max_images),
+                "application/octet-stream": _FILE,
+            }
+        ),
+    }
+
+
+def _images(item: dict[str, Any], most: int) -> dict[str, Any]:
+    images = {"type": "array", "minItems": 1, "maxItems": most, "items": item}
+    return {"type": "object", "required": ["images"], "additionalProperties": False, "properties": {"images": images}}
+
+
+def _requested(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    content = {kind: {"schema": schema} for kind, schema in schemas.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
 
 _ASKED_TENSOR = {
     "type": "object",
@@ -195,35 +187,25 @@ _ASKED_TENSOR = {
     },
 }
 
+_ASKED_OUTPUT = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+}
+_ASKED = {
+    "type": "object",
+    "required": ["inputs"],
+    "additionalProperties": False,
+    "properties": {
+        "id": {"type": "string"},
+        "parameters": {"type": "object"},
+        "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": _ASKED_TENSOR},
+        "outputs": {"type": "array", "items": _ASKED_OUTPUT},
+    },
+}
 INFER: dict[str, Any] = {
     "summary": "Decide on images",
     "responses": answers(Inference, *_BODY, 404),
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["inputs"],
-                        "additionalProperties": False,
-                        "properties": {
-                            "id": {"type": "string"},
-                            "parameters": {"type": "object"},
-                            "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": _ASKED_TENSOR},
-                            "outputs": {
-                                "type": "array",
-                                "items": {
-                                    "type": "object",
-                                    "required": ["name"],
-                                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
-                                },
-                            },
-                        },
-                    }
-                },
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            },
-        }
-    },
+    "openapi_extra": _requested({"application/json": _ASKED, "application/octet-stream": _FILE}),
 }
+"""What OpenAPI says of infer."""
