@@ -1,8 +1,8 @@
 """Measure what the pipeline saves; `make bench`, or for some parts only:
 
-    python -m benchmarks views grid penalty steps encoding metrics --rounds 7 --device auto
+    python -m benchmarks views grid penalty steps encoding metrics serving --rounds 7 --device auto
 
-Results go to benchmarks/results/ as JSON and Markdown. `views` needs the outputs of `make run`.
+Results go to benchmarks/results/ as JSON and Markdown. `views` and `serving` need the outputs of `make run`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ TITLES = {
     "steps": "Cost of a step, relative to one run at D = 128 and 7 classes",
     "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
     "metrics": "Metrics of 1,000,000 images against pytorch-ood's and scikit-learn's own",
+    "serving": "croft serve with the exported graph, JPEG of 227 x 227 pixels, clients on the same machine",
 }
 
 
@@ -56,6 +57,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     from benchmarks.metric_times import metric_times
     from benchmarks.penalty_forms import penalty_forms
     from benchmarks.run_axis import run_axis
+    from benchmarks.serving import serving
     from pipeline.params import load_params
 
     parts: dict[str, Callable[[], list[Row]]] = {
@@ -66,6 +68,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
         "steps": lambda: step_cost(device, rounds),
         "encoding": lambda: encoding(device, rounds),
         "metrics": lambda: metric_times(rounds),
+        "serving": lambda: serving(artifacts, rounds),
     }
     for name in names:
         print(f"measuring: {TITLES[name]}", flush=True)

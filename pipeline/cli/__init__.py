@@ -156,7 +156,7 @@ def serve(
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")] = None,
     max_batch: Annotated[int, typer.Option(help="Images of one inference.")] = 32,
-    max_delay_ms: Annotated[float, typer.Option(help="How long a batch waits for images in decoding.")] = 5.0,
+    max_delay_ms: Annotated[float, typer.Option(help="How long a batch waits for images in decoding.")] = 2.0,
     queue: Annotated[int, typer.Option(help="Images that are admitted at one time; more get a 503.")] = 256,
     timeout: Annotated[float, typer.Option(help="Seconds for a body to arrive, and for its answer.")] = 30.0,
     max_bytes: Annotated[int, typer.Option(help="Of one body.")] = 32_000_000,

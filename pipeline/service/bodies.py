@@ -104,7 +104,7 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
         content_type: its header, with the boundary.
         max_parts: how many are allowed.
     Raises:
-        RefusalError: 400 damaged or with other parts, 413 too many parts.
+        RefusalError: 400, it is damaged, or has other or too many parts.
     """
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
@@ -119,7 +119,7 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
 
     def begin() -> None:
         if len(parts) >= max_parts:
-            raise RefusalError(413, f"images: more than the {max_parts} of one request; send several requests")
+            raise RefusalError(400, f"images: more than the {max_parts} of one request; send several requests")
         parts.append([])
 
     def header() -> None:

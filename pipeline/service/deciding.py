@@ -44,7 +44,7 @@ class Deciding:
         """A decision for each image, or why there is none.
 
         Raises:
-            RefusalError: 413 too many images; 503 no place in the queue, or no answer in time.
+            RefusalError: 400 too many images; 503 no place in the queue, or no answer in time.
         """
         if len(images) > self._settings.max_images:
             limit = self._settings.max_images

@@ -74,6 +74,7 @@ class Model:
             card=source.card,
             device=device,
             threads=threads,
+            spinning=False,  # HTTP and decoding need the cores between two inferences
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
         )

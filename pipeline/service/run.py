@@ -26,6 +26,7 @@ from pipeline.service.metrics import Metrics
 from pipeline.service.model import Model, Source
 from pipeline.service.records import PredictionLog
 from pipeline.service.settings import Settings
+from pipeline.storage import explain
 
 _BACKLOG = 2048
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -80,7 +81,7 @@ def serve(
 
     served = Served(origin, load, metrics, settings.poll)
     metrics.queue_from(lambda: served.current.batcher.admitted if served.ready else 0)
-    log = PredictionLog(log_to, metrics) if log_to else None
+    log = _open_log(log_to, metrics) if log_to else None
     context = Context(settings, served, metrics, Bodies(settings), Deciding(settings, metrics), log)
     failed: list[BaseException] = []
 
@@ -127,6 +128,14 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or error
         raise ParamsError(f"--host {host} --port {port}: {reason}; choose another address") from None
     return listening
+
+
+def _open_log(folder: Path, metrics: Metrics) -> PredictionLog:
+    try:
+        return PredictionLog(folder, metrics)
+    except OSError as error:
+        reason = explain(error, folder) or f"{folder}: {error.strerror}; choose another folder"
+        raise ParamsError(f"--log-to: {reason}") from None
 
 
 def _line(listening: socket.socket, model: Model, token: str) -> str:

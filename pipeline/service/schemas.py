@@ -125,7 +125,7 @@ _REASONS = {
     401: "The token is missing or wrong.",
     404: "There is no such model or version.",
     408: "The body did not arrive in time.",
-    413: "The body or the number of images is too large.",
+    413: "The body is too large.",
     415: "The type or encoding of the body is not supported.",
     422: "A parameter is wrong.",
     503: "Not now: no model is loaded, the queue is full, or the answer took too long. Try again after Retry-After.",

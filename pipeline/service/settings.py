@@ -26,7 +26,7 @@ class Settings:
     """
 
     max_batch: int = 32
-    max_delay: float = 0.005
+    max_delay: float = 0.002
     queue: int = 256
     timeout: float = 30.0
     max_bytes: int = MAX_BYTES
