@@ -124,7 +124,8 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
 
     def header() -> None:
         if field.lower() == b"content-disposition":
-            named.append(parse_options_header(bytes(value))[1].get(b"name", b""))
+            options = parse_options_header(bytes(value))[1]
+            named.append(options.get(b"name", b"") if b"filename" in options else b"")  # a text is no file
         field.clear()
         value.clear()
 
@@ -154,5 +155,5 @@ def parse_form(content: bytes, content_type: str, max_parts: int) -> list[bytes]
     if not ended:
         raise RefusalError(400, "body: damaged form: it has no end")
     if not parts or named != [FIELD] * len(parts):
-        raise RefusalError(400, "body: expected one part called images for each image, and no other")
+        raise RefusalError(400, "body: expected one file called images for each image, and nothing else")
     return [b"".join(pieces) for pieces in parts]

@@ -29,8 +29,7 @@ def protocol_routes(context: Context) -> APIRouter:
 
     @routes.get("", summary="Name and version of the server", responses=schemas.answers(schemas.ServerMetadata, 401))
     async def server() -> Response:
-        version = importlib.metadata.version("croft-pipeline")
-        return json_response({"name": "croft", "version": version, "extensions": ["binary_tensor_data"]})
+        return json_response({"name": "croft", "version": _server_version(), "extensions": ["binary_tensor_data"]})
 
     @routes.get("/health/live", summary="Whether the server runs", responses=schemas.answers(schemas.Live))
     async def live() -> Response:
@@ -74,6 +73,13 @@ def protocol_routes(context: Context) -> APIRouter:
         return _answer(model, asked.get("id"), _all_answered(decisions), chosen)
 
     return routes
+
+
+def _server_version() -> str:
+    try:
+        return importlib.metadata.version("croft-pipeline")
+    except importlib.metadata.PackageNotFoundError:  # run from its source, as in the container
+        return "source"
 
 
 def _model(context: Context, name: str, version: str) -> Model:

@@ -91,6 +91,8 @@ def test_an_embedding_that_the_graph_lacks_is_left_out(client: httpx.Client) -> 
         ({"content": b"--b--", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400, "form"),
         ({"json": {"images": ["x"] * 65}}, 400, "images: 65, more than the 64"),
         ({"files": [("images", b"x")] * 65}, 400, "more than the 64"),
+        ({"files": [("image", b"x")]}, 400, "one file called images"),
+        ({"files": [("images", b"x")], "data": {"images": "x"}}, 400, "one file called images"),
         ({"content": bytes(300_001)}, 413, "larger than 300000 bytes"),
     ],
 )
