@@ -106,9 +106,10 @@ def _predict_route(app: FastAPI, context: Context) -> None:
         """Files of a form, {"images": [base64 text, ...]}, or one image as the body. A bad image has an `error`."""
         model = request.state.model = context.served.current
         embedding = embedding and model.has_embedding
-        async with context.bodies.read(request) as content:
-            images = _images(content, request.headers.get("content-type", ""), context.settings.max_images)
-            decisions = await context.decide(request, model, images, embedding=embedding)
+        with model.batcher.hold():
+            async with context.bodies.read(request) as content:
+                images = _images(content, request.headers.get("content-type", ""), context.settings.max_images)
+                decisions = await context.decide(request, model, images, embedding=embedding)
         return json_response(predictions(model, request.state.request_id, decisions, top, embedding=embedding))
 
 

@@ -46,12 +46,25 @@ class Batcher:
     capacity: int
     observe: Callable[[int], None] = lambda size: None
     admitted: int = 0
+    _held: int = 0
     _decoding: int = 0
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "inference"))
     _task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the batcher open in the block: a request that has begun may still be reading its body."""
+        self._held += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if not self._held:
+                self._idle.set()
 
     @contextmanager
     def admit(self, count: int) -> Iterator[None]:
@@ -63,13 +76,10 @@ class Batcher:
         if self.admitted + count > self.capacity:
             raise busy(f"the queue is full ({self.capacity} images); try again later")
         self.admitted += count
-        self._idle.clear()
         try:
             yield
         finally:
             self.admitted -= count
-            if not self.admitted:
-                self._idle.set()
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
@@ -95,8 +105,8 @@ class Batcher:
         return await waiting.answer  # cancelling the caller cancels the future, and the image is dropped
 
     async def close(self) -> None:
-        """Answer what was admitted, then end."""
-        if self.admitted:
+        """Wait for the requests that hold it, then end."""
+        if self._held:
             await self._idle.wait()
         if self._task is not None:
             self._task.cancel()

@@ -49,7 +49,7 @@ class Deciding:
         if len(images) > self._settings.max_images:
             limit = self._settings.max_images
             raise RefusalError(
-                413, f"images: {len(images)}, more than the {limit} of one request; send several requests"
+                400, f"images: {len(images)}, more than the {limit} of one request; send several requests"
             )
         with model.batcher.admit(len(images)):
             found = await self._in_time(request, self._all(model, images))

@@ -58,18 +58,21 @@ def protocol_routes(context: Context) -> APIRouter:
     async def infer(request: Request, name: str, version: str = "") -> Response:
         """Decide on images: one tensor `images`, BYTES of shape [N] or UINT8 of shape [N, H, W, 3]."""
         model = request.state.model = _model(context, name, version)
-        async with context.bodies.read(request) as content:
-            text, binary = split_body(content, request.headers.get(HEADER))
-            asked = parse_json(text)
-            images = images_of(_only_input(asked), binary)
-            parameters = asked.get("parameters", {})
-            if not isinstance(parameters, dict) or not isinstance(parameters.get("binary_data_output", False), bool):
-                raise RefusalError(400, "parameters: expected an object; binary_data_output is true or false")
-            offered = (*DEFAULT, *([EMBEDDING] if model.has_embedding else []))
-            all_binary = parameters.get("binary_data_output", False)
-            chosen = wanted(asked.get("outputs"), offered, DEFAULT, binary=all_binary)
-            embedding = any(output == EMBEDDING for output, _ in chosen)
-            decisions = await context.decide(request, model, images, embedding=embedding)
+        with model.batcher.hold():
+            async with context.bodies.read(request) as content:
+                text, binary = split_body(content, request.headers.get(HEADER))
+                asked = parse_json(text)
+                images = images_of(_only_input(asked), binary)
+                parameters = asked.get("parameters", {})
+                if not isinstance(parameters, dict) or not isinstance(
+                    parameters.get("binary_data_output", False), bool
+                ):
+                    raise RefusalError(400, "parameters: expected an object; binary_data_output is true or false")
+                offered = (*DEFAULT, *([EMBEDDING] if model.has_embedding else []))
+                all_binary = parameters.get("binary_data_output", False)
+                chosen = wanted(asked.get("outputs"), offered, DEFAULT, binary=all_binary)
+                embedding = any(output == EMBEDDING for output, _ in chosen)
+                decisions = await context.decide(request, model, images, embedding=embedding)
         return _answer(model, asked.get("id"), _all_answered(decisions), chosen)
 
     return routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -67,9 +68,18 @@ def test_the_champion_is_followed_and_a_version_that_fails_is_not_served(
             return done.json()["version"], done.json()["predictions"][0]["class"]
 
         assert answer() == ("1", "red")
-        make_champion(project, second)
-        wait_for(lambda: answer()[0] == "2")
-        assert answer() == ("2", "a")
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as slow:
+            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(RED)}\r\n\r\n"
+            slow.sendall(head.encode() + RED[:20])
+            time.sleep(0.5)
+            make_champion(project, second)
+            wait_for(lambda: answer()[0] == "2")
+            assert answer() == ("2", "a")
+            slow.sendall(RED[20:])  # it began with version 1, which must still be there
+            received = b""
+            while b'"error": null' not in received:
+                received += slow.recv(65536)
+            assert b'"version": "1"' in received
         assert client.get("/v2/models/croft/versions/1").status_code == 404
         for graph in (project / ".croft").rglob("model.onnx"):
             if "third" in graph.parts or graph.read_bytes() == (project / "third" / "model.onnx").read_bytes():
@@ -148,8 +158,6 @@ def test_it_is_alive_while_it_loads_and_ready_only_after_an_inference(
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 

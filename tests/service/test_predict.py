@@ -88,7 +88,7 @@ def test_an_embedding_that_the_graph_lacks_is_left_out(client: httpx.Client) -> 
         ({"content": b"x", "headers": {"Content-Encoding": "gzip"}}, 415, "content-encoding"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "with a boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400, "damaged form"),
-        ({"content": b"--b--", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400, "form"),
+        ({"content": b"--b--", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400, "one file called"),
         ({"json": {"images": ["x"] * 65}}, 400, "images: 65, more than the 64"),
         ({"files": [("images", b"x")] * 65}, 400, "more than the 64"),
         ({"files": [("image", b"x")]}, 400, "one file called images"),
