@@ -1,11 +1,18 @@
-"""Images of many requests, run together: one inference at a time, on whatever waits when it starts."""
+"""Images of many requests, run together: one inference at a time, on whatever waits when it starts.
+
+The thread that has decoded an image also runs the inference, unless another thread does so already; then it leaves the
+image to that one. A lone request so changes threads only twice, which counts where the cores are busy.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Run = Callable[["np.ndarray"], Sequence["np.ndarray"]]
-"""(B, S, S, 3) uint8 to arrays of B rows each; called in a thread of its own."""
+"""(B, S, S, 3) uint8 to arrays of B rows each; called in one thread at a time."""
 
 
 @dataclass
@@ -27,7 +34,7 @@ class _Waiting:
 
 @dataclass
 class Batcher:
-    """Collects images and runs them; all methods belong to one event loop.
+    """Collects images and runs them; all public methods belong to one event loop.
 
     A batch starts when the one before has ended. It waits for more images only while admitted ones are still being
     decoded, for at most `max_delay` seconds: a lone request never waits.
@@ -37,7 +44,7 @@ class Batcher:
         max_batch: images of one inference.
         max_delay: seconds.
         capacity: images that are admitted at one time: being decoded, waiting, or running.
-        observe: is told the size of each batch.
+        observe: is told the size of each batch, in any thread.
     """
 
     run: Run
@@ -47,16 +54,16 @@ class Batcher:
     observe: Callable[[int], None] = lambda size: None
     admitted: int = 0
     _held: int = 0
-    _decoding: int = 0
-    _waiting: deque[_Waiting] = field(default_factory=deque)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "inference"))
-    _task: asyncio.Task[None] | None = None
+    # The fields below belong to whoever has the lock of _changed.
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _decoding: int = 0
+    _led: bool = False
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the batcher open in the block: a request that has begun may still be reading its body."""
+        """A request uses the batcher in the block, though it may still be reading its body; see `close`."""
         self._held += 1
         self._idle.clear()
         try:
@@ -81,80 +88,94 @@ class Batcher:
         finally:
             self.admitted -= count
 
-    @contextmanager
-    def decoding(self) -> Iterator[None]:
-        """An admitted image is being decoded in the block; a batch may wait for it."""
-        self._decoding += 1
-        try:
-            yield
-        finally:
-            self._decoding -= 1
-            self._changed.set()
-
-    async def answer(self, pixels: np.ndarray) -> list[Any]:
-        """One image's row of each array that `run` returns.
+    async def answer(self, decode: Callable[[], np.ndarray], threads: Executor) -> list[Any]:
+        """One image's row of each array that `run` returns; cancelling the call drops the image.
 
         Args:
-            pixels: (S, S, 3) uint8.
+            decode: gives (S, S, 3) uint8; what it raises is raised here.
+            threads: where images are decoded and run.
         """
-        if self._task is None:
-            self._task = asyncio.create_task(self._work())
-        waiting = _Waiting(pixels, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._changed.set()
-        return await waiting.answer  # cancelling the caller cancels the future, and the image is dropped
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        with self._changed:
+            self._decoding += 1
+        work = threads.submit(self._work, decode, answer)
+        try:
+            return await answer
+        finally:
+            if work.cancel():  # it was still waiting for a thread
+                self._decoded(None)
 
     async def close(self) -> None:
-        """Wait for the requests that hold it, then end."""
+        """Wait until no request holds it."""
         if self._held:
             await self._idle.wait()
-        if self._task is not None:
-            self._task.cancel()
-        self._thread.shutdown(wait=False)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            while not self._waiting:
-                self._changed.clear()
-                await self._changed.wait()
-            await self._gather(loop)
-            batch = self._next()
-            if not batch:
-                continue
-            self.observe(len(batch))
-            try:
-                rows = await loop.run_in_executor(self._thread, self._rows, batch)
-            except Exception as error:  # an inference that fails costs its own requests only
-                for item in batch:
-                    if not item.answer.done():
-                        item.answer.set_exception(error)
-                continue
-            for item, row in zip(batch, rows, strict=True):
-                if not item.answer.done():
-                    item.answer.set_result(row)
+    def _work(self, decode: Callable[[], np.ndarray], answer: asyncio.Future[list[Any]]) -> None:
+        """In a thread: decode one image, and run batches if no other thread does."""
+        item = None
+        try:
+            if not answer.done():  # else its client has gone
+                item = _Waiting(decode(), answer)
+        except Exception as error:
+            _tell(answer, _fail, [answer], error)
+        if self._decoded(item):
+            while batch := self._next():
+                self._answer(batch)
 
-    async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait while images are being decoded, until a batch is full or `max_delay` has passed."""
-        if not self._decoding or not self.max_delay or len(self._waiting) >= self.max_batch:
-            return
-        late = loop.call_later(self.max_delay, self._changed.set)
-        until = loop.time() + self.max_delay
-        while self._decoding and len(self._waiting) < self.max_batch and loop.time() < until:
-            self._changed.clear()
-            await self._changed.wait()
-        late.cancel()
+    def _decoded(self, item: _Waiting | None) -> bool:
+        """Count one image less in decoding; True if this thread must run the batches from now on."""
+        with self._changed:
+            self._decoding -= 1
+            self._changed.notify()
+            if item is None:
+                return False
+            self._waiting.append(item)
+            leads, self._led = not self._led, True
+            return leads
 
     def _next(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        while self._waiting and len(batch) < self.max_batch:
-            item = self._waiting.popleft()
-            if not item.answer.done():  # else its client has gone
-                batch.append(item)
-        return batch
+        """The images of the next batch; none, and this thread no longer runs them."""
+        with self._changed:
+            until = time.monotonic() + self.max_delay
+            while self._waiting and self._decoding and len(self._waiting) < self.max_batch:
+                if (left := until - time.monotonic()) <= 0:
+                    break
+                self._changed.wait(left)
+            batch: list[_Waiting] = []
+            while self._waiting and len(batch) < self.max_batch:
+                item = self._waiting.popleft()
+                if not item.answer.done():
+                    batch.append(item)
+            self._led = bool(batch)
+            return batch
 
-    def _rows(self, batch: list[_Waiting]) -> list[list[Any]]:
+    def _answer(self, batch: list[_Waiting]) -> None:
         import numpy as np
 
-        arrays = self.run(np.stack([item.pixels for item in batch]))
-        return [[array[index] for array in arrays] for index in range(len(batch))]
+        answers = [item.answer for item in batch]
+        try:
+            self.observe(len(batch))
+            arrays = self.run(np.stack([item.pixels for item in batch]))
+            rows = [[array[index] for array in arrays] for index in range(len(batch))]
+        except Exception as error:  # an inference that fails costs its own requests only
+            _tell(answers[0], _fail, answers, error)
+        else:
+            _tell(answers[0], _fill, answers, rows)
+
+
+def _tell(answer: asyncio.Future[list[Any]], call: Callable[..., None], *arguments: object) -> None:
+    """Make a call in the event loop of an answer."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+        answer.get_loop().call_soon_threadsafe(call, *arguments)
+
+
+def _fill(answers: Sequence[asyncio.Future[list[Any]]], rows: Sequence[list[Any]]) -> None:
+    for answer, row in zip(answers, rows, strict=True):
+        if not answer.done():
+            answer.set_result(row)
+
+
+def _fail(answers: Sequence[asyncio.Future[list[Any]]], error: Exception) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error)

@@ -38,7 +38,7 @@ class Deciding:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self._pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "decode")
+        self._pool = ThreadPoolExecutor(1 + (os.cpu_count() or 1), "images")  # one more runs the inference
 
     async def decide(self, request: Request, model: Model, images: Sequence[Image]) -> list[Decision | str]:
         """A decision for each image, or why there is none.
@@ -69,13 +69,9 @@ class Deciding:
 
     async def _one(self, model: Model, image: Image, row: int) -> Decision | str:
         try:
-            with model.batcher.decoding():
-                pixels = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._pixels, image, model.size, f"image {row}"
-                )
+            return await model.decide(lambda: self._pixels(image, model.size, f"image {row}"), self._pool)
         except DataError as error:
             return str(error)
-        return await model.decide(pixels)
 
     def _pixels(self, image: Image, size: int, name: str) -> np.ndarray:
         if isinstance(image, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,9 +101,9 @@ class Model:
         """The outputs for (B, S, S, 3) uint8."""
         return list(self.predictor.session.run(self.outputs, {"images": pixels}))
 
-    async def decide(self, pixels: np.ndarray) -> Decision:
-        """The decision on (S, S, 3) uint8, in a batch with others."""
-        row = await self.batcher.answer(pixels)
+    async def decide(self, decode: Callable[[], np.ndarray], threads: Executor) -> Decision:
+        """The decision on what `decode` gives, (S, S, 3) uint8, in a batch with others."""
+        row = await self.batcher.answer(decode, threads)
         return Decision(row[0], float(row[1]), bool(row[2]), row[3] if self.has_embedding else None)
 
     def label(self, decision: Decision) -> str:
