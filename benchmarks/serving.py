@@ -27,7 +27,7 @@ Row = dict[str, Any]
 CLIENTS = (1, 8, 32, 128)
 AT = 32
 """Clients with which batches are compared with one by one."""
-SECONDS = 4.0
+SECONDS = 3.0
 OURS, ALONE, RIVAL = "croft serve", "croft serve --max-batch 1", "LitServe"
 _SIZE = (227, 227)  # pixels of the JPEG that is sent: PACS
 

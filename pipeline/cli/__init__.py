@@ -154,7 +154,9 @@ def serve(
         ),
     ] = "champion",
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of an inference; by default all cores but one.")
+    ] = None,
     max_batch: Annotated[int, typer.Option(help="Images of one inference.")] = 32,
     max_delay_ms: Annotated[float, typer.Option(help="How long a batch waits for images in decoding.")] = 2.0,
     queue: Annotated[int, typer.Option(help="Images that are admitted at one time; more get a 503.")] = 256,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Model:
             graph=source.graph,
             card=source.card,
             device=device,
-            threads=threads,
+            threads=threads or max(1, (os.cpu_count() or 1) - 1),  # one core for HTTP and decoding
             spinning=False,  # HTTP and decoding need the cores between two inferences
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
