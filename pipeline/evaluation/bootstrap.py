@@ -12,18 +12,6 @@ if TYPE_CHECKING:
 _CELLS = 4_000_000  # resamples x images drawn at a time: bounds the memory to some tens of megabytes
 
 
-def correct_by_image(rows: pd.DataFrame) -> pd.DataFrame:
-    """Whether each image was classified correctly by the fit of each seed.
-
-    Args:
-        rows: SCORES rows of one method and target, known classes only.
-    Returns:
-        Images (sorted by path) x seeds; 1.0 correct, 0.0 wrong, NaN where a seed did not test the image.
-    """
-    correct = (rows["predicted"] == rows["label"]).astype("float64")
-    return rows.assign(correct=correct).pivot(index="path", columns="seed", values="correct").sort_index()
-
-
 def key_of(kind: int, name: str) -> tuple[int, ...]:
     """The seed of the draws of one kind of images.
 
@@ -75,34 +63,6 @@ def drawn(codes: np.ndarray, resamples: int, *, key: Sequence[int], block: int) 
         size = min(block, resamples - start)
         weights = rng.multinomial(count, np.full(count, 1 / max(count, 1)), size=size)  # (b, G)
         yield np.ascontiguousarray(weights.T, dtype="int32")[codes]  # (I, b), by rows: what follows takes whole rows
-
-
-def resampled_means(values: pd.DataFrame, resamples: int, *, target: str) -> np.ndarray:
-    """Mean over seeds of the mean over images, for each resample of the images.
-
-    An image is drawn with all its seeds, since the fits of all seeds see the same images.
-
-    Args:
-        values: images x seeds, NaN where there is none.
-        resamples: how many times as many images as there are, are drawn with replacement.
-        target: held-out domain, the seed of the draws: for equal targets and numbers of images they are the same, so
-            that methods are compared on the same resamples.
-    Returns:
-        (resamples,) float64; NaN without images.
-    """
-    import numpy as np
-
-    if values.size == 0:
-        return np.full(resamples, np.nan)
-    table = values.to_numpy(dtype="float64").T  # (S, I)
-    tested = ~np.isnan(table)
-    filled = np.where(tested, table, 0.0)
-    codes, block = np.arange(len(values)), block_of(len(values))
-    means = []
-    for weights in drawn(codes, resamples, key=key_of(0, target), block=block):
-        with np.errstate(invalid="ignore"):  # a resample may miss every image that one seed tested
-            means.append(((filled @ weights) / (tested @ weights)).mean(axis=0))  # (b,)
-    return np.concatenate(means)
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:

@@ -103,7 +103,7 @@ def accuracy_points(metrics: Metrics) -> pd.DataFrame:
     """Accuracy on each held-out domain.
 
     Args:
-        metrics: from `summarise`.
+        metrics: content of metrics.json.
     Returns:
         method; target; accuracy, 0 to 1; accuracy_spread: standard deviation over seeds; accuracy_low, accuracy_high:
         95 % bootstrap interval over images. The mean over domains, last of a method, has the target "mean".
@@ -112,7 +112,7 @@ def accuracy_points(metrics: Metrics) -> pd.DataFrame:
 
     names = ["accuracy", "accuracy_spread", "accuracy_low", "accuracy_high"]
     rows = [
-        (method, target, *(numbers[name] for name in names))
+        (method, target, *(numbers.get(name) for name in names))
         for method, targets in metrics.items()
         for target, numbers in targets.items()
     ]

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.bootstrap import block_of, cluster_codes, drawn, interval, key_of
+from pipeline.evaluation.bootstrap import block_of, cluster_codes, drawn, key_of
 from pipeline.evaluation.measures import known_tested
-from pipeline.tables import MEAN, TEST_UNKNOWN, UNKNOWN_CLASSES
+from pipeline.tables import TEST_UNKNOWN, UNKNOWN_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,8 @@ def resampled(
 
     Args:
         scores: SCORES table.
-        metrics: accuracy, or keys of `pipeline.evaluation.weighted.DETECTION` (mean over the open sets).
+        metrics: accuracy, or keys of `pipeline.evaluation.weighted.DETECTION`: the mean over the open sets, and each of
+            them under the name `of_open_set` gives.
         resamples: of the test images; all methods and seeds see the same ones.
         groups: path to the name of its group, for images that are no independent draws (near-duplicates, one patient's
             images); images that it lacks are drawn alone. None: all are.
@@ -63,26 +64,9 @@ def resampled(
     return pd.DataFrame(rows, index=index, columns=range(resamples + 1), dtype="float64")
 
 
-def intervals(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """95 % intervals over images: {method: {target or MEAN: {metric_low, metric_high}}}; NaN where there is none.
-
-    Args:
-        table: what `resampled` returns.
-    """
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for metric in table.index.unique("metric"):
-        of_metric = table.loc[metric]
-        targets = of_metric.index.unique("target")
-        for method in of_metric.index.unique("method"):
-            by_target = of_metric.loc[method].groupby(level="target").mean(numeric_only=True)
-            # A mean over fewer domains than the other methods' is not comparable.
-            rows = {**dict(by_target.iterrows()), MEAN: by_target.reindex(targets).mean(skipna=False)}
-            for target, values in rows.items():
-                low, high = interval(values.to_numpy()[1:])
-                found.setdefault(str(method), {}).setdefault(str(target), {}).update(
-                    {f"{metric}_low": low, f"{metric}_high": high}
-                )
-    return found
+def of_open_set(metric: str, open_set: str) -> str:
+    """What a detection metric of one open set is called."""
+    return f"{metric}/{open_set}"
 
 
 @dataclass(frozen=True)
@@ -118,7 +102,8 @@ class _Fit:
 
     Attributes:
         correct: of each known image.
-        images: by stratum: where the fit's images are in it, and their scores.
+        images: by stratum: where the fit's images are in it, and their scores, which rise: sorting them again for each
+            block of resamples is then quick.
     """
 
     correct: np.ndarray
@@ -128,6 +113,7 @@ class _Fit:
     def of(cls, rows: pd.DataFrame, strata: Mapping[str, _Stratum]) -> _Fit:
         import pandas as pd
 
+        rows = rows.sort_values("score", kind="stable")
         known, unknown = rows[rows["role"] != TEST_UNKNOWN], rows[rows["role"] == TEST_UNKNOWN]
         parts = {name: known if name == KNOWN else unknown[unknown["open_set"] == name] for name in strata}
         images = {
@@ -157,4 +143,6 @@ class _Fit:
                 unknown = weighted.make_side(scores, weights[name][at])
                 by_set.append([metric(known, unknown) for metric in asked.values()])
             values |= dict(zip(asked, np.mean(by_set, axis=0), strict=True))
+            for name, of_set in zip(open_sets, by_set, strict=True):
+                values |= {of_open_set(metric, name): found for metric, found in zip(asked, of_set, strict=True)}
         return values

@@ -1,8 +1,7 @@
-"""Accuracy, detection and calibration by method and held-out domain, with two kinds of uncertainty, both named.
+"""Accuracy, detection and calibration by method and held-out domain.
 
 `*_spread` is the standard deviation over seeds (n - 1 in the denominator): other few-shot images, other order of
-batches, same test images. `accuracy_low`, `accuracy_high` are the 95 % bootstrap interval over test images: other
-images, same fits. Neither contains the other.
+batches, same test images. `intervals` adds what other images would do to the same fits. Neither contains the other.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
-from pipeline.evaluation.bootstrap import correct_by_image, interval, resampled_means
 from pipeline.evaluation.measures import BASE_RATE, METRICS, OPEN_SET, keys, known_tested, measure, open_sets
 from pipeline.evaluation.results import BY_OPEN_SET, finite, spread_of
 from pipeline.tables import IN_DISTRIBUTION, MEAN, TEST_UNKNOWN
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 Summary = dict[str, dict[str, dict[str, Any]]]
@@ -27,12 +24,11 @@ OF_MEAN = (WORST, HARMONIC)
 """What only the mean over held-out domains has."""
 
 
-def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
+def summarise(scores: pd.DataFrame) -> Summary:
     """The content of metrics.json: {method: {held-out domain: numbers}}, and MEAN after a method's domains.
 
     Args:
         scores: SCORES table.
-        bootstrap: resamples of the test images for the interval; all methods see the same ones of a domain.
     Returns:
         Methods and domains in the order of `scores`. Of each:
         n, n_unknown: different images of known classes in the held-out domain, and of all open sets; seeds: fits
@@ -41,7 +37,7 @@ def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
         accuracy, KNOWN: known classes of the held-out domain; accuracy_id: unseen images of the source domains;
         OPEN_SET: unknown images against known classes of the held-out domain, mean over the open sets; auroc_id:
         unknown against known classes of the source domains.
-        accuracy_low, accuracy_high: 95 % bootstrap interval over images. base_rate: share of unknown images among
+        base_rate: share of unknown images among
         those and the known ones, mean over the open sets.
         open_sets: {open set: its own OPEN_SET with spreads, base_rate and n_unknown}.
         With the target IN_DISTRIBUTION, unseen images of the source domains stand for the held-out domain.
@@ -58,15 +54,12 @@ def summarise(scores: pd.DataFrame, *, bootstrap: int) -> Summary:
     summary: Summary = {}
     for method, of_method in scores.groupby("method", sort=False):
         by_seed: dict[str, pd.DataFrame] = {}
-        resampled: dict[str, np.ndarray] = {}
         rows = summary[str(method)] = {}
         for name, part in of_method.groupby("target", sort=False):
             target = str(name)
             by_seed[target] = _by_seed(part, sets)
-            correct = correct_by_image(part[known_tested(part)])
-            resampled[target] = resampled_means(correct, bootstrap, target=target)
-            rows[target] = _numbers(by_seed[target], resampled[target], part, sets)
-        rows[MEAN] = _numbers(*_over_targets(targets, by_seed, resampled, sets), of_method, sets)
+            rows[target] = _numbers(by_seed[target], part, sets)
+        rows[MEAN] = _numbers(_over_targets(targets, by_seed, sets), of_method, sets)
     return summary
 
 
@@ -77,28 +70,24 @@ def _by_seed(part: pd.DataFrame, sets: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({seed: measure(rows, sets) for seed, rows in part.groupby("seed", sort=True)}).T
 
 
-def _over_targets(
-    targets: Sequence[str], by_seed: dict[str, pd.DataFrame], resampled: dict[str, np.ndarray], sets: Sequence[str]
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Measures by seed and resampled accuracies, averaged over targets; empty and NaN where a target lacks a fit."""
-    import numpy as np
+def _over_targets(targets: Sequence[str], by_seed: dict[str, pd.DataFrame], sets: Sequence[str]) -> pd.DataFrame:
+    """Measures by seed, averaged over targets; empty where a target lacks a fit."""
     import pandas as pd
 
     if not set(targets) <= set(by_seed):  # a mean over fewer domains than the other methods' is not comparable
         columns = pd.MultiIndex.from_tuples([*keys(sets), *(("", name) for name in OF_MEAN)])
-        return pd.DataFrame(columns=columns, dtype="float64"), np.full(1, math.nan)
+        return pd.DataFrame(columns=columns, dtype="float64")
     common = sorted(set.intersection(*(set(frame.index) for frame in by_seed.values())))
     fits = pd.concat([frame.loc[common] for frame in by_seed.values()]).groupby(level=0)
     means = fits.mean()
     accuracy, auroc = means["", "accuracy"], means["", "auroc"]
     means["", WORST] = math.nan if IN_DISTRIBUTION in by_seed else fits.min()["", "accuracy"]
     means["", HARMONIC] = 2 * accuracy * auroc / (accuracy + auroc)
-    return means, np.mean(list(resampled.values()), axis=0)
+    return means
 
 
-def _numbers(by_seed: pd.DataFrame, resampled: np.ndarray, part: pd.DataFrame, sets: Sequence[str]) -> dict[str, Any]:
-    """Means and spreads over seeds, the interval, and counts of images in `part`."""
-    low, high = interval(resampled)
+def _numbers(by_seed: pd.DataFrame, part: pd.DataFrame, sets: Sequence[str]) -> dict[str, Any]:
+    """Means and spreads over seeds, and counts of images in `part`."""
     unknown = part[part["role"] == TEST_UNKNOWN]
 
     def averaged(open_set: str, names: Sequence[str]) -> dict[str, float | None]:
@@ -112,8 +101,6 @@ def _numbers(by_seed: pd.DataFrame, resampled: np.ndarray, part: pd.DataFrame, s
         "n_unknown": unknown["path"].nunique(),
         "seeds": len(by_seed),
         **averaged("", [name for name in (*METRICS, *OF_MEAN) if ("", name) in by_seed]),
-        "accuracy_low": finite(low),
-        "accuracy_high": finite(high),
         BY_OPEN_SET: {
             name: averaged(name, OPEN_SET) | {"n_unknown": unknown.loc[unknown["open_set"] == name, "path"].nunique()}
             for name in sets

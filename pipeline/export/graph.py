@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,9 +203,14 @@ def _write_with_external_weights(proto: onnx.ModelProto, path: Path) -> None:
 
     weights_file = f"{path.name}.data"
     path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / weights_file).unlink(missing_ok=True)  # onnx appends to an existing file
-    with atomic_path(path) as temporary:
+    # The graph names its weights' file, so both are written under their own names, in a folder beside their place.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        written = Path(scratch) / path.name
         onnx.save_model(
-            proto, str(temporary), save_as_external_data=True, location=weights_file, all_tensors_to_one_file=True
+            proto, str(written), save_as_external_data=True, location=weights_file, all_tensors_to_one_file=True
         )
-        onnx.checker.check_model(str(temporary))
+        onnx.checker.check_model(str(written))
+        for name in (weights_file, path.name):  # a graph is never there without its weights
+            with (Path(scratch) / name).open("rb") as file:
+                os.fsync(file.fileno())
+            (Path(scratch) / name).replace(path.parent / name)

@@ -51,7 +51,8 @@ class ClassSet:
     """What runs that know the same C classes share.
 
     Attributes:
-        text: (C, D) raw text features, in the dtype and on the device of training.
+        text: (C, D) raw text features, in the dtype and on the device of training; (R, C, D) in a stack of runs whose
+            classes differ, one set a run.
         scale: s > 0.
         names: how prompts call the classes; empty where nobody knows.
         tower: gives the text tower that made the text features, in the dtype of training; None where there is none.
@@ -139,6 +140,7 @@ class Method:
         check: (options, class set, name of the run); raises what is wrong before anything is trained.
         structure: (options) to what stacked runs must agree on besides the settings that are no floats.
         per_image: whether an array has a row per training image, so that stacked runs need equally many.
+        one_class_set: whether stacked runs must know the same classes; otherwise equally many are enough.
         record: (options) to the settings as plain values for records; None is all of them.
     """
 
@@ -156,4 +158,5 @@ class Method:
     check: Callable[[Any, ClassSet, str], None] | None = None
     structure: Callable[[Any], Hashable] | None = None
     per_image: bool = False
+    one_class_set: bool = False
     record: Callable[[Any], dict[str, Any]] | None = None

@@ -167,4 +167,4 @@ PAPER = Paper(
     2022,
     "https://arxiv.org/abs/2109.01134",
 )
-METHOD = Method("coop", Options, PAPER, start, logits, derive=derive, check=check)
+METHOD = Method("coop", Options, PAPER, start, logits, derive=derive, check=check, one_class_set=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.results import Metrics, held_out, measured_open_sets, numbers_of
 from pipeline.report.tables import Column, best_methods
-from pipeline.report.wording import called, measured_in, plus_minus, points, tested_on, with_spread
+from pipeline.report.wording import called, measured_in, plus_minus, points, tested_on, with_interval, with_spread
 
 UNTRAINED = "zero-shot"
 """The method of params.yaml that training has to beat."""
@@ -121,7 +121,7 @@ def _open_set(metrics: Metrics, deployed: str) -> str:
     if numbers.get("auroc") is None:
         return "Open-set detection was not measured: there is no unknown class and no open set."
     sets = measured_open_sets(metrics)
-    auroc = f"AUROC {with_spread(numbers, 'auroc')} %"
+    auroc = f"AUROC {with_interval(numbers, 'auroc')}"
     best = sorted(best_methods(metrics, Column("", "auroc")))
     place = "the best of all methods"
     if deployed not in best:
@@ -130,7 +130,7 @@ def _open_set(metrics: Metrics, deployed: str) -> str:
         unknown = "unknown classes" if not sets else called(sets[0])
         return f"Telling {unknown} from known ones: {auroc}; {place}."
     each = ", ".join(
-        f"{called(name)} {with_spread(numbers_of(metrics, deployed, open_set=name), 'auroc')} %" for name in sets
+        f"{called(name)} {with_interval(numbers_of(metrics, deployed, open_set=name), 'auroc')}" for name in sets
     )
     overall = f"Telling {len(sets)} open sets from known classes: {auroc} on average; {place}."
     return f"{overall} {deployed} by open set: {each}."

@@ -59,6 +59,7 @@ def render_report(
         confidence=tables.by_metric(metrics, terms=CONFIDENCE),
         confidence_terms=CONFIDENCE,
         counts=tables.counts(metrics),
+        protocols=tables.protocol_rows(metrics, evaluation.protocols, deployed),
         figures=_figures(evaluation, methods),
         hessian=agreement.hessian_rows(evaluation.agreement, methods),
         verdicts=[agreement.verdict(effect) for effect in evaluation.effects],

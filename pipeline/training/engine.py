@@ -71,7 +71,7 @@ def fit(
             # One thread per stack, several stacks side by side: a product that is split over threads rounds
             # differently for one run than for many, and small products gain nothing from the split.
             torch.set_num_threads(1)
-        return Stack(members, data, classes[members[0].classes], started).train(progress.advance)
+        return Stack(members, data, classes, started).train(progress.advance)
 
     results: dict[tuple[object, ...], Trained] = {}
     try:
@@ -116,11 +116,17 @@ def _class_sets(runs: Sequence[Run], text: Tensor, inputs: Inputs) -> dict[bytes
     return sets
 
 
-def _structure(run: Run) -> tuple[object, ...]:
-    """Runs that agree on this can be one tensor program; all else is a number per run."""
+def _structure(run: Run, text: Tensor) -> tuple[object, ...]:
+    """Runs that agree on this can be one tensor program; all else is a number per run.
+
+    Args:
+        text: (C, D) of the classes that the run knows.
+    """
+    # In float64 results must not depend on the stack, but matrices off 64-byte borders round differently.
+    apart = run.kind.one_class_set or (text.dtype == torch.float64 and text.numel() % 8 != 0)
     settings = tuple((k, v) for k, v in run.options if not isinstance(v, float) and k != "select")
     extra = run.kind.structure(run.options) if run.kind.structure else None
-    return (run.classes, settings, extra, len(run.train_rows) if run.kind.per_image else None)
+    return (run.classes if apart else len(text), settings, extra, len(run.train_rows) if run.kind.per_image else None)
 
 
 def _stacks(
@@ -129,7 +135,7 @@ def _stacks(
     """Runs of one structure together, those with equally long epochs side by side, enough stacks for all workers."""
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(_structure(run), []).append(run)
+        groups.setdefault(_structure(run, classes[run.classes].text), []).append(run)
     for members in groups.values():
         members.sort(key=lambda run: -run.batches)
         started[members[0]] = start = start_of(members[0], data, classes[members[0].classes])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,18 +36,33 @@ def start_of(run: Run, data: Data, classes: ClassSet) -> Start:
 
 
 class Stack:
-    """Runs of one structure and class set, the longest epochs first."""
+    """Runs of one structure, the longest epochs first."""
 
     def __init__(
-        self, runs: Sequence[Run], data: Data, classes: ClassSet, started: dict[Run, Start] | None = None
+        self,
+        runs: Sequence[Run],
+        data: Data,
+        classes: Mapping[bytes | None, ClassSet],
+        started: dict[Run, Start] | None = None,
     ) -> None:
-        """started: the starts of some runs, which are taken out of it; others are made."""
+        """Start every run.
+
+        Args:
+            runs: that `engine` found to be one tensor program.
+            data: that they learn from.
+            classes: by `Run.classes`; equally many for all runs.
+            started: the starts of some runs, which are taken out of it; others are made.
+        """
         self.runs = sorted(runs, key=lambda run: -run.batches)
-        self.data, self.classes = data, classes
+        sets = [classes[run.classes] for run in self.runs]
+        self.data, self.classes = data, _side_by_side(sets)
         self.method, self.options = self.runs[0].kind, self.runs[0].options
         self.orders = [np.random.default_rng(run.seed) for run in self.runs]
         made = {} if started is None else started
-        starts = [made.pop(run) if run in made else start_of(run, data, classes) for run in self.runs]
+        starts = [
+            made.pop(run) if run in made else start_of(run, data, known)
+            for run, known in zip(self.runs, sets, strict=True)
+        ]
         self.learnt = {name: torch.stack([s.learnt[name] for s in starts]) for name in starts[0].learnt}
         self.fixed = {name: _shared([s.fixed[name] for s in starts]) for name in starts[0].fixed}
         adam = getattr(self.options, "optimizer", "sgd") == "adamw"
@@ -147,7 +163,7 @@ class Stack:
 
         if self.method.step is not None:
             return self.method.step(
-                Step(features, labels, self._first(count), numbers, self.options, self.classes, update)
+                Step(features, labels, self._first(count), numbers, self.options, self._classes(slice(count)), update)
             )
         leaves = {name: array.detach().requires_grad_() for name, array in self._first(count).items()}
         values = self._logits(features, self._arrays(leaves, slice(count)), slice(count))
@@ -172,7 +188,7 @@ class Stack:
         arrays = {name: array[runs] for name, array in self.fixed.items()} | learnt
         if self.method.derive is not None:
             numbers = {name: value[runs] for name, value in self.numbers.items()}
-            arrays |= self.method.derive(learnt, numbers, self.options, self.classes)
+            arrays |= self.method.derive(learnt, numbers, self.options, self._classes(runs))
         return arrays
 
     def _logits(self, features: Tensor, arrays: Arrays, runs: slice | Tensor) -> Tensor:
@@ -240,6 +256,11 @@ class Stack:
             return slice(None)
         return torch.tensor(members, device=self.classes.text.device)
 
+    def _classes(self, runs: slice | Tensor) -> ClassSet:
+        """What these runs know."""
+        text = self.classes.text
+        return self.classes if text.ndim == 2 else replace(self.classes, text=text[runs])
+
     def _first(self, count: int) -> Arrays:
         return {name: array[:count] for name, array in self.learnt.items()}
 
@@ -250,7 +271,7 @@ class Stack:
         """A copy of some runs' state, to train them apart from those that diverged."""
         index = torch.tensor(members, device=self.classes.text.device)
         part = object.__new__(Stack)
-        part.method, part.options, part.classes = self.method, self.options, self.classes
+        part.method, part.options, part.classes = self.method, self.options, self._classes(index)
         for name in ("learnt", "fixed", "numbers"):
             setattr(part, name, {key: array[index] for key, array in getattr(self, name).items()})
         part.moments = [{key: array[index] for key, array in moment.items()} for moment in self.moments]
@@ -263,6 +284,13 @@ class Stack:
             for name, array in some.items():
                 whole[name][index] = array
         self.steps[index] = part.steps
+
+
+def _side_by_side(sets: Sequence[ClassSet]) -> ClassSet:
+    """The class set that all runs share, or one whose text has a leading axis R."""
+    if all(known is sets[0] for known in sets):
+        return sets[0]
+    return ClassSet(torch.stack([known.text for known in sets]), sets[0].scale)
 
 
 def _shared(arrays: Sequence[Tensor]) -> Tensor:

@@ -104,7 +104,7 @@ def test_no_history_is_an_empty_table() -> None:
 
 def test_accuracy_points_of_one_seed_have_no_spread(table_of) -> None:
     scores = table_of([("m", "a", 1, f"k{i}", TEST_SHIFTED, 0, 0, float(i)) for i in range(4)])
-    points = accuracy_points(summarise(scores, bootstrap=10))
+    points = accuracy_points(summarise(scores))
     assert points["accuracy"].tolist() == [1.0, 1.0]
     assert points["accuracy_spread"].dtype == "float64"
     assert points["accuracy_spread"].isna().all()

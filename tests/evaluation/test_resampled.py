@@ -9,9 +9,9 @@ import pytest
 from pipeline.detection import metrics
 from pipeline.evaluation import bootstrap
 from pipeline.evaluation.bootstrap import cluster_codes, drawn, interval, key_of
+from pipeline.evaluation.intervals import intervals
 from pipeline.evaluation.measures import measure
-from pipeline.evaluation.resampled import intervals, resampled
-from pipeline.evaluation.summary import summarise
+from pipeline.evaluation.resampled import resampled
 from pipeline.tables import MEAN, TEST_ID, TEST_SHIFTED, TEST_UNKNOWN
 
 ALL = ("accuracy", "auroc", "fpr95_id_positive", "fpr95_ood_positive")
@@ -68,6 +68,16 @@ def test_the_first_column_is_what_was_measured(tested: pd.DataFrame) -> None:
             assert found.loc[(name, method, target, seed), 0] == pytest.approx(measured["", name], abs=1e-12)
 
 
+def test_each_open_set_has_an_interval_of_its_own(tested: pd.DataFrame) -> None:
+    both = intervals(resampled(tested, ("auroc",), resamples=200))
+    for open_set in ("classes", "tex"):
+        alone = tested[(tested["role"] != TEST_UNKNOWN) | (tested["open_set"] == open_set)]
+        expected = intervals(resampled(alone, ("auroc",), resamples=200))
+        for target in ("a", "b", MEAN):
+            found = both["m"][target]["open_sets"][open_set]
+            assert found == {end: expected["m"][target][end] for end in ("auroc_low", "auroc_high")}
+
+
 def test_blocks_change_nothing(tested: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = resampled(tested, ALL, resamples=50)
     monkeypatch.setattr(bootstrap, "_CELLS", 150)  # seven resamples of twenty images
@@ -81,15 +91,6 @@ def test_a_pool_is_drawn_once_for_all_domains(tested: pd.DataFrame) -> None:
     found = resampled(pool, ("auroc",), resamples=20).loc["auroc"]
     assert found.loc[("m", "a", 1)].nunique() > 3
     assert found.loc[("m", "a", 1)].tolist() == found.loc[("n", "b", 2)].tolist()
-
-
-def test_without_groups_the_draws_are_those_of_the_summary(tested: pd.DataFrame) -> None:
-    summary = summarise(tested, bootstrap=100)
-    ends = intervals(resampled(tested, ("accuracy",), resamples=100))
-    for method in "mn":
-        for target in ("a", "b", MEAN):
-            for end in ("accuracy_low", "accuracy_high"):
-                assert ends[method][target][end] == pytest.approx(summary[method][target][end])
 
 
 def test_groups_are_drawn_whole() -> None:

@@ -22,6 +22,7 @@ from pipeline.fits import Head, read_fits, write_fits
 from pipeline.methods.catalogue import METHODS, head_logits
 from pipeline.methods.settings import options
 from pipeline.training.assemble import collect, diverged_lines, fit_metrics
+from pipeline.training.engine import _structure
 from pipeline.training.runs import Run, Trained
 from pipeline.training.schedule import batch_order, learning_rate
 from pipeline.training.views import CachedViews
@@ -111,6 +112,42 @@ def test_a_run_depends_on_the_others_by_rounding_only_in_float32() -> None:
     runs = [run(kind, seed) for kind in KINDS for seed in (1, 2)]
     for member in train(runs, **tables()):
         (alone,) = train([member.run], **tables())
+        for name, array in alone.head.arrays.items():
+            np.testing.assert_allclose(array, member.head.arrays[name], atol=1e-5)
+
+
+def knowing(one: Run, known: tuple[int, ...]) -> Run:
+    """The same run, of some of the classes."""
+
+    def of(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        kept = np.isin(labels, known)
+        return rows[kept], np.searchsorted(known, labels[kept])
+
+    train_rows, train_labels = of(one.train_rows, one.train_labels)
+    validation_rows, validation_labels = of(one.validation_rows, one.validation_labels)
+    return replace(
+        one, train_rows=train_rows, train_labels=train_labels, validation_rows=validation_rows,
+        validation_labels=validation_labels, text_rows=np.array(known),
+    )  # fmt: skip
+
+
+PENALISED = {"kind": "adapters", "generator": True, "lambda_1": 2.0, "lambda_2": 3.0, **SHORT}
+
+
+@pytest.mark.parametrize("settings", [*KINDS.values(), PENALISED, {**PENALISED, "preset": "released"}])
+def test_runs_that_know_other_classes_train_side_by_side(settings: dict[str, Any]) -> None:
+    own = options(settings)
+    runs = [
+        knowing(replace(run(settings["kind"], seed, 39), options=own), known)
+        for seed, known in enumerate([(0, 1), (1, 2), (0, 2), (0, 1)], 1)
+    ]
+    data = tables()
+    assert len({_structure(one, torch.zeros(2, WIDTH)) for one in runs}) == (3 if settings["kind"] == "coop" else 1)
+    for one, member in zip(runs, train(runs, **data, dtype="float64"), strict=True):
+        (alone,) = train([one], **data, dtype="float64")
+        assert same(alone, member)
+    for one, member in zip(runs, train(runs, **data), strict=True):
+        (alone,) = train([one], **data)
         for name, array in alone.head.arrays.items():
             np.testing.assert_allclose(array, member.head.arrays[name], atol=1e-5)
 

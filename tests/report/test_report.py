@@ -13,32 +13,21 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from PIL import Image
+from rendered import RANKING, TUNED, evaluation_of, png, render
 from rich.console import Console
 
 from pipeline.evaluation.choice import UNSEEN, Choice
 from pipeline.evaluation.curves import accuracy_points, history_points, roc_points, score_histogram
-from pipeline.evaluation.decisions import decisions
 from pipeline.evaluation.difference import Difference
-from pipeline.evaluation.evaluate import Evaluation, evaluate
-from pipeline.evaluation.hessian import COLUMNS
-from pipeline.evaluation.reliability import reliability_points
-from pipeline.evaluation.summary import summarise
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.params import Evaluate
-from pipeline.params.choice import Export
 from pipeline.report import figures
 from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
-from pipeline.report.page import render_report
 from pipeline.report.tables import by_domain, by_open_set
 from pipeline.report.wording import CONFIDENCE, FULL_SPECTRUM, OPEN_SET
-from pipeline.tables import DETECTION, FITS, IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
+from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
-TUNED = Export(method="tuned", score="energy")
-RANKING = pd.DataFrame(
-    [("tuned", "energy", 0.9, 0.8, 0.8471), ("plain", "mcm", 0.8, 0.8, 0.8)],
-    columns=["method", "option", "accuracy", "auroc", "value"],
-)
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -76,53 +65,6 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.text += data
-
-
-def png() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 4), "red").save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def evaluation_of(scores, history, **changes) -> Evaluation:
-    """What `evaluate` makes of a SCORES and a HISTORY table."""
-    metrics = summarise(scores, bootstrap=100)
-    choice = Choice("tuned", "energy", "tuned with energy is the best of 2.", RANKING, "harmonic-mean", UNSEEN)
-    keys = scores[["method", "target", "seed"]].drop_duplicates()
-    limits = keys.assign(temperature=1.0, threshold=float(scores["score"].median()), images=9, notes="")
-    arguments = {
-        "choice": choice,
-        "scores": scores,
-        "detection": pd.DataFrame(columns=list(DETECTION.columns)),
-        "limits": limits,
-        "metrics": metrics,
-        "curves": {
-            "accuracy": accuracy_points(metrics),
-            "decisions": decisions(scores, limits),
-            "histogram": score_histogram(scores, 20),
-            "history": history_points(history),
-            "reliability": reliability_points(scores),
-            "roc": roc_points(scores),
-        },
-        "differences": (Difference("accuracy", "tuned", "plain", 0.02, 0.01, 0.03, 0.01, 2),),
-        "agreement": pd.DataFrame(columns=list(COLUMNS)),
-        "effects": (),
-        "settings": {"plain": {"train": False, "epochs": 30}, "tuned": {"train": True, "epochs": 30}},
-        "diverged": pd.DataFrame(columns=list(FITS.columns)),
-        "bootstrap": 100,
-        "accept": 0.95,
-    }
-    return Evaluation(**(arguments | changes))
-
-
-def render(evaluation: Evaluation, **changes) -> str:
-    example = Example(png(), "bee")
-    arguments = {
-        "gallery": Gallery({"ink": [example], "oil": [example]}, [Example(png(), "cat", "predicted dog")], [example]),
-        "title": "a data set",
-        "lineage": {"git commit": "0123abcd", "data": "md5 4567"},
-    }
-    return render_report(evaluation, **(arguments | changes))
 
 
 @pytest.fixture(scope="module")

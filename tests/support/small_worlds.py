@@ -112,10 +112,12 @@ def scores(world: tuple[Features, Fits, pd.DataFrame]) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def summary(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
-    """What `summarise` makes of the scores."""
+    """What `summarise` makes of the scores, with intervals."""
+    from pipeline.evaluation.intervals import with_intervals
+    from pipeline.evaluation.resampled import resampled
     from pipeline.evaluation.summary import summarise
 
-    return summarise(scores, bootstrap=200)
+    return with_intervals(summarise(scores), resampled(scores, ("accuracy", "auroc"), resamples=200))
 
 
 @pytest.fixture(scope="session")

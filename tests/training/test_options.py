@@ -163,7 +163,7 @@ def test_params_reach_every_formula_of_the_authors_code(file: str, choices: dict
     one = Run("m", "t", 1, settings, rows, golden["labels"], none, none)
     batches, text = golden["image_features"], torch.from_numpy(golden["text_features"])
     data = Data(as_source(batches.transpose(1, 0, 2), "cpu"), torch.from_numpy(batches[0]))
-    stack = Stack([one], data, ClassSet(text, float(golden["logit_scale"])))
+    stack = Stack([one], data, {one.classes: ClassSet(text, float(golden["logit_scale"]))})
     for learnt, name in (("image_weight", "W_image"), ("text_weight", "W_text"), ("generator", "G")):
         stack.learnt[learnt].copy_(torch.from_numpy(golden[name])[None])
     (found,) = stack.train(lambda _: None)

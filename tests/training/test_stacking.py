@@ -17,7 +17,8 @@ from pipeline.training.schedule import batch_order, learning_rate
 
 def structure(rows: int = 40, **change: Any) -> object:
     labels = np.arange(rows) % 3
-    return _structure(Run("m", "t", 1, options(change), np.arange(rows), labels, np.arange(3), labels[:3]))
+    run = Run("m", "t", 1, options(change), np.arange(rows), labels, np.arange(3), labels[:3])
+    return _structure(run, torch.zeros(3, 8))
 
 
 def test_numbers_do_not_split_a_stack_but_structure_does() -> None:
