@@ -1,8 +1,8 @@
 """Measure what the pipeline saves; `make bench`, or for some parts only:
 
-    python -m benchmarks views grid penalty steps encoding scale metrics --rounds 7 --device auto
+    python -m benchmarks views grid penalty steps encoding scale metrics serving --rounds 7 --device auto
 
-Results go to benchmarks/results/ as JSON and Markdown. `views` needs the outputs of `make run`.
+Results go to benchmarks/results/ as JSON and Markdown. `views` and `serving` need the outputs of `make run`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ TITLES = {
     "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
     "scale": "The whole evaluation of one fit on a million images of 400 classes, every open-set score",
     "metrics": "Metrics of 1,000,000 images against pytorch-ood's and scikit-learn's own",
+    "serving": "croft serve with the exported graph, JPEG of 227 x 227 pixels, clients on the same machine",
 }
 
 
@@ -58,6 +59,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     from benchmarks.metric_times import metric_times
     from benchmarks.penalty_forms import penalty_forms
     from benchmarks.run_axis import run_axis
+    from benchmarks.serving import serving
     from pipeline.params import load_params
 
     parts: dict[str, Callable[[], list[Row]]] = {
@@ -69,6 +71,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
         "encoding": lambda: encoding(device, rounds),
         "scale": large_evaluation,
         "metrics": lambda: metric_times(rounds),
+        "serving": lambda: serving(artifacts, rounds),
     }
     for name in names:
         print(f"measuring: {TITLES[name]}", flush=True)

@@ -142,6 +142,51 @@ def compare(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="ALIAS|VERSION|FOLDER",
+            help="An alias is followed; a folder holds model.onnx and card.json.",
+            callback=tag_or_path,
+        ),
+    ] = "champion",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of an inference; by default all cores but one.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option(help="Images of one inference.")] = 32,
+    max_delay_ms: Annotated[float, typer.Option(help="How long a batch waits for images in decoding.")] = 2.0,
+    queue: Annotated[int, typer.Option(help="Images that are admitted at one time; more get a 503.")] = 256,
+    timeout: Annotated[float, typer.Option(help="Seconds for a body to arrive, and for its answer.")] = 30.0,
+    max_bytes: Annotated[int, typer.Option(help="Of one body.")] = 32_000_000,
+    max_pixels: Annotated[int, typer.Option(help="Of one image.")] = 50_000_000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Holds the bearer token; or set CROFT_TOKEN.", callback=from_project)
+    ] = None,
+    log_to: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the log of predictions; by default there is none.", callback=from_project),
+    ] = None,
+    poll: Annotated[float, typer.Option(help="Seconds between two looks at the alias.")] = 10.0,
+) -> None:
+    """Answer predictions over HTTP, in batches; follow the champion.
+
+    \f
+    Each parameter is an option of the command.
+    """
+    from pipeline.cli.serve import serve_model
+
+    serve_model(
+        model, host=host, port=port, device=device, threads=threads, max_batch=max_batch, max_delay_ms=max_delay_ms,
+        queue=queue, timeout=timeout, max_bytes=max_bytes, max_pixels=max_pixels, token_file=token_file, log_to=log_to,
+        poll=poll,
+    )  # fmt: skip
+
+
+@app.command()
 def params() -> None:
     """Check params.yaml and print every key with its value."""
     from pipeline.cli.inputs import print_params

@@ -69,6 +69,7 @@ class Predictor:
         graph, card: these files instead of those in the folder.
         device: auto, cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
+        spinning: whether idle threads keep their core busy; False where other work shares the cores.
         max_bytes: of one encoded image.
         max_pixels: of one decoded image.
     Raises:
@@ -85,6 +86,7 @@ class Predictor:
         card: Path | None = None,
         device: str = "auto",
         threads: int | None = None,
+        spinning: bool = True,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -92,7 +94,7 @@ class Predictor:
             raise DataError("predictor: expected a folder, or a graph and a card")
         graph = graph or Path(folder or ".") / GRAPH_FILE
         self.card = read_card(card or Path(folder or ".") / CARD_FILE)
-        self.session = make_session(graph, device, threads)
+        self.session = make_session(graph, device, threads, spinning=spinning)
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
         shapes = {item.name: item.shape for item in (*self.session.get_inputs(), *self.session.get_outputs())}
         size, count = self.card.image_size, len(self.card.classes)

@@ -16,13 +16,16 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _ERRORS_ONLY = 3
 
 
-def make_session(path: Path, device: str = "auto", threads: int | None = None) -> onnxruntime.InferenceSession:
+def make_session(
+    path: Path, device: str = "auto", threads: int | None = None, *, spinning: bool = True
+) -> onnxruntime.InferenceSession:
     """Load a graph for prediction.
 
     Args:
         path: an ONNX file.
         device: auto (CUDA where there is a device), cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
+        spinning: whether idle threads keep their core busy; False where other work shares the cores.
     Raises:
         CheckpointError: the file is missing or is not an ONNX graph.
         DeviceError: cuda was requested, or a CUDA device is present, but ONNX Runtime cannot use it.
@@ -37,6 +40,8 @@ def make_session(path: Path, device: str = "auto", threads: int | None = None) -
     options.log_severity_level = _ERRORS_ONLY
     if threads is not None:
         options.intra_op_num_threads = threads
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     cuda = device == "cuda" or (device == "auto" and CUDA in onnxruntime.get_available_providers() and _cuda_device())
     providers: list[Any] = [CPU]
     if cuda:
