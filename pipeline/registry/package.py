@@ -16,7 +16,7 @@ from typing import Any
 import pipeline
 from pipeline.tables import read_json
 
-GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
+GRAPH_FILE, CARD_FILE, EXTRAS = "model.onnx", "card.json", "extras"
 SERVING_CODE = (
     "__init__.py",
     "errors.py",
@@ -59,7 +59,7 @@ def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadat
         mlflow.pyfunc.save_model(
             path=str(out),
             python_model=str(package / "serving" / "pyfunc.py"),
-            artifacts={"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)},
+            artifacts=_artifacts(folder),
             code_paths=[str(code)],
             pip_requirements=requirements(),
             signature=_signature(card["classes"]),
@@ -67,6 +67,13 @@ def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadat
             metadata=dict(metadata),
             mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model_id),
         )
+
+
+def _artifacts(folder: Path) -> dict[str, str]:
+    found = {"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)}
+    if (folder / EXTRAS).is_dir():  # variants, adapters, and weights that one ONNX file cannot hold
+        found["extras"] = str(folder / EXTRAS)
+    return found
 
 
 def requirements() -> list[str]:

@@ -16,13 +16,16 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _ERRORS_ONLY = 3
 
 
-def make_session(path: Path, device: str = "auto", threads: int | None = None) -> onnxruntime.InferenceSession:
+def make_session(
+    path: Path, device: str = "auto", threads: int | None = None, *, profile: Path | None = None
+) -> onnxruntime.InferenceSession:
     """Load a graph for prediction.
 
     Args:
         path: an ONNX file.
         device: auto (CUDA where there is a device), cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
+        profile: start of the file name of ONNX Runtime's own profile; by default none is written.
     Raises:
         CheckpointError: the file is missing or is not an ONNX graph.
         DeviceError: cuda was requested, or a CUDA device is present, but ONNX Runtime cannot use it.
@@ -35,6 +38,8 @@ def make_session(path: Path, device: str = "auto", threads: int | None = None) -
         raise CheckpointError(f"{path}: no such file; expected an exported graph")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if threads is not None:
         options.intra_op_num_threads = threads
     cuda = device == "cuda" or (device == "auto" and CUDA in onnxruntime.get_available_providers() and _cuda_device())
