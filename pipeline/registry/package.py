@@ -18,7 +18,7 @@ from pipeline.registry.code import ShippedCode, shipped_code
 from pipeline.tables import read_json
 
 GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
-WEIGHTS_FILE = "model.onnx.data"  # of a graph that is too large for one file
+EXTRAS = "extras"  # variants, adapters, and the weights that one ONNX file cannot hold
 
 
 def save_package(
@@ -53,7 +53,7 @@ def save_package(
         mlflow.pyfunc.save_model(
             path=str(out),
             python_model=str(model),
-            artifacts={name: str(folder / file) for name, file in _artifacts(folder).items()},
+            artifacts=_artifacts(folder),
             code_paths=[str(package)],
             pip_requirements=requirements(),
             signature=_signature(card["classes"]),
@@ -80,16 +80,18 @@ def check_export(folder: Path) -> None:
             raise DataError(f"{folder / name}: no such file; export the model again: croft run export")
 
 
+def _artifacts(folder: Path) -> dict[str, str]:
+    found = {"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)}
+    if (folder / EXTRAS).is_dir():  # variants, adapters, and weights that one ONNX file cannot hold
+        found["extras"] = str(folder / EXTRAS)
+    return found
+
+
 def requirements() -> list[str]:
     """What a server must install, pinned to the versions installed here."""
     pinned = [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "numpy", "pandas", "pillow")]
     # A server with a GPU puts onnxruntime-gpu in its place; both together would leave no CUDA.
     return [*pinned, f"onnxruntime=={_onnxruntime_version()}"]
-
-
-def _artifacts(folder: Path) -> dict[str, str]:
-    weights = {"weights": WEIGHTS_FILE} if (folder / WEIGHTS_FILE).is_file() else {}
-    return {"graph": GRAPH_FILE, "card": CARD_FILE, **weights}
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
 UNKNOWN = "unknown"
+EMBEDDING = "embedding"  # an output of graphs that were exported with it
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
 BATCH = 64
@@ -99,7 +100,7 @@ class Predictor:
         shapes = {item.name: item.shape for item in (*self.session.get_inputs(), *self.session.get_outputs())}
         size, count = self.card.image_size, len(self.card.classes)
         expected = {"images": [size, size, 3], "probabilities": [count], "score": [], "unknown": []}
-        if {name: shape[1:] for name, shape in shapes.items()} != expected:
+        if {name: shape[1:] for name, shape in shapes.items() if name != EMBEDDING} != expected:
             raise CheckpointError(
                 f"{graph}: does not fit its card ({count} classes, {size} pixels); export them together"
             )

@@ -17,7 +17,12 @@ _ERRORS_ONLY = 3
 
 
 def make_session(
-    path: Path, device: str = "auto", threads: int | None = None, *, spinning: bool = True
+    path: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    spinning: bool = True,
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Load a graph for prediction.
 
@@ -26,6 +31,7 @@ def make_session(
         device: auto (CUDA where there is a device), cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
         spinning: whether idle threads keep their core busy; False where other work shares the cores.
+        profile: start of the file name of ONNX Runtime's own profile; by default none is written.
     Raises:
         CheckpointError: the file is missing or is not an ONNX graph.
         DeviceError: cuda was requested, or a CUDA device is present, but ONNX Runtime cannot use it.
@@ -38,6 +44,8 @@ def make_session(
         raise CheckpointError(f"{path}: no such file; expected an exported graph")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if threads is not None:
         options.intra_op_num_threads = threads
     if not spinning:

@@ -80,12 +80,9 @@ def test_same_model_gives_the_same_bytes_without_paths(exported, tmp_path: Path)
     assert b"site-packages" not in content
 
 
-def test_a_graph_too_large_for_one_file_has_its_weights_beside_it(
-    exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.export.graph._EXTERNAL_BYTES", 0)
+def test_a_graph_too_large_for_one_file_has_its_weights_beside_it(exported, tmp_path: Path) -> None:
     for _ in range(2):  # the second replaces both
-        export_onnx(exported.module, 32, tmp_path / "model.onnx")
+        export_onnx(exported.module, 32, tmp_path / "model.onnx", external_bytes=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"]
     batch = images(3)
     expected, found = (
@@ -96,16 +93,15 @@ def test_a_graph_too_large_for_one_file_has_its_weights_beside_it(
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_full_disk_keeps_the_graph_that_was_there(exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_graph_that_was_there(exported, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 12) as disk:
         for limit in (0, 2**31):  # weights in a file of their own, or in the graph
-            monkeypatch.setattr("pipeline.export.graph._EXTERNAL_BYTES", limit)
             folder = disk.folder / str(limit)
-            export_onnx(exported.module, 32, folder / "model.onnx")
+            export_onnx(exported.module, 32, folder / "model.onnx", external_bytes=limit)
             before = {path.name: path.read_bytes() for path in folder.iterdir()}
             disk.fill(leave=16384)
             with pytest.raises(Exception, match=r".") as caught:
-                export_onnx(exported.module, 32, folder / "model.onnx")
+                export_onnx(exported.module, 32, folder / "model.onnx", external_bytes=limit)
             assert "no space left" in explain(caught.value)
             assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
             disk.free()

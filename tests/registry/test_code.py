@@ -154,7 +154,8 @@ def test_two_versions_with_different_code_and_a_foreign_pipeline(
 
 def test_what_a_model_says_of_itself(tmp_path: Path, write_tiny_model: Callable[..., Path]) -> None:
     export = write_tiny_model(tmp_path / "export")
-    (export / "model.onnx.data").write_bytes(b"weights")  # as of a graph beyond two gigabytes
+    (export / "extras").mkdir()
+    (export / "extras" / "model.onnx.data").write_bytes(b"weights")  # as of a graph beyond two gigabytes
     out = save(export, tmp_path / "out")
     assert str(tmp_path) not in (out / "MLmodel").read_text()
     described = yaml.safe_load((out / "MLmodel").read_text())
@@ -164,9 +165,10 @@ def test_what_a_model_says_of_itself(tmp_path: Path, write_tiny_model: Callable[
     assert (out / described["saved_input_example_info"]["artifact_path"]).is_file()
     assert (out / "requirements.txt").read_text().splitlines()[0].startswith("mlflow==")
     artifacts = described["flavors"]["python_function"]["artifacts"]
-    for name, file in {"graph": "model.onnx", "card": "card.json", "weights": "model.onnx.data"}.items():
-        assert (out / artifacts[name]["path"]).read_bytes() == (export / file).read_bytes()
-        assert (out / artifacts[name]["path"]).parent == out / "artifacts"  # the graph names its weights' file
+    for name, file in {"graph": "model.onnx", "card": "card.json", "extras": "extras"}.items():
+        assert out / artifacts[name]["path"] == out / "artifacts" / file  # the graph names its weights' file
+    for file in ("model.onnx", "card.json", "extras/model.onnx.data"):
+        assert (out / "artifacts" / file).read_bytes() == (export / file).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "card.json"])
