@@ -11,4 +11,5 @@ def test_it_evaluates_every_score_in_a_process_of_its_own() -> None:
     assert (few["images"], all_["images"]) == (200, 2000)
     assert all_["scores"] == len(list(options()))
     assert 0.5 < all_["AUROC"] <= 1.0
-    assert all_["peak GiB"] >= all_["of it before"] > 0.0
+    assert all_["peak GiB"] > 0.1
+    assert all_["classes"] == 9
