@@ -39,6 +39,9 @@ Domains = Annotated[
 ]
 PathColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the files.")]
 ClassColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the classes.")]
+GroupColumn = Annotated[
+    str, typer.Option(metavar="TITLE", help="Column of a table that names groups of images that belong together.")
+]
 DomainColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the domains.")]
 
 
@@ -211,13 +214,19 @@ def use(
     path_column: PathColumn = "",
     class_column: ClassColumn = "",
     domain_column: DomainColumn = "",
+    group_column: GroupColumn = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Write params.yaml for a data set from a checked preset, and show what that changes."""
     from pipeline.cli.use import use_preset
     from pipeline.sources import SourceOptions
 
-    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    columns = {
+        "path_column": path_column,
+        "class_column": class_column,
+        "domain_column": domain_column,
+        "group_column": group_column,
+    }
     use_preset(preset, path, name, SourceOptions(images=images, domains=domains, **columns), dry_run=dry_run)
 
 
@@ -259,6 +268,7 @@ def data_add(
     path_column: PathColumn = "",
     class_column: ClassColumn = "",
     domain_column: DomainColumn = "",
+    group_column: GroupColumn = "",
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
@@ -266,12 +276,17 @@ def data_add(
     """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
 
     \f
-    Fourteen parameters: each is an argument or an option of the command.
+    Fifteen parameters: each is an argument or an option of the command.
     """
     from pipeline.cli.data import add_data
     from pipeline.sources import SourceOptions
 
-    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    columns = {
+        "path_column": path_column,
+        "class_column": class_column,
+        "domain_column": domain_column,
+        "group_column": group_column,
+    }
     options = SourceOptions(kind, domain, open_set, benchmark, images, domains, **columns)
     add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 
