@@ -50,7 +50,7 @@ def make_world(folder: Path, images: int, classes: int, width: int) -> None:
     import pandas as pd
 
     from pipeline.features import Features, write_features
-    from pipeline.tables import MANIFEST, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, UNKNOWN_CLASSES
+    from pipeline.tables import MANIFEST, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, UNKNOWN_CLASSES, write_table
     from pipeline.tables import VALIDATION as VAL
 
     draw = np.random.default_rng(0)
@@ -97,6 +97,7 @@ def make_world(folder: Path, images: int, classes: int, width: int) -> None:
 def one_fit(text: np.ndarray) -> Fits:
     """Zero-shot, as `finetune` would write it."""
     import numpy as np
+    import pandas as pd
 
     from pipeline.fits import Fits, Head
     from pipeline.tables import FITS, HISTORY
