@@ -47,7 +47,7 @@ format: setup
 	ruff format .
 	ruff check --fix .
 
-bench: setup  ## measure what caching, batching and the closed-form penalty save, and the metrics; results in benchmarks/results
+bench: setup  ## measure what caching, batching and the closed-form penalty save, the metrics, and serving; results in benchmarks/results
 	python -m benchmarks $(PARTS)
 
 lock:  ## resolve requirements.lock anew from pyproject.toml

@@ -1,8 +1,8 @@
 """Measure what the pipeline saves; `make bench`, or for some parts only:
 
-    python -m benchmarks views grid penalty steps encoding metrics --rounds 7 --device auto
+    python -m benchmarks views grid penalty steps encoding scale metrics serving --rounds 7 --device auto
 
-Results go to benchmarks/results/ as JSON and Markdown. `views` needs the outputs of `make run`.
+Results go to benchmarks/results/ as JSON and Markdown. `views` and `serving` need the outputs of `make run`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ TITLES = {
     "vmap": "Gradients of many runs: a leading run axis against torch.func.vmap of one run (one thread, B = 32, C = 7)",
     "steps": "Cost of a step, relative to one run at D = 128 and 7 classes",
     "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
+    "scale": "The whole evaluation of one fit on a million images of 400 classes, every open-set score",
     "metrics": "Metrics of 1,000,000 images against pytorch-ood's and scikit-learn's own",
+    "serving": "croft serve with the exported graph, JPEG of 227 x 227 pixels, clients on the same machine",
 }
 
 
@@ -53,9 +55,11 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     from benchmarks.batching import batched_grid, step_cost
     from benchmarks.cached_views import cached_views
     from benchmarks.encoding import encoding
+    from benchmarks.large_evaluation import large_evaluation
     from benchmarks.metric_times import metric_times
     from benchmarks.penalty_forms import penalty_forms
     from benchmarks.run_axis import run_axis
+    from benchmarks.serving import serving
     from pipeline.params import load_params
 
     parts: dict[str, Callable[[], list[Row]]] = {
@@ -65,7 +69,9 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
         "vmap": lambda: run_axis(device, 3 * rounds),
         "steps": lambda: step_cost(device, rounds),
         "encoding": lambda: encoding(device, rounds),
+        "scale": large_evaluation,
         "metrics": lambda: metric_times(rounds),
+        "serving": lambda: serving(artifacts, rounds),
     }
     for name in names:
         print(f"measuring: {TITLES[name]}", flush=True)

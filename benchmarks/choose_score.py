@@ -10,10 +10,11 @@ images and open sets are looked at once, to show what that choice is worth.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -130,6 +131,17 @@ def _test(
     return measured
 
 
+def as_json(results: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> dict[str, Any]:
+    """{held-out domain: {chosen: [method, option], pairs: [one per pair, the best by validation first]}}."""
+    found = {}
+    for target, (ranking, tested) in results.items():
+        pairs = ranking.rename(columns={"accuracy": "validation accuracy", "auroc": "classes left out"})
+        pairs = pairs.join(tested, on=["method", "option"]).round(5)
+        records = [{k: v for k, v in row.items() if v == v} for row in pairs.to_dict("records")]
+        found[target] = {"chosen": [ranking["method"][0], ranking["option"][0]], "pairs": records}
+    return found
+
+
 def markdown(results: dict[str, tuple[pd.DataFrame, pd.DataFrame]], shown: int = 5) -> str:
     """The first pairs of each ranking with what they are worth on test images; then all scores of the chosen method."""
     lines = []
@@ -169,6 +181,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--epochs", type=int, help="instead of those of params.yaml")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="a file that gets every number")
     arguments = parser.parse_args()
     folder = os.environ.get("CROFT_REAL_DATA")
     if not folder:
@@ -176,7 +189,10 @@ def main() -> None:
     experiment = EXPERIMENTS[arguments.experiment](Path(folder), seeds=SEEDS)
     methods = arguments.methods or without_prompts(load_params().finetune)
     device = resolve_device(arguments.device)
-    print(markdown(measure(experiment, methods, folds=arguments.folds, epochs=arguments.epochs, device=device)))
+    results = measure(experiment, methods, folds=arguments.folds, epochs=arguments.epochs, device=device)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(as_json(results), indent=1) + "\n", encoding="utf-8")
+    print(markdown(results))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The whole evaluation of one fit on a million test images of 400 classes, with every open-set score, in a process of
 its own: how long it takes, and how much memory.
 
-    python -m benchmarks.large_evaluation FOLDER IMAGES CLASSES WIDTH
+    python -m benchmarks.large_evaluation make FOLDER IMAGES CLASSES WIDTH
+    python -m benchmarks.large_evaluation evaluate FOLDER
 
-makes the features in FOLDER, evaluates them and prints what it took as JSON; `make bench PARTS=scale` runs it twice.
+The first writes the features, the second evaluates them and prints what it took as JSON; `make bench PARTS=scale`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
-    from pipeline.features import Features
     from pipeline.fits import Fits
 
 Row = dict[str, Any]
@@ -35,22 +34,23 @@ def large_evaluation(images: int = IMAGES, classes: int = CLASSES, width: int = 
     rows = []
     for count in (images // 10, images):
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "benchmarks.large_evaluation", folder, *map(str, (count, classes, width))]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            command = [sys.executable, "-m", "benchmarks.large_evaluation"]
+            subprocess.run([*command, "make", folder, *map(str, (count, classes, width))], check=True)
+            done = subprocess.run([*command, "evaluate", folder], check=True, capture_output=True, text=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     return rows
 
 
-def make_world(folder: Path, images: int, classes: int, width: int) -> tuple[Features, pd.DataFrame, pd.DataFrame]:
-    """Features on disk as `featurize` writes them, the splits and the manifest of one fit.
+def make_world(folder: Path, images: int, classes: int, width: int) -> None:
+    """Write features as `featurize` does, the splits and the manifest of one fit.
 
     Known images lie around their class's prompt, unknown ones around prompts of a third as many other classes.
     """
     import numpy as np
     import pandas as pd
 
-    from pipeline.features import Features, read_features, write_features
-    from pipeline.tables import MANIFEST, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, UNKNOWN_CLASSES
+    from pipeline.features import Features, write_features
+    from pipeline.tables import MANIFEST, SPLITS, TEST_SHIFTED, TEST_UNKNOWN, TRAIN, UNKNOWN_CLASSES, write_table
     from pipeline.tables import VALIDATION as VAL
 
     draw = np.random.default_rng(0)
@@ -90,7 +90,8 @@ def make_world(folder: Path, images: int, classes: int, width: int) -> tuple[Fea
         "sha256": [f"{value:064x}" for value in range(len(of))], "width": 64, "height": 64, "bytes": 100,
     }  # fmt: skip
     manifest = pd.DataFrame(values).astype(dict(MANIFEST.columns))
-    return read_features(folder), splits, manifest
+    write_table(splits, folder / "splits.parquet", SPLITS)
+    write_table(manifest, folder / "manifest.parquet", MANIFEST)
 
 
 def one_fit(text: np.ndarray) -> Fits:
@@ -111,34 +112,46 @@ def one_fit(text: np.ndarray) -> Fits:
     return Fits(table, {0: Head("zero-shot", {"prototypes": prototypes}, {"scale": 100.0})}, history)
 
 
-def main() -> None:
+def evaluated(folder: Path) -> Row:
+    """Evaluate what `make_world` wrote, and say what it took."""
     import resource
     import time
 
     from pipeline.detection.scores.spaces import options
     from pipeline.evaluation.evaluate import evaluate
+    from pipeline.features import read_features
     from pipeline.params import Evaluate
     from pipeline.params.choice import Export
+    from pipeline.tables import MANIFEST, SPLITS, read_table
 
-    folder, (images, classes, width) = Path(sys.argv[1]), map(int, sys.argv[2:])
-    features, splits, manifest = make_world(folder, images, classes, width)
-    made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
-    export = Export(method="zero-shot", score="mcm")
-    settings = Evaluate(hessian_probes=0)
+    features = read_features(folder)
+    splits = read_table(folder / "splits.parquet", SPLITS)
+    manifest = read_table(folder / "manifest.parquet", MANIFEST)
+    export, settings = Export(method="zero-shot", score="mcm"), Evaluate(hessian_probes=0)
+    started, busy = time.perf_counter(), time.process_time()
     result = evaluate(features, one_fit(features.text), splits, manifest, settings, export=export)
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        json.dumps(
-            {
-                "images": images, "classes": classes, "width": width, "scores": len(list(options())),
-                "resamples": settings.bootstrap, "seconds": round(seconds, 1), "peak GiB": round(peak / 2**20, 2),
-                "of it before": round(made / 2**20, 2),
-                "AUROC": round(float(result.metrics["zero-shot"]["mean"]["auroc"]), 4),
-            }
-        )
-    )  # fmt: skip
+    numbers = result.metrics["zero-shot"]["mean"]
+    return {
+        "images": numbers["n"] + numbers["n_unknown"],
+        "classes": len(features.meta["classes"]),
+        "width": features.clean.shape[1],
+        "scores": len(list(options())),
+        "resamples": settings.bootstrap,
+        "seconds": round(time.perf_counter() - started, 1),
+        "CPU seconds": round(time.process_time() - busy, 1),
+        # With the pages of clean.npy that are in memory: a file, which the system may drop.
+        "peak GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "of it features": round(features.clean.nbytes / 2**30, 2),
+        "AUROC": round(float(numbers["auroc"]), 4),
+    }
+
+
+def main() -> None:
+    action, folder, *sizes = sys.argv[1:]
+    if action == "make":
+        make_world(Path(folder), *map(int, sizes))
+    else:
+        print(json.dumps(evaluated(Path(folder))))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def pacs(folder: Path, *, seeds: Sequence[int], targets: Sequence[str] = ()) -> 
             "class": classes,
             "pool": "",
             "part": "",
+            "group": "",
             # In place of the image's own hash: it only decides the order in which a split takes images.
             "sha256": [hashlib.sha256(path.encode()).hexdigest() for path in paths],
         }

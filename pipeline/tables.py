@@ -32,6 +32,9 @@ PARTS_FILE = "parts.csv"
 
 PARTS = ("train", "val", "test")
 
+GROUPS_FILE = "groups.csv"
+"""The file of the data root that may give images a group: columns path, group."""
+
 MEAN = "mean"
 """Where results are listed by held-out domain, the mean over them; ingest refuses a domain of this name."""
 
@@ -83,6 +86,7 @@ MANIFEST = Table(
         "bytes": "int64",
         "defect": "str",  # what is wrong with a file whose whole picture can be read; "" for nothing
         "part": "str",  # one of PARTS, as PARTS_FILE gives it; "" for an image that is free
+        "group": "str",  # of images that belong together, as GROUPS_FILE gives it; "" for an image that is alone
     },
     ("path",),
 )

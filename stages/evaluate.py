@@ -50,6 +50,7 @@ def main(params: Params) -> Record:
     write_table(result.detection, paths.DETECTION, DETECTION)
     write_csv(result.choice.ranking, paths.RANKING)
     write_json(result.choice.to_json(), paths.CHOICE)
+    write_json(result.protocols, paths.PROTOCOLS)
     write_json(result.metrics, paths.METRICS)
     write_text(report, paths.REPORT)
     for name, curve in result.curves.items():
@@ -57,7 +58,7 @@ def main(params: Params) -> Record:
     return Record(
         metrics=flat(result.metrics),
         tags={"chosen.method": result.choice.method, "chosen.score": result.choice.score},
-        artifacts=[paths.METRICS, paths.CHOICE, paths.RANKING, paths.REPORT],
+        artifacts=[paths.METRICS, paths.PROTOCOLS, paths.CHOICE, paths.RANKING, paths.REPORT],
         datasets=[(name, digest, f"artifacts/{name}") for name, digest in inputs.items()],
     )
 

@@ -39,6 +39,9 @@ Domains = Annotated[
 ]
 PathColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the files.")]
 ClassColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the classes.")]
+GroupColumn = Annotated[
+    str, typer.Option(metavar="TITLE", help="Column of a table that names groups of images that belong together.")
+]
 DomainColumn = Annotated[str, typer.Option(metavar="TITLE", help="Column of a table that names the domains.")]
 
 
@@ -203,6 +206,51 @@ def predict(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="ALIAS|VERSION|FOLDER",
+            help="An alias is followed; a folder holds model.onnx and card.json.",
+            callback=tag_or_path,
+        ),
+    ] = "champion",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of an inference; by default all cores but one.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option(help="Images of one inference.")] = 32,
+    max_delay_ms: Annotated[float, typer.Option(help="How long a batch waits for images in decoding.")] = 2.0,
+    queue: Annotated[int, typer.Option(help="Images that are admitted at one time; more get a 503.")] = 256,
+    timeout: Annotated[float, typer.Option(help="Seconds for a body to arrive, and for its answer.")] = 30.0,
+    max_bytes: Annotated[int, typer.Option(help="Of one body.")] = 32_000_000,
+    max_pixels: Annotated[int, typer.Option(help="Of one image.")] = 50_000_000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Holds the bearer token; or set CROFT_TOKEN.", callback=from_project)
+    ] = None,
+    log_to: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the log of predictions; by default there is none.", callback=from_project),
+    ] = None,
+    poll: Annotated[float, typer.Option(help="Seconds between two looks at the alias.")] = 10.0,
+) -> None:
+    """Answer predictions over HTTP, in batches; follow the champion.
+
+    \f
+    Each parameter is an option of the command.
+    """
+    from pipeline.cli.serve import serve_model
+
+    serve_model(
+        model, host=host, port=port, device=device, threads=threads, max_batch=max_batch, max_delay_ms=max_delay_ms,
+        queue=queue, timeout=timeout, max_bytes=max_bytes, max_pixels=max_pixels, token_file=token_file, log_to=log_to,
+        poll=poll,
+    )  # fmt: skip
+
+
+@app.command()
 def params() -> None:
     """Check params.yaml and print every key with its value."""
     from pipeline.cli.inputs import print_params
@@ -227,13 +275,19 @@ def use(
     path_column: PathColumn = "",
     class_column: ClassColumn = "",
     domain_column: DomainColumn = "",
+    group_column: GroupColumn = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Write params.yaml for a data set from a checked preset, and show what that changes."""
     from pipeline.cli.use import use_preset
     from pipeline.sources import SourceOptions
 
-    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    columns = {
+        "path_column": path_column,
+        "class_column": class_column,
+        "domain_column": domain_column,
+        "group_column": group_column,
+    }
     use_preset(preset, path, name, SourceOptions(images=images, domains=domains, **columns), dry_run=dry_run)
 
 
@@ -275,6 +329,7 @@ def data_add(
     path_column: PathColumn = "",
     class_column: ClassColumn = "",
     domain_column: DomainColumn = "",
+    group_column: GroupColumn = "",
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
     on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
@@ -282,12 +337,17 @@ def data_add(
     """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
 
     \f
-    Fourteen parameters: each is an argument or an option of the command.
+    Fifteen parameters: each is an argument or an option of the command.
     """
     from pipeline.cli.data import add_data
     from pipeline.sources import SourceOptions
 
-    columns = {"path_column": path_column, "class_column": class_column, "domain_column": domain_column}
+    columns = {
+        "path_column": path_column,
+        "class_column": class_column,
+        "domain_column": domain_column,
+        "group_column": group_column,
+    }
     options = SourceOptions(kind, domain, open_set, benchmark, images, domains, **columns)
     add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
 

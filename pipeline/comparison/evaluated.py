@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SCORES = ["method", "target", "seed", "path", "role", "open_set", "label", "predicted", "score"]
 _MANIFEST = ["path", "sha256", "phash"]
+_GROUP = "group"  # which the manifests of older revisions lack
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Evaluated:
         side: what it is.
         method: its name.
         scores: its rows of the SCORES table, without the confidence.
-        images: path, sha256 and phash of the MANIFEST table.
+        images: path, sha256, phash and group of the MANIFEST table.
     """
 
     side: Side
@@ -57,7 +58,19 @@ def read_evaluated(side: Side, cache: Cache, method: str = "") -> Evaluated:
         raise DataError(f"{side.title}: method {method!r} was not evaluated; {known}")
     if not np.isfinite(rows["score"]).all():
         raise DataError(f"{side.title}: scores of {method} are not finite; the model that made them is broken")
-    return Evaluated(side, method, rows, _read(side, cache, MANIFEST, _MANIFEST))
+    return Evaluated(side, method, rows, _images(side, cache))
+
+
+def _images(side: Side, cache: Cache) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        grouped = _GROUP in pq.read_schema(_found(side, cache, MANIFEST)).names
+    except (OSError, pa.ArrowException):
+        grouped = False  # `_read` says what is wrong
+    images = _read(side, cache, MANIFEST, [*_MANIFEST, _GROUP] if grouped else _MANIFEST)
+    return images if grouped else images.assign(**{_GROUP: ""})
 
 
 def _deployed(side: Side, cache: Cache) -> str:

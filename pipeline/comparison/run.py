@@ -58,7 +58,9 @@ def run_comparison(
     first, second = (read_evaluated(resolve(root, cache, reference), cache, method) for reference in (a, b))
     both = first.images.merge(second.images, on="path", suffixes=("", "_b"))
     other_bytes = set(both.loc[both["sha256"] != both["sha256_b"], "path"])
-    images = pd.concat([first.images, second.images]).drop_duplicates("path", ignore_index=True)
+    images = pd.concat([first.images, second.images])
+    # an image that has a group in one of the two has it here
+    images = images.sort_values("group", ascending=False, kind="stable").drop_duplicates("path", ignore_index=True)
     rows, coverage = compare_scores(
         first.scores,
         second.scores,

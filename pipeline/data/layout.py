@@ -1,6 +1,7 @@
 """Where images lie below a data root and what folders may be called: one rule for whatever adds, lists or reads images.
 
-A data root holds domain/class/image, open_sets/pool/class/image for candidate unknowns, and perhaps parts.csv.
+A data root holds domain/class/image, open_sets/pool/class/image for candidate unknowns, and perhaps parts.csv and
+groups.csv.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pipeline.tables import DEPLOY, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
+from pipeline.tables import DEPLOY, GROUPS_FILE, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
 
 DOMAINS_LAYOUT = "domain/class/image"
 POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
@@ -30,6 +31,7 @@ RESERVED: dict[Folder, dict[str, str]] = {
         IN_DISTRIBUTION: "stands for no held-out domain",
         OPEN_SETS: "is the folder of the pools of unknown images",
         PARTS_FILE: "is the file that gives images their parts",
+        GROUPS_FILE: "is the file that gives images their groups",
     },
     "pool": {
         UNKNOWN_CLASSES: "stands for images of the domains",

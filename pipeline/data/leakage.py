@@ -46,16 +46,17 @@ def check_splits(
     Raises:
         DataError: an image is used for training or validation in its held-out domain, in a domain that may not train,
             in a pool, with a class that its fit does not know, or against its given part; appears twice in one fit (as
-            itself, or as another file of equal content); is tested in the wrong domain or open set; is not in the
-            manifest, or has the wrong class or label. The error names a path.
+            itself, or as another file of equal content); has another purpose than others of its group; is tested in the
+            wrong domain or open set; is not in the manifest, or has the wrong class or label. The error names a path.
     """
-    columns = ["path", "domain", "class", "pool", "part", "sha256"]
+    columns = ["path", "domain", "class", "pool", "part", "group", "sha256"]
     table = splits.merge(manifest[columns], on="path", how="left", suffixes=("", "_manifest"))
     _refuse(table, table["sha256"].isna(), "is not in the manifest")
     _refuse(table, table["class"] != table["class_manifest"], "has another class than in the manifest")
     _refuse(table, ~table["role"].isin(ROLES), "has an unknown role")
     _check_training(table, unknown, sources)
     _check_repeats(table)
+    _check_groups(table)
     _check_tests(table)
     _check_open_sets(table, left_out)
     _check_labels(table)
@@ -96,13 +97,22 @@ def _check_repeats(table: pd.DataFrame) -> None:
     _refuse(table, repeats, "appears twice in one fit, as two files of equal content")
 
 
+def _check_groups(table: pd.DataFrame) -> None:
+    """In one fit, the images of a group train, validate or test."""
+    grouped = table[table["group"] != ""]
+    purpose = grouped["role"].where(grouped["role"].isin([TRAIN, VALIDATION]), "test")
+    purposes = purpose.groupby([grouped[key] for key in (*_FIT, "group")]).transform("nunique")
+    _refuse(grouped, purposes > 1, "is in a group that its fit uses for more than one of training, validation and test")
+
+
 def _check_tests(table: pd.DataFrame) -> None:
     role, pooled = table["role"], table["pool"] != ""
     tested = ~role.isin([TRAIN, VALIDATION])
     _refuse(
         table, tested & (table["target"] == DEPLOY), "is used for testing in the deployed fit, which has no test set"
     )
-    learnt = table.loc[role == TRAIN, [*_FIT, "domain"]].drop_duplicates().assign(learnt=True)
+    # a source domain of few shots per class may have validation images alone
+    learnt = table.loc[~tested, [*_FIT, "domain"]].drop_duplicates().assign(learnt=True)
     source = table.merge(learnt, on=[*_FIT, "domain"], how="left")["learnt"].notna()
     held_out = table["domain"] == table["target"]
     in_distribution = (table["target"] == IN_DISTRIBUTION) & source  # tested in the source domains themselves

@@ -18,7 +18,7 @@ from pipeline.data.layout import (
 )
 from pipeline.errors import DataError
 from pipeline.images import SHOWN, is_image
-from pipeline.tables import OPEN_SETS, PARTS_FILE
+from pipeline.tables import GROUPS_FILE, OPEN_SETS, PARTS_FILE
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Walk:
                 if problem:
                     raise DataError(f"{printable(entry.path)}: {problem}")
                 yield entry
-            elif not (at_root and entry.name == PARTS_FILE):
+            elif not (at_root and entry.name in (PARTS_FILE, GROUPS_FILE)):
                 path = os.path.relpath(entry.path, self.root).replace(os.sep, "/")
                 problem = self._file_name_problem(entry) or f"a file at the wrong depth; expected {layout}"
                 self.listing.refused.append((printable(path), problem))

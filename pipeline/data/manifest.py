@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.data.given import GROUP, PART, read_given
 from pipeline.data.layout import parse_place
 from pipeline.data.listing import list_images
-from pipeline.data.parts import check_domains, read_parts
+from pipeline.data.parts import check_domains
 from pipeline.data.reading import Facts, read_image, signature, within_limits
 from pipeline.data.record import ReadingRecord
 from pipeline.data.refused import check_left, fail
@@ -54,23 +55,24 @@ def build_manifest(data: Data, *, record: Path | None = None) -> Inventory:
 
     Args:
         data: section `data` of params. `root` holds domain/class/image, and optionally open_sets/pool/class/image and
-            parts.csv; hidden files are skipped. An image with a side below `min_side` or more than `max_pixels` pixels
-            is refused; `on_bad_image: skip` continues without such files. Hashing and decoding in `workers` threads
-            release the interpreter lock.
+            parts.csv and groups.csv; hidden files are skipped. An image with a side below `min_side` or more than
+            `max_pixels` pixels is refused; `on_bad_image: skip` continues without such files. Hashing and decoding in
+            `workers` threads release the interpreter lock.
         record: file that keeps, from run to run, what was read; an unchanged image is not read again.
     Raises:
         DataError: the folder is missing or empty; a folder is at the wrong depth, is empty or has an invalid name;
-            domains are called as parts (`check_domains`); parts.csv is wrong; or the record cannot be used. With
-            `fail`: a file is at the wrong depth, is not an image, is a link that leaves the folder, has a name that is
-            not UTF-8, or is an image that is damaged, too small or too large (the first 20 are named); what was read is
-            recorded all the same. With `skip`: no image of a domain, or of a class of the domains, can be used.
+            domains are called as parts (`check_domains`); parts.csv or groups.csv is wrong; or the record cannot be
+            used. With `fail`: a file is at the wrong depth, is not an image, is a link that leaves the folder, has a
+            name that is not UTF-8, or is an image that is damaged, too small or too large (the first 20 are named);
+            what was read is recorded all the same. With `skip`: no image of a domain, or of a class of the domains, can
+            be used.
     """
     import pandas as pd
 
     root, skip = Path(data.root), data.on_bad_image == "skip"
     check_domains(root)
     listing = list_images(root)
-    parts = read_parts(root, listing)
+    parts, groups = (read_given(root, listing, given) for given in (PART, GROUP))
     refused = list(listing.refused)
     if not skip:
         fail(root, refused)
@@ -78,12 +80,12 @@ def build_manifest(data: Data, *, record: Path | None = None) -> Inventory:
 
     def rows(images: Iterator[_Image], progress: Progress) -> Iterator[tuple[str | int, ...]]:
         nonlocal read
-        for part, image in zip(parts, images, strict=True):
+        for part, group, image in zip(parts, groups, images, strict=True):
             place = parse_place(image.path)
             if image.facts is None or place is None:
                 refused.append((image.path, image.problem))
             else:
-                yield (image.path, place.domain, place.class_, place.pool, part, *image.facts)
+                yield (image.path, place.domain, place.class_, place.pool, part, group, *image.facts)
             read += image.read
             progress.advance()
 
@@ -159,7 +161,7 @@ def _table(rows: Iterator[tuple[str | int, ...]]) -> pd.DataFrame:
     frames: list[pd.DataFrame] = []
     chunk = list(itertools.islice(rows, _CHUNK))
     while chunk or not frames:
-        frame = pd.DataFrame(chunk, columns=["path", "domain", "class", "pool", "part", *Facts._fields])
+        frame = pd.DataFrame(chunk, columns=["path", "domain", "class", "pool", "part", "group", *Facts._fields])
         frames.append(frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns)))
         chunk = list(itertools.islice(rows, _CHUNK))
     return pd.concat(frames, ignore_index=True)

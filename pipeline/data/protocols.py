@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.data.choice import FREE, GIVEN_TEST, choose, class_rank, ranks, testable
+from pipeline.data.choice import FREE, GIVEN_TEST, Columns, choose, class_rank, ranks, testable
 from pipeline.data.classes import in_domains
 from pipeline.errors import DataError, ParamsError
 from pipeline.phrases import suggest
@@ -46,7 +46,8 @@ def make_splits(manifest: pd.DataFrame, known: Sequence[str], split: Split) -> p
     Within a class and domain, images are ordered by a hash of seed and content: the first `validation` validate, the
     next `shots` train (or, pooled over the source domains, the first `shots` of a class), and the rest are for testing.
     So the choice does not depend on file names or their order, and new images change few earlier choices. Given parts
-    narrow the choice, see `choice.choose`. Zhu et al., "CRoFT", ICML 2024: Setup II holds out each domain in turn (the
+    and groups narrow the choice, see `choice.choose`: in one fit, the images of a group train, validate or test,
+    whatever their classes and domains. Zhu et al., "CRoFT", ICML 2024: Setup II holds out each domain in turn (the
     defaults); Setup I trains on one source and makes 60 % of the classes unknown.
 
     Args:
@@ -135,11 +136,11 @@ class _Images:
     def __init__(self, manifest: pd.DataFrame) -> None:
         """manifest: sorted by path."""
         self.manifest = manifest
-        self.parts = manifest["part"].tolist()
-        self.groups: dict[str, dict[str, list[int]]] = {}  # rows by class and domain
+        self.given = Columns(manifest["part"].tolist(), manifest["group"].tolist())
+        self.cells: dict[str, dict[str, list[int]]] = {}  # rows by class and domain
         inside = in_domains(manifest)
         for row, name, domain in zip(inside.index, inside["class"], inside["domain"], strict=True):
-            self.groups.setdefault(name, {}).setdefault(domain, []).append(row)
+            self.cells.setdefault(name, {}).setdefault(domain, []).append(row)
         where = manifest["domain"].where(manifest["pool"] == "", "\0" + manifest["pool"])  # a pool may share a name
         self.testable = testable(manifest["part"], where)
 
@@ -157,20 +158,38 @@ class _Images:
             labels.extend([label] * len(images))
 
         tested = plan.target != DEPLOY
+        cells = {
+            name: {domain: self.cells.get(name, {}).get(domain, []) for domain in plan.sources} for name in plan.known
+        }
+        chosen = choose(cells, self.given, places, split)
         for label, name in enumerate(plan.known):
-            of_class = self.groups.get(name, {})
-            groups = {domain: of_class.get(domain, []) for domain in plan.sources}
-            chosen = choose(groups, self.parts, places, split, name=name)
-            add(chosen.validation, VALIDATION, label)
-            add(chosen.train, TRAIN, label)
-            if tested:
-                add(chosen.test, TEST_ID, label)
-                add([row for row in of_class.get(plan.target, []) if self.testable[row]], TEST_SHIFTED, label)
+            add(chosen[name].validation, VALIDATION, label)
+            add(chosen[name].train, TRAIN, label)
+        fitted = {self.given.groups[row] for row in rows} - {""}
+
+        def apart(images: Sequence[int]) -> list[int]:
+            """Without images whose group has trained or validated."""
+            return [row for row in images if self.given.groups[row] not in fitted]
+
+        shifted = False
+        for label, name in enumerate(plan.known if tested else ()):
+            add(chosen[name].test, TEST_ID, label)
+            images = [row for row in self.cells.get(name, {}).get(plan.target, []) if self.testable[row]]
+            shifted |= bool(images)
+            add(apart(images), TEST_SHIFTED, label)
         if tested:
             for images, role in self._unknown(plan):
-                add(images, role, -1)
+                add(apart(images), role, -1)
+        if shifted and TEST_SHIFTED not in roles:
+            raise DataError(
+                f"{plan.target}: no image of a known class is left to test on: their groups train or validate in other "
+                "domains; add images of other groups"
+            )
         if plan.target == IN_DISTRIBUTION and TEST_ID not in roles:
-            raise DataError("split: no image of a known class is left to test on; lower split.shots or add images")
+            other = " of other groups" if fitted else ""
+            raise DataError(
+                f"split: no image of a known class is left to test on; lower split.shots or add images{other}"
+            )
         order = sorted(range(len(rows)), key=rows.__getitem__)
         table = self.manifest.loc[[rows[place] for place in order], ["path", "class", "pool"]].reset_index(drop=True)
         table["target"], table["seed"] = plan.target, plan.seed

@@ -147,15 +147,17 @@ class FitView:
         key = rows.tobytes()
         done = {o.name: self.shared.scores[o.name, key] for o in options if (o.name, key) in self.shared.scores}
         statistics = {option: self.statistics(option) for option in options if option.name not in done}
-        parts: dict[str, list[np.ndarray]] = {"predicted": [], "confidence": [], **{o.name: [] for o in statistics}}
+        # Filled in place: small results that are kept between large ones that are not would scatter the heap.
+        columns: dict[str, np.ndarray] = {"predicted": np.empty(len(rows), np.int64)}
+        columns["confidence"] = np.empty(len(rows), np.float32)
+        columns |= {option.name: np.empty(len(rows), np.float32) for option in statistics}
         for start in range(0, len(rows), ROWS):
-            views = self.eye.views(self.features.clean[rows[start : start + ROWS]])
+            part = slice(start, start + ROWS)
+            views = self.eye.views(self.features.clean[rows[part]])
             confidence, predicted = (views.head.logits / temperature).softmax(dim=1).max(dim=1)
-            parts["predicted"].append(predicted.numpy())
-            parts["confidence"].append(confidence.numpy())
+            columns["predicted"][part], columns["confidence"][part] = predicted.numpy(), confidence.numpy()
             for option, arrays in statistics.items():
                 scores = compute_in_parts(option, len(predicted), views.part, arrays)  # KNN has a large bank
-                parts[option.name].append(scores.numpy())
-        columns = {name: np.concatenate(part) for name, part in parts.items()}
+                columns[option.name][part] = scores.numpy()
         self.shared.scores |= {(o.name, key): columns[o.name] for o in statistics if o.space == FEATURES}
         return pd.DataFrame(columns | done)

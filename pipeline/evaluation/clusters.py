@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def alike_groups(manifest: pd.DataFrame, distance: int) -> pd.Series:
-    """Images of equal content or that look alike, as groups.
+    """Images of equal content, that look alike or that the data call a group, as groups.
 
     Args:
         manifest: MANIFEST table.
         distance: bits of 64 by which the perceptual hashes of near-duplicates differ at most, 0 to 7.
     Returns:
         Path to the path of the first image of its group, for images that have such a partner. Two images of a group
-        may differ by more than `distance` where others lie between them.
+        may differ by more than `distance` where others lie between them, or where the manifest names their group.
     """
     import numpy as np
     import pandas as pd
@@ -26,10 +26,13 @@ def alike_groups(manifest: pd.DataFrame, distance: int) -> pd.Series:
     from scipy.sparse.csgraph import connected_components
 
     near = alike(parse_hashes(manifest["phash"].tolist()), distance)
-    count = int(near.group.max(initial=-1)) + 1
-    ones = np.ones(len(near.pairs), dtype=bool)
-    # Equal content has an equal hash, so the groups of hashes hold the exact duplicates too.
-    _, joined = connected_components(coo_array((ones, tuple(near.pairs.T)), shape=(count, count)), directed=False)
+    hashes = int(near.group.max(initial=-1)) + 1
+    # Nodes: the hashes, which equal contents share, then the names of groups. An image joins its hash to its group.
+    named = np.flatnonzero(manifest["group"] != "")
+    names, unique = pd.factorize(manifest["group"].to_numpy()[named])
+    pairs = np.concatenate([near.pairs, np.column_stack([near.group[named], hashes + names])]).astype(np.int64)
+    count, ones = hashes + len(unique), np.ones(len(pairs), dtype=bool)
+    _, joined = connected_components(coo_array((ones, tuple(pairs.T)), shape=(count, count)), directed=False)
     paths = manifest["path"]
     number = pd.Series(joined[near.group], index=paths.to_numpy(), dtype="int64")
     shared = number[number.duplicated(keep=False)]

@@ -19,9 +19,10 @@ from pipeline.evaluation.difference import Difference
 from pipeline.evaluation.intervals import with_intervals
 from pipeline.evaluation.left_out import left_out_numbers
 from pipeline.evaluation.predict import score_fits
+from pipeline.evaluation.protocol import Protocols, protocols
 from pipeline.evaluation.reliability import reliability_points
 from pipeline.evaluation.resampled import resampled
-from pipeline.evaluation.results import by_accuracy
+from pipeline.evaluation.results import PROTOCOL, by_accuracy
 from pipeline.evaluation.summary import Summary, summarise
 from pipeline.params import Evaluate
 from pipeline.params.choice import Export
@@ -46,6 +47,7 @@ class Evaluation:
         scores: SCORES table, of that score.
         detection: DETECTION table, of every score.
         limits: temperature and threshold of each fit, from `score_fits`.
+        protocols: what the ids in the rows of `metrics` stand for, from `protocols`.
         metrics: content of metrics.json, see `summarise`; with the intervals of all of COMPARED (near-duplicates are
             drawn together), and with the agreement of Hessians where that was measured.
         curves: tidy tables by name: accuracy, classes, decisions, histogram, history, reliability, roc, and hessian
@@ -64,6 +66,7 @@ class Evaluation:
     scores: pd.DataFrame
     detection: pd.DataFrame
     limits: pd.DataFrame
+    protocols: Protocols
     metrics: Summary
     curves: Mapping[str, pd.DataFrame]
     differences: tuple[Difference, ...]
@@ -121,6 +124,11 @@ def evaluate(
     groups = alike_groups(manifest, near_duplicate_distance)
     table = resampled(scores, COMPARED, resamples=bootstrap, groups=groups)
     metrics = with_intervals(summarise(scores), table)
+    meta = features.meta
+    prompts = {name: meta.get(name) for name in ("prompts", "classes", "names")}
+    ids, described = protocols(scores, manifest, score=choice.score, prompts=prompts)
+    for (method, target), number in ids.items():
+        metrics[method][target][PROTOCOL] = number
     by_method = {str(row["method"]): json.loads(row["settings"]) for row in fits.table.to_dict("records")}
     curves = {
         "accuracy": accuracy_points(metrics),
@@ -147,6 +155,7 @@ def evaluate(
         scores=scores,
         detection=detection,
         limits=limited,
+        protocols=described,
         metrics=metrics,
         curves=curves,
         differences=tuple(difference(table, metric, deployed, other) for other in others for metric in measured),

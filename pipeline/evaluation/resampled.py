@@ -102,7 +102,8 @@ class _Fit:
 
     Attributes:
         correct: of each known image.
-        images: by stratum: where the fit's images are in it, and their scores.
+        images: by stratum: where the fit's images are in it, and their scores, which rise: sorting them again for each
+            block of resamples is then quick.
     """
 
     correct: np.ndarray
@@ -112,6 +113,7 @@ class _Fit:
     def of(cls, rows: pd.DataFrame, strata: Mapping[str, _Stratum]) -> _Fit:
         import pandas as pd
 
+        rows = rows.sort_values("score", kind="stable")
         known, unknown = rows[rows["role"] != TEST_UNKNOWN], rows[rows["role"] == TEST_UNKNOWN]
         parts = {name: known if name == KNOWN else unknown[unknown["open_set"] == name] for name in strata}
         images = {

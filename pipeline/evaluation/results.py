@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.tables import IN_DISTRIBUTION, MEAN, UNKNOWN_CLASSES
 
 Numbers = Mapping[str, Any]
-"""{metric: share from 0 to 1, count, or None where nothing was measured}.
+"""{metric: share from 0 to 1, count, or None where nothing was measured}, and the id of what the row is about.
 
 Detection metrics are means over the open sets; BY_OPEN_SET holds the numbers of each open set, {name: Numbers}.
 """
@@ -17,6 +17,8 @@ Metrics = Mapping[str, Mapping[str, Numbers]]
 """{method: {held-out domain or MEAN: Numbers}}, the content of metrics.json."""
 
 BY_OPEN_SET = "open_sets"
+PROTOCOL = "protocol"
+"""The key of the id of what a row is about (`protocol.protocols`)."""
 
 
 def spread_of(metric: str) -> str:
@@ -49,7 +51,7 @@ def flat(metrics: Metrics) -> dict[str, float]:
                 f"{method}.{target}.{metric}{suffix}": float(value)
                 for suffix, block in blocks.items()
                 for metric, value in block.items()
-                if metric != BY_OPEN_SET and value is not None
+                if isinstance(value, int | float)
             }
     return named
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,9 @@ from pipeline.croft.adapters import normalise
 from pipeline.detection.scores.contract import Seen
 from pipeline.detection.scores.spaces import HEAD, Option, Views, compute
 from pipeline.errors import CheckpointError
+from pipeline.export.save import EXTERNAL_BYTES, save_graph
 from pipeline.fits import Head
 from pipeline.methods.catalogue import head_logits, ingredients
-from pipeline.tables import atomic_path
 
 if TYPE_CHECKING:
     import onnx
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 OPSET = 18
 INPUT = "images"
 OUTPUTS = ("probabilities", "score", "unknown")
-_EXTERNAL_BYTES = 2**31 - 2**20  # protobuf's limit is 2 GiB; beyond it the weights go into a second file
+EMBEDDING = "embedding"
+"""The tower's raw features: an output where it is asked for, and a tensor of that name in every graph."""
 
 
 class Deciding(NamedTuple):
@@ -95,10 +97,14 @@ class DeployedModel(nn.Module):
         Returns:
             probabilities (B, C) float32, score (B,) float32 (larger = more open-set), unknown (B,) bool.
         """
-        pixels = images.permute(0, 3, 1, 2).float() / 255.0  # (B, 3, S, S)
-        features = self.visual((pixels - self.mean) / self.std)
-        probabilities, score = self.decide(features)
+        probabilities, score = self.decide(self.embed(images))
         return probabilities, score, score > self.threshold
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Raw features (B, D) of images (B, S, S, 3) uint8."""
+        pixels = images.permute(0, 3, 1, 2).float() / 255.0  # (B, 3, S, S)
+        features: Tensor = self.visual((pixels - self.mean) / self.std)
+        return features
 
     def decide(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities (B, C) and score (B,) of raw image features (B, D)."""
@@ -114,6 +120,15 @@ class DeployedModel(nn.Module):
         return (values / self.temperature).softmax(dim=1), score
 
 
+class _Traced(DeployedModel):
+    """The same, and the embedding; only the exporter meets it."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        features = self.embed(images)
+        probabilities, score = self.decide(features)
+        return probabilities, score, score > self.threshold, features
+
+
 def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:
     """Refuse a head that cannot run, before the slow export of the tower."""
     shapes = {name: tuple(array.shape) for name, array in arrays.items()}
@@ -127,7 +142,16 @@ def _check_shapes(arrays: Mapping[str, Tensor], head: Head) -> None:
         ) from None
 
 
-def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Mapping[str, str] | None = None) -> int:
+def export_onnx(
+    module: DeployedModel,
+    image_size: int,
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    embedding: bool = False,
+    external: str = "",
+    external_bytes: int = EXTERNAL_BYTES,
+) -> int:
     """Write the module as a checked ONNX file with a free batch size.
 
     The file contains no paths or stack traces, so that the same weights give the same bytes.
@@ -137,6 +161,8 @@ def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Ma
         image_size: side S in pixels.
         path: the file to write; replaced as a whole.
         metadata: name to text, kept inside the file.
+        embedding: whether the raw features (B, D) are an output too.
+        external, external_bytes: where large weights go, see `save_graph`.
     Returns:
         The opset.
     Raises:
@@ -146,28 +172,29 @@ def export_onnx(module: DeployedModel, image_size: int, path: Path, metadata: Ma
 
     proto = _trace(module, image_size)
     _strip(proto)
+    if not embedding:
+        kept = [output for output in proto.graph.output if output.name != EMBEDDING]
+        del proto.graph.output[:]
+        proto.graph.output.extend(kept)
     onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
-    if proto.ByteSize() > _EXTERNAL_BYTES:
-        _write_with_external_weights(proto, path)
-    else:
-        onnx.checker.check_model(proto, full_check=True)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    save_graph(proto, path, external=external, external_bytes=external_bytes)
     return next(int(item.version) for item in proto.opset_import if item.domain in ("", "ai.onnx"))
 
 
 def _trace(module: DeployedModel, image_size: int) -> onnx.ModelProto:
+    traced = copy.copy(module.eval())  # shares the weights
+    traced.__class__ = _Traced
     example = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)  # batches of 0 and 1 would become constants
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about the exporter's own use of torch; parity catches a wrong graph
         try:
             program = torch.onnx.export(
-                module.eval(),
+                traced,
                 (example,),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=[INPUT],
-                output_names=list(OUTPUTS),
+                output_names=[*OUTPUTS, EMBEDDING],
                 opset_version=OPSET,
                 verbose=False,
             )
@@ -194,16 +221,3 @@ def _strip(proto: onnx.ModelProto) -> None:
         del graph.metadata_props[:]
     for value in [*proto.graph.input, *proto.graph.output, *proto.graph.initializer]:
         del value.metadata_props[:]
-
-
-def _write_with_external_weights(proto: onnx.ModelProto, path: Path) -> None:
-    import onnx
-
-    weights_file = f"{path.name}.data"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / weights_file).unlink(missing_ok=True)  # onnx appends to an existing file
-    with atomic_path(path) as temporary:
-        onnx.save_model(
-            proto, str(temporary), save_as_external_data=True, location=weights_file, all_tensors_to_one_file=True
-        )
-        onnx.checker.check_model(str(temporary))

@@ -87,6 +87,8 @@ def check(result: Mapping[str, Any], tolerance: float) -> None:
     """
     probability, score = float(result["max_probability_difference"]), float(result["max_score_difference"])
     flags = int(result["unknown_disagreements"])
+    if result.get("breaches"):
+        raise ParityError(f"{result['breaches'][0]}; the export is refused: see export.parity")
     # Written so that a NaN fails.
     if not (probability <= tolerance and score <= tolerance and flags == 0):
         raise ParityError(

@@ -43,6 +43,7 @@ def version_data(
     path_column: str = "",
     class_column: str = "",
     domain_column: str = "",
+    group_column: str = "",
     link: bool = False,
     prune: bool = False,
     on_bad_image: str = "",
@@ -56,7 +57,8 @@ def version_data(
         path: a folder, or another source that `pipeline.sources` reads; relative to root, or absolute.
         name: of the data set.
         root: the project's folder, where .dvc is.
-        kind, domain, open_set, benchmark, domains, path_column, class_column, domain_column: as `SourceOptions`.
+        kind, domain, open_set, benchmark, domains, path_column, class_column, domain_column, group_column: as
+            `SourceOptions`.
         images: the same, relative to root, or absolute; "" for none.
         link: clone or hard-link files instead of writing them.
         prune: drop images that the source's domains and pools no longer have.
@@ -85,6 +87,7 @@ def version_data(
             path_column=path_column,
             class_column=class_column,
             domain_column=domain_column,
+            group_column=group_column,
         ),
         root=project,
         data=data,

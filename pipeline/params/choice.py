@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.params.section import Count, Positive, Section
+from pipeline.params.section import Count, NotNegative, Positive, Rate, Section, frozen
 
 AUTO = "auto"
 _OF_LOGITS = ("msp", "max-logit", "energy", "mcm", "max-cosine", "entropy", "gen", "energy-change")
@@ -34,11 +34,33 @@ class Choose(Section):
         return self
 
 
+class ParityLimits(Section):
+    """How far the answers of a graph may be from torch's, on validation images, at every batch size.
+
+    difference: largest one of a probability, and of a score relative to max(1, |score|); null: any.
+    label_flips, unknown_flips: shares of images whose class or whose unknown flag differs.
+    accuracy: what may be lost.
+    """
+
+    difference: NotNegative | None = None
+    label_flips: Rate = 0.01
+    unknown_flips: Rate = 0.01
+    accuracy: Rate = 0.005
+
+
+def _limits() -> dict[str, ParityLimits]:
+    exact = ParityLimits(difference=1e-4, label_flips=0.0, unknown_flips=0.0, accuracy=0.0)
+    return {"fp32": exact, "fp16": ParityLimits(), "int8": ParityLimits()}
+
+
 class Export(Section):
     """The deployed graph: its method, its open-set score, the share of known images that it accepts, its tolerance.
 
     threshold: of the scores of validation images, their quantile; the quantile that holds for new images of the same
         kind (conformal); or the largest quantile of any domain, so that each domain has the share accepted.
+    embedding: whether the tower's raw features are an output of the graph.
+    variants: what is made beside the fp32 graph, and offered where its decisions are those of torch.
+    parity: limits by precision, or by precision@provider (fp32@cuda), which goes first.
     """
 
     method: str = AUTO
@@ -46,7 +68,22 @@ class Export(Section):
     accept: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
     threshold: Literal["quantile", "conformal", "worst-domain"] = "quantile"
     tolerance: Positive = 1e-4
-    parity_images: Count = 64
+    parity_images: Count = 256
+    embedding: bool = False
+    variants: Annotated[tuple[Literal["fp16", "int8"], ...], BeforeValidator(frozen)] = ("int8",)
+    parity: dict[str, ParityLimits] = Field(default_factory=_limits)
+
+    def limits(self, precision: str, provider: str) -> ParityLimits:
+        """Of a precision on a provider."""
+        return self.parity.get(f"{precision}@{provider}") or self.parity.get(precision) or _limits()[precision]
+
+    @model_validator(mode="after")
+    def _precisions(self) -> Export:
+        known = [f"{name}{place}" for name in _limits() for place in ("", "@cpu", "@cuda")]
+        for name in self.parity:
+            if name not in known:
+                raise ValueError(f"parity: {name!r} is no precision; expected some of {', '.join(known)}")
+        return self
 
     @model_validator(mode="after")
     def _score(self) -> Export:

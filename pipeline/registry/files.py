@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -51,7 +52,9 @@ def model_files(name: str, version: str, *, root: Path | None = None) -> ModelFi
         if urlsplit(source).scheme in ("", "file"):
             folder = _local(source)
         else:
-            folder = workspace(root) / ".croft" / "models" / name / number
+            # Another server has a version of this number too.
+            place = f"{number}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+            folder = workspace(root) / ".croft" / "models" / name / place
             if not folder.is_dir():
                 _download(source, uri, folder)
     found = ModelFiles(name, number, folder / _INSIDE / GRAPH_FILE, folder / _INSIDE / CARD_FILE)

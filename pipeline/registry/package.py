@@ -6,67 +6,85 @@ import contextlib
 import importlib.metadata
 import io
 import logging
-import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pipeline
+from pipeline.errors import DataError
+from pipeline.registry.code import ShippedCode, shipped_code
 from pipeline.tables import read_json
 
 GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
-SERVING_CODE = (
-    "__init__.py",
-    "errors.py",
-    "images/__init__.py",
-    "images/decode.py",
-    "images/formats.py",
-    "images/jpeg.py",
-    "images/png.py",
-    "images/view.py",
-    "serving/__init__.py",
-    "serving/card.py",
-    "serving/inputs.py",
-    "serving/predictor.py",
-    "serving/request.py",
-    "serving/session.py",
-)
-"""All that prediction imports from this package; a test loads a registered model with nothing else on its path."""
+EXTRAS = "extras"  # variants, adapters, and the weights that one ONNX file cannot hold
 
 
-def save_package(folder: Path, out: Path, *, run_id: str, model_id: str, metadata: Mapping[str, Any]) -> None:
+def save_package(
+    folder: Path,
+    out: Path,
+    *,
+    run_id: str,
+    model_id: str,
+    metadata: Mapping[str, Any],
+    sources: Path | None = None,
+) -> None:
     """Write an MLflow pyfunc model.
 
     Args:
         folder: holds model.onnx and card.json.
         out: the folder to create.
         run_id, model_id: of the run and of the logged model that it belongs to.
-        metadata: goes into the MLmodel file.
+        metadata: goes into the MLmodel file, beside the name of the code.
+        sources: the folder of the package `pipeline` whose code is shipped; the one that runs by default.
+    Raises:
+        DataError: a file of the folder is missing.
     """
     import pandas as pd
 
+    check_export(folder)
     card = read_json(folder / CARD_FILE)
-    package = Path(pipeline.__file__).parent
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    code = shipped_code(sources)
+    with tempfile.TemporaryDirectory() as scratch, _quiet(), _importable(code, Path(scratch)) as (package, model):
         import mlflow.pyfunc
 
-        code = Path(scratch) / "pipeline"
-        for name in SERVING_CODE:
-            (code / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(package / name, code / name)
+        described = mlflow.models.Model(run_id=run_id, model_id=model_id)
         mlflow.pyfunc.save_model(
             path=str(out),
-            python_model=str(package / "serving" / "pyfunc.py"),
-            artifacts={"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)},
-            code_paths=[str(code)],
+            python_model=str(model),
+            artifacts=_artifacts(folder),
+            code_paths=[str(package)],
             pip_requirements=requirements(),
             signature=_signature(card["classes"]),
             input_example=pd.DataFrame({"image": [_grey_png(int(card["image_size"]))]}),
-            metadata=dict(metadata),
-            mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model_id),
+            metadata={"code": code.package, **metadata},
+            mlflow_model=described,
         )
+    # MLflow also writes down where the files came from, which means nothing on another machine; it does not read it.
+    flavor = described.flavors[mlflow.pyfunc.FLAVOR_NAME]
+    flavor["model_code_path"] = model.name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    described.save(str(out / "MLmodel"))
+
+
+def check_export(folder: Path) -> None:
+    """Refuse a folder that lacks a file of the model.
+
+    Raises:
+        DataError: naming the file.
+    """
+    for name in (GRAPH_FILE, CARD_FILE):
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name}: no such file; export the model again: croft run export")
+
+
+def _artifacts(folder: Path) -> dict[str, str]:
+    found = {"graph": str(folder / GRAPH_FILE), "card": str(folder / CARD_FILE)}
+    if (folder / EXTRAS).is_dir():  # variants, adapters, and weights that one ONNX file cannot hold
+        found["extras"] = str(folder / EXTRAS)
+    return found
 
 
 def requirements() -> list[str]:
@@ -74,6 +92,21 @@ def requirements() -> list[str]:
     pinned = [f"{name}=={importlib.metadata.version(name)}" for name in ("mlflow", "numpy", "pandas", "pillow")]
     # A server with a GPU puts onnxruntime-gpu in its place; both together would leave no CUDA.
     return [*pinned, f"onnxruntime=={_onnxruntime_version()}"]
+
+
+@contextlib.contextmanager
+def _importable(code: ShippedCode, folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Write the code into a folder and let this process import it: MLflow runs the model's file while it saves it."""
+    known = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield code.write(folder)
+    finally:
+        sys.path.remove(str(folder))
+        # The folder goes away; a version with this code that is loaded later brings its own.
+        for name in sys.modules.keys() - known:
+            if name.partition(".")[0] == code.package:
+                del sys.modules[name]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.registry.gate import facts
-from pipeline.registry.package import CARD_FILE, save_package
+from pipeline.registry.package import CARD_FILE, check_export, save_package
 from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.unfinished import remove_unfinished, removed_on_error
 from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
@@ -53,6 +53,7 @@ def register_model(
         DataError: a file of the folder is missing.
         GateError: the metrics have no accuracy of the deployed method.
     """
+    check_export(folder)
     card, parity = read_json(folder / CARD_FILE), read_json(folder / "parity.json")
     known = facts(
         metrics,

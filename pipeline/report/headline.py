@@ -23,13 +23,11 @@ class Headline:
         winner: who is the most accurate.
         answers: whether the deployed method beats UNTRAINED, one sentence for each metric; none where it was not
             evaluated, or is deployed itself.
-        comparisons: with each other method, one sentence each.
         open_set: how well unknown images are told from known ones.
     """
 
     winner: str
     answers: list[str]
-    comparisons: list[str]
     open_set: str
 
 
@@ -41,14 +39,10 @@ def headline(metrics: Metrics, deployed: str, differences: Sequence[Difference])
         deployed: the method whose fit on all domains is exported.
         differences: of the deployed method against each other one, in one or more metrics.
     """
-    by_reference: dict[str, list[Difference]] = {}
-    for item in differences:
-        by_reference.setdefault(item.reference, []).append(item)
-    answers = by_reference.pop(UNTRAINED, [])
+    answers = [item for item in differences if item.reference == UNTRAINED]
     return Headline(
         _unbroken(_winner(metrics, deployed, [item for item in differences if item.metric == "accuracy"])),
         [_unbroken(_answer(item, tested_on(metrics))) for item in answers],
-        [_unbroken(_comparison(reference, items)) for reference, items in by_reference.items()],
         _unbroken(_open_set(metrics, deployed)),
     )
 
@@ -94,20 +88,6 @@ def _answer(item: Difference, where: str) -> str:
         "unclear": f"It is not clear that {item.method} {beats}",
     }[item.verdict]
     return f"{opening}: {_numbers(item)}."
-
-
-def _comparison(reference: str, items: Sequence[Difference]) -> str:
-    if not any(math.isfinite(item.value) for item in items):
-        return f"Against {reference}: not comparable, since a fit is missing or diverged."
-    return f"Against {reference}: {'; '.join(f'{_numbers(item)}: {_meaning(item)}' for item in items)}."
-
-
-def _meaning(item: Difference) -> str:
-    if not math.isfinite(item.value):
-        return "not comparable"
-    if item.value == item.low == item.high == 0:
-        return "identical on every resample"
-    return "no clear difference" if item.verdict == "unclear" else item.verdict
 
 
 def _numbers(item: Difference) -> str:

@@ -8,6 +8,7 @@ from pipeline.evaluation.choice import RULES, UNSEEN
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.results import by_accuracy, held_out, measured, measured_open_sets
 from pipeline.report import agreement, chosen, figures, tables
+from pipeline.report.against import against_table
 from pipeline.report.gallery import Gallery
 from pipeline.report.headline import headline
 from pipeline.report.settings import compared_settings, diverged_note
@@ -44,6 +45,7 @@ def render_report(
         script=script("sort.js"),
         **_chosen(evaluation, methods),
         headline=headline(metrics, deployed, evaluation.differences),
+        against=against_table(evaluation.differences),
         tiles=tables.tiles(metrics, deployed),
         accuracy=tables.by_domain(metrics, "accuracy"),
         open_sets=sets,
@@ -59,6 +61,7 @@ def render_report(
         confidence=tables.by_metric(metrics, terms=CONFIDENCE),
         confidence_terms=CONFIDENCE,
         counts=tables.counts(metrics),
+        protocols=tables.protocol_rows(metrics, evaluation.protocols, deployed),
         figures=_figures(evaluation, methods),
         hessian=agreement.hessian_rows(evaluation.agreement, methods),
         verdicts=[agreement.verdict(effect) for effect in evaluation.effects],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.evaluation.difference import LOWER_IS_BETTER
 from pipeline.evaluation.results import (
+    PROTOCOL,
     Metrics,
     by_accuracy,
     held_out,
@@ -22,6 +23,7 @@ from pipeline.report.wording import (
     Terms,
     called,
     headed,
+    images_in_words,
     percent,
     tested_on,
     with_spread,
@@ -144,6 +146,18 @@ def base_rates(metrics: Metrics) -> dict[str, str]:
         values = [numbers_of(metrics, method, open_set=name).get("base_rate") for method in metrics]
         rates[name] = percent(next((value for value in values if value is not None), None))
     return rates
+
+
+def protocol_rows(
+    metrics: Metrics, protocols: Mapping[str, Mapping[str, Any]], deployed: str
+) -> list[tuple[str, str, str]]:
+    """(held-out domain, id, what its row is about) of the deployed method, without the mean."""
+    rows = []
+    for target, numbers in metrics.get(deployed, {}).items():
+        known = protocols.get(str(numbers.get(PROTOCOL, "")), {})
+        if "known" in known:
+            rows.append((target, str(numbers[PROTOCOL]), images_in_words(known)))
+    return rows
 
 
 def counts(metrics: Metrics) -> dict[str, int]:

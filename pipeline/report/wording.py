@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from pipeline.evaluation.difference import LOWER_IS_BETTER
 from pipeline.evaluation.results import Metrics, Numbers, held_out, spread_of
@@ -85,3 +86,15 @@ def tested_on(metrics: Metrics) -> str:
 def called(open_set: str) -> str:
     """An open set as it reads in sentences."""
     return "unknown classes" if open_set == UNKNOWN_CLASSES else open_set
+
+
+def images_in_words(protocol: Mapping[str, Any]) -> str:
+    """`120 known images of 7 classes, 53 of unknown classes (30.6 % unknown)`.
+
+    Args:
+        protocol: of one held-out domain, an entry of protocols.json.
+    """
+    known, share = protocol["known"], protocol["unknown_share"]
+    unknown = ", ".join(f"{part['images']} of {called(name)}" for name, part in protocol["unknown"].items())
+    mix = f", {unknown} ({100 * share:.1f} % unknown)" if unknown else ", none unknown"
+    return f"{known['images']} known images of {known['classes']} classes{mix}"

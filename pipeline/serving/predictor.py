@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 GRAPH_FILE, CARD_FILE = "model.onnx", "card.json"
 UNKNOWN = "unknown"
+EMBEDDING = "embedding"  # an output of graphs that were exported with it
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 50_000_000
 BATCH = 64
@@ -86,6 +87,7 @@ class Predictor:
         device: auto, cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
         batch: images that the graph takes at once.
+        spinning: whether idle threads keep their core busy; False where other work shares the cores.
         max_bytes: of one encoded image.
         max_pixels: of one decoded image.
     Attributes:
@@ -107,6 +109,7 @@ class Predictor:
         device: str = "auto",
         threads: int | None = None,
         batch: int = BATCH,
+        spinning: bool = True,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -117,12 +120,12 @@ class Predictor:
                 raise DataError(f"{name}: expected 1 or more, found {value}")
         graph = graph or Path(folder or ".") / GRAPH_FILE
         self.card = read_card(card or Path(folder or ".") / CARD_FILE)
-        self.session, self.executed = open_proven(graph, device, threads)
+        self.session, self.executed = open_proven(graph, device, threads, spinning=spinning)
         self._batch, self._max_bytes, self._max_pixels = batch, max_bytes, max_pixels
         shapes = {item.name: item.shape for item in (*self.session.get_inputs(), *self.session.get_outputs())}
         size, count = self.card.image_size, len(self.card.classes)
         expected = {"images": [size, size, 3], "probabilities": [count], "score": [], "unknown": []}
-        if {name: shape[1:] for name, shape in shapes.items()} != expected:
+        if {name: shape[1:] for name, shape in shapes.items() if name != EMBEDDING} != expected:
             raise CheckpointError(
                 f"{graph}: does not fit its card ({count} classes, {size} pixels); export them together"
             )

@@ -23,7 +23,12 @@ _GREY = 128
 
 
 def make_session(
-    path: Path, device: str = "auto", threads: int | None = None, *, profile: Path | None = None
+    path: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    spinning: bool = True,
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Load a graph for prediction.
 
@@ -31,7 +36,8 @@ def make_session(
         path: an ONNX file.
         device: auto (CUDA where there is a device), cuda or cpu.
         threads: CPU threads of one prediction; all cores by default.
-        profile: an existing folder, where the session records its work until `prove_providers`.
+        spinning: whether idle threads keep their core busy; False where other work shares the cores.
+        profile: start of the file name of ONNX Runtime's own profile; by default none is written.
     Raises:
         CheckpointError: the file is missing or is not an ONNX graph.
         DeviceError: cuda was requested, or a CUDA device is present, but ONNX Runtime cannot use it.
@@ -44,11 +50,12 @@ def make_session(
         raise CheckpointError(f"{path}: no such file; expected an exported graph")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if threads is not None:
         options.intra_op_num_threads = threads
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile / "run")
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     cuda = device == "cuda" or (device == "auto" and CUDA in onnxruntime.get_available_providers() and _cuda_device())
     providers: list[Any] = [CPU]
     if cuda:
@@ -71,7 +78,7 @@ def make_session(
 
 
 def open_proven(
-    path: Path, device: str = "auto", threads: int | None = None
+    path: Path, device: str = "auto", threads: int | None = None, *, spinning: bool = True
 ) -> tuple[onnxruntime.InferenceSession, dict[str, int]]:
     """As `make_session`, and what the graph really ran on: execution provider to the number of its nodes.
 
@@ -84,7 +91,7 @@ def open_proven(
         DeviceError: also: the session has CUDA, but no node ran on it.
     """
     with tempfile.TemporaryDirectory(prefix="croft-") as scratch:
-        session = make_session(path, device, threads, profile=Path(scratch))
+        session = make_session(path, device, threads, spinning=spinning, profile=Path(scratch) / "run")
         executed = prove_providers(session, path)
     if session.get_providers()[0] == CUDA and not executed.get(CUDA):
         raise DeviceError(f"{path}: no node of the graph ran on CUDA; use the device cpu, or export the model again")
@@ -111,9 +118,14 @@ def prove_providers(session: onnxruntime.InferenceSession, path: Path) -> dict[s
         raise CheckpointError(f"{path}: the graph cannot run: {' '.join(str(error).split())[:200]}") from None
     finally:
         profile = Path(session.end_profiling())
+    return providers_in(profile)
+
+
+def providers_in(profile: Path) -> dict[str, int]:
+    """Execution providers and the number of nodes that each ran, most first, by a profile that a session has ended."""
     events = json.loads(profile.read_text(encoding="utf-8"))
-    ran = Counter(event["args"]["provider"] for event in events if event.get("args", {}).get("provider"))
-    return dict(ran.most_common())
+    providers = (event.get("args", {}).get("provider") for event in events if event.get("cat") == "Node")
+    return dict(Counter(name for name in providers if name).most_common())
 
 
 def infer(

@@ -1,4 +1,4 @@
-"""Which column of a table holds what: by its title, or as --path-column, --class-column and --domain-column say."""
+"""Which column of a table holds what: by its title, or as --path-column, --class-column and the like say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ TITLES: dict[str, tuple[str, ...]] = {
     "class": ("class", "class_name", "label_name", "label", "category", "text"),
     "domain": ("domain",),
     "part": ("part", "split"),
+    "group": ("group",),
     "open_set": ("open_set",),
 }
 """What a column holds to the titles that say so, in small letters; the first that a table has counts."""
@@ -31,7 +32,7 @@ def find_columns(path: Path, titles: Sequence[str], options: SourceOptions) -> d
     Args:
         path: of the table, for errors.
         titles: of its columns; spaces around them and their case do not matter.
-        options: path_column, class_column and domain_column; "" for a known title.
+        options: path_column, class_column, domain_column and group_column; "" for a known title.
     Returns:
         Keys of TITLES to indices of columns; without those that the table lacks.
     Raises:
@@ -44,6 +45,7 @@ def find_columns(path: Path, titles: Sequence[str], options: SourceOptions) -> d
         ("path", options.path_column),
         ("class", options.class_column),
         ("domain", options.domain_column),
+        ("group", options.group_column),
     ):
         if option:
             columns[holds] = _named(path, titles, option, f"--{holds}-column")

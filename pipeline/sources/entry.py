@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.data.given import group_problem, part_problem
 from pipeline.data.layout import DOMAINS_LAYOUT, POOLS_LAYOUT, Place, folder_problem, name_problem, parse_place
 from pipeline.data.refused import problem_lines
 from pipeline.errors import DataError
@@ -13,7 +14,7 @@ from pipeline.images import SHOWN, missing_decoder, readable
 from pipeline.images.formats import COMMON_SUFFIXES, HEAD, format_of, is_image_content, read_head
 from pipeline.phrases import shorten
 from pipeline.sources.report import LeftOut, Taken
-from pipeline.tables import OPEN_SETS, PARTS
+from pipeline.tables import OPEN_SETS
 
 _NAMED = 20  # classes that an error names
 
@@ -28,6 +29,7 @@ class Entry:
         file: the image on disk, resolved, which may be copied or linked; None for a member of a tar.
         content: the encoded image, where `file` is None.
         part: one of PARTS, or "" where it is free.
+        group: of images that belong together; "" where it is alone.
     """
 
     target: str
@@ -35,6 +37,7 @@ class Entry:
     file: Path | None = None
     content: bytes | None = None
     part: str = ""
+    group: str = ""
 
     def read(self) -> bytes:
         """The encoded image's bytes.
@@ -129,7 +132,7 @@ class Source:
             origins[entry.target] = entry.origin
             if problem := entry.missing_decoder():
                 self.unreadable.append((entry.target, problem, entry.origin))
-            self.taken.add(place, entry.part)
+            self.taken.add(place, entry.part, entry.group)
             yield entry
         if not origins:
             raise DataError(f"{self.path}: no images found; expected {SHOWN}")
@@ -154,11 +157,6 @@ def check_target(entry: Entry) -> Place:
         raise DataError(f"{entry.origin}: the name {place.file!r} {problem}; rename it")
     if not is_image_content(place.file, entry.head):
         raise DataError(f"{entry.origin}: not an image file; expected {SHOWN}")
-    if problem := part_problem(entry.part):
+    if problem := part_problem(entry.part) or group_problem(entry.group):
         raise DataError(f"{entry.origin}: {problem}")
     return place
-
-
-def part_problem(part: str) -> str:
-    """Why this is no part; "" for one of PARTS and for "" (free)."""
-    return "" if part in ("", *PARTS) else f"unknown part {part!r}; expected {', '.join(PARTS)}"

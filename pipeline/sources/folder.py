@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.data.layout import printable
+from pipeline.data.given import GIVEN, read_given
+from pipeline.data.layout import DOMAINS_LAYOUT, printable
 from pipeline.data.listing import list_images
-from pipeline.data.parts import read_parts
 from pipeline.errors import DataError
 from pipeline.sources.entry import Entry, Source
 from pipeline.sources.levels import LAYOUTS, Levels, read_levels
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.report import endings_of
 from pipeline.sources.tree import Kind, Tree, read_tree, scan, unlabelled
-from pipeline.tables import OPEN_SETS, PARTS_FILE
+from pipeline.tables import GROUPS_FILE, OPEN_SETS, PARTS_FILE
 
 
 def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
@@ -35,23 +35,33 @@ def folder_source(path: Path, options: SourceOptions, name: str) -> Source:
     if not tree.firsts:
         but = f" but those {tree.without}" if tree.without else ""
         raise DataError(f"{root}: no images found{but}{_held(tree, ())}; {LAYOUTS}")
-    ours = (root / PARTS_FILE).exists() and not options.open_set
-    levels = read_levels(path, tree.firsts, dataclasses.replace(options, domains=True) if ours else options, name)
+    ours = [given for given in GIVEN if (root / given.file).exists() and not options.open_set]
+    if any(given.file == PARTS_FILE for given in ours):
+        options = dataclasses.replace(options, domains=True)
+    levels = read_levels(path, tree.firsts, options, name)
     check_classes(path, tree, levels)
-    parts: dict[str, str] = {}
+    values: dict[str, Mapping[str, str]] = {}
     notes = list(levels.notes)
     if ours and all(spot.folder == "/".join(folders) for folders, spot in levels.spots.items()):
         listing = list_images(root)  # it is a data set of a workspace
-        parts = dict(zip(listing.paths, read_parts(root, listing), strict=True))
-        notes.append(f"{path}: parts from {PARTS_FILE}")
-    source = Source(path, "folder", walk=lambda: _walk(source, root, levels, parts), notes=notes)
+        for given in ours:
+            values[given.file] = dict(zip(listing.paths, read_given(root, listing, given), strict=True))
+            notes.append(f"{path}: {given.title}s from {given.file}")
+    warnings = [
+        f"{path / given.file} was not read: it describes {DOMAINS_LAYOUT}, another layout than that of {path}"
+        for given in ours
+        if not values
+    ]
+    source = Source(path, "folder", lambda: _walk(source, root, levels, values), notes, warnings)
     return source
 
 
-def _walk(source: Source, root: Path, levels: Levels, parts: Mapping[str, str]) -> Iterator[Entry]:
+def _walk(source: Source, root: Path, levels: Levels, values: Mapping[str, Mapping[str, str]]) -> Iterator[Entry]:
+    """values: of the files that give images a part or group, by their name, and by path."""
+    parts, groups = (values.get(file, {}) for file in (PARTS_FILE, GROUPS_FILE))
     for item in scan(root):
         if item.kind is not Kind.IMAGE:
-            if not (parts and item.relative == PARTS_FILE):
+            if item.relative not in values:
                 source.left_out.add(item.kind.value, item.relative)
             continue
         if reason := unlabelled(item.folders):
@@ -62,7 +72,8 @@ def _walk(source: Source, root: Path, levels: Levels, parts: Mapping[str, str]) 
         if spot is None:
             raise DataError(f"{origin}: was added while {source.path} was read; repeat the command")
         target = f"{spot.folder}/{spot.tag}{item.name}"
-        yield Entry(target, origin, file=item.path, part=spot.part or parts.get(target, ""))
+        part, group = spot.part or parts.get(target, ""), groups.get(target, "")
+        yield Entry(target, origin, file=item.path, part=part, group=group)
 
 
 def check_classes(path: Path, tree: Tree, levels: Levels) -> None:

@@ -1,4 +1,4 @@
-"""A CSV, JSON Lines or Parquet listing: path and class, perhaps domain, part and open_set."""
+"""A CSV, JSON Lines or Parquet listing: path and class, perhaps domain, part, group and open_set."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ class SourceOptions:
         benchmark: a name of the catalogue (pipeline/sources/benchmarks): the folder must have one of its layouts.
         images: the folder that a listing's or split file's paths are relative to, where it is not found beside it.
         domains: folders called train, val, test and the like are domains or classes like any other, and no parts.
-        path_column, class_column, domain_column: titles of a table's columns, where `columns.TITLES` has none of them.
+        path_column, class_column, domain_column, group_column: titles of a table's columns, where `columns.TITLES` has
+            none of them.
     Raises:
         ParamsError: a value is unknown or no valid name, or two values contradict each other.
     """
@@ -41,6 +42,7 @@ class SourceOptions:
     path_column: str = ""
     class_column: str = ""
     domain_column: str = ""
+    group_column: str = ""
 
     def __post_init__(self) -> None:
         from pipeline.sources.benchmarks import benchmark, names
@@ -77,7 +79,12 @@ class SourceOptions:
     @property
     def columns(self) -> list[str]:
         """The options that name columns, as they are typed."""
-        named = {"path": self.path_column, "class": self.class_column, "domain": self.domain_column}
+        named = {
+            "path": self.path_column,
+            "class": self.class_column,
+            "domain": self.domain_column,
+            "group": self.group_column,
+        }
         return [f"--{holds}-column {shlex.quote(title)}" for holds, title in named.items() if title]
 
     @property

@@ -29,15 +29,19 @@ class Taken:
         pools: images by open set.
         classes: those of the domains.
         parts: images of the domains by part; "" where they are free.
+        groups: images by group, without those that are alone.
     """
 
     domains: Counter[str] = field(default_factory=Counter)
     pools: Counter[str] = field(default_factory=Counter)
     classes: set[str] = field(default_factory=set)
     parts: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
 
-    def add(self, place: Place, part: str) -> None:
+    def add(self, place: Place, part: str, group: str = "") -> None:
         """Count one image."""
+        if group:
+            self.groups[group] += 1
         if place.pool:
             self.pools[place.pool] += 1
         else:
@@ -52,7 +56,7 @@ class Taken:
 
     def clear(self) -> None:
         """Begin another walk."""
-        for counts in (self.domains, self.pools, self.classes, self.parts):
+        for counts in (self.domains, self.pools, self.classes, self.parts, self.groups):
             counts.clear()
 
 
@@ -126,6 +130,8 @@ def _taken(taken: Taken) -> str:
     if any(taken.parts[part] for part in PARTS):
         parts = [f"{part or 'none'} {taken.parts[part]:,}" for part in (*PARTS, "") if taken.parts[part]]
         said.append(f"parts: {', '.join(parts)}")
+    if taken.groups:
+        said.append(f"{counted(len(taken.groups), 'group')} of {counted(taken.groups.total(), 'image')}")
     return ", ".join(said)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.data.given import group_problem, part_problem
 from pipeline.data.layout import class_folder, printable
 from pipeline.data.listing import entries
 from pipeline.data.parts import plain_part
 from pipeline.errors import DataError, ParamsError
 from pipeline.images import is_image
 from pipeline.phrases import shorten
-from pipeline.sources.entry import Entry, Source, part_problem
+from pipeline.sources.entry import Entry, Source
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.paths import Below, file_names, image_root
 from pipeline.sources.tree import Kind
@@ -32,6 +33,7 @@ class Row:
     domain: str = ""
     part: str = ""
     pool: str = ""  # of the open set
+    group: str = ""
 
 
 def rows_source(
@@ -47,7 +49,8 @@ def rows_source(
         name: the domain of rows that have none, where the options name none.
         notes: of the source.
     Raises:
-        DataError: rows whose path leaves the folder or is no file, or whose part is unknown; the first 5 are named.
+        DataError: rows whose path leaves the folder or is no file, whose part is unknown, or whose group has no valid
+            name; the first 5 are named.
         ParamsError: no domain is known.
     """
     if not rows:
@@ -65,7 +68,7 @@ def rows_source(
     for row, written in zip(rows, paths, strict=True):
         relative, file, problem = files.locate(written)
         part = plain_part(row.part)
-        problem = problem or part_problem(part)
+        problem = problem or part_problem(part) or group_problem(row.group)
         if file is None or problem:
             problems.append(f"{row.where}: {row.path!r}: {problem}")
             continue
@@ -80,7 +83,8 @@ def rows_source(
 
     def walk() -> Iterator[Entry]:
         for folder, row, relative, file, part in images:
-            yield Entry(f"{folder}/{names[relative]}", f"{path}: {row.where}: {row.path}", file=file, part=part)
+            target, origin = f"{folder}/{names[relative]}", f"{path}: {row.where}: {row.path}"
+            yield Entry(target, origin, file=file, part=part, group=row.group)
 
     return Source(path, kind, walk, notes, _number_warnings({row.name for row in rows}))
 

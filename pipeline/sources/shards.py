@@ -119,7 +119,7 @@ def _groups(source: Source, shards: Sequence[Path], options: SourceOptions, fall
             if len(images) > 1:
                 raise DataError(f"{origin}: expected one image per key, found {len(images)}")
             ((image, content),) = images.items()
-            class_, domain, part = _label(origin, labels)
+            class_, domain, part, group = _label(origin, labels)
             if options.domain and domain:
                 raise ParamsError(f"--domain {options.domain}: {origin}: its .json names a domain; remove --domain")
             pool = options.open_set
@@ -127,7 +127,7 @@ def _groups(source: Source, shards: Sequence[Path], options: SourceOptions, fall
                 raise DataError(f"{origin}: names no domain; name it with --domain")
             folder = class_folder(class_, domain=domain or fallback, pool=pool)
             file = f"{stem}-{PurePosixPath(key).name}{PurePosixPath(image).suffix}"
-            yield Entry(f"{folder}/{file}", origin, content=content, part="" if pool else part)
+            yield Entry(f"{folder}/{file}", origin, content=content, part="" if pool else part, group=group)
 
 
 def _by_key(source: Source, shard: Path) -> Iterator[tuple[str, dict[str, bytes], dict[str, bytes]]]:
@@ -153,14 +153,15 @@ def _by_key(source: Source, shard: Path) -> Iterator[tuple[str, dict[str, bytes]
         yield key, images, labels
 
 
-def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:
-    """(class, domain or "", part) from the .json and .cls of one key; a .cls wins where both name the class."""
-    class_, domain, part = "", "", ""
+def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str, str]:
+    """(class, domain or "", part, group or "") of one key; a .cls wins where it and the .json both name the class."""
+    class_, domain, part, group = "", "", "", ""
     for name, content in sorted(files.items(), reverse=True):
         if name.lower().endswith(".json"):
             facts = _json(origin, content)
             class_ = str(next((facts[k] for k in _KEYS if facts.get(k) is not None), ""))
             domain, part = str(facts.get("domain") or ""), plain_part(str(facts.get("part") or ""))
+            group = str("" if facts.get("group") is None else facts["group"]).strip()
     for name, content in files.items():
         if name.lower().endswith(".cls"):
             try:
@@ -169,7 +170,7 @@ def _label(origin: str, files: dict[str, bytes]) -> tuple[str, str, str]:
                 raise DataError(f"{origin}: its .cls is not UTF-8 text") from None
     if not class_:
         raise DataError(f"{origin}: no class; expected a .cls, or a .json with 'class' or 'label', of the same key")
-    return class_, domain, part
+    return class_, domain, part, group
 
 
 def _json(origin: str, content: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.errors import TrackingError, without_credentials
 from pipeline.origin import workspace
 from pipeline.storage import explain
 from pipeline.tracking.local import check_folder, sqlite_file, sqlite_uri
+from pipeline.tracking.moved import artifacts_folder, mend
 from pipeline.tracking.store import STORE_TAG, known_store, new_store
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def shown_uri(uri: str) -> str:
 def connect(root: Path) -> MlflowClient:
     """A client for runs and the registry; nothing is sent yet.
 
+    A local store that was moved or copied with its workspace is mended first, with a line on standard error.
+
     Raises:
         TrackingError: MLflow does not support the URI, the database cannot be opened, or models cannot lie in `root`.
     """
@@ -80,9 +84,11 @@ def connect(root: Path) -> MlflowClient:
     check_store(root)
     if not _keeps_artifacts(uri):
         # MLflow's own experiment 0 lies in the working directory, whose name it does not quote for SQL.
-        os.environ[_FIRST_ARTIFACTS] = _artifacts(root)
+        os.environ[_FIRST_ARTIFACTS] = _artifacts(uri, root)
     if database := sqlite_file(uri):
         database.parent.mkdir(parents=True, exist_ok=True)
+        if line := mend(database, workspace(root)):
+            print(line, file=sys.stderr, flush=True)  # standard output may be read by a program
     # MLflow calls deprecated parts of SQLAlchemy; a caller that turns warnings into errors cannot change that.
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning), reported(uri):
         from mlflow.tracking import MlflowClient
@@ -131,7 +137,7 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         kept = _keeps_artifacts(client.tracking_uri)
-        location = None if kept else _artifacts(root)
+        location = None if kept else _artifacts(client.tracking_uri, root)
         tags = {STORE_TAG: known_store(client) or new_store()}
         try:
             return name, str(client.create_experiment(name, artifact_location=location, tags=tags))
@@ -144,8 +150,8 @@ def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     return name, str(experiment.experiment_id)
 
 
-def _artifacts(root: Path) -> str:
-    return (workspace(root) / ".croft" / "mlartifacts").as_uri()
+def _artifacts(uri: str, root: Path) -> str:
+    return artifacts_folder(sqlite_file(uri), workspace(root)).as_uri()
 
 
 def _keeps_artifacts(uri: str) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.data.given import GIVEN, given_rows
 from pipeline.data.listing import list_images
-from pipeline.data.parts import are_domains, part_rows
+from pipeline.data.parts import are_domains
 from pipeline.data.refused import problem_lines
 from pipeline.dvc_runner import tracked
 from pipeline.dvc_runner.cache import open_cache
@@ -21,13 +22,12 @@ from pipeline.origin import git_state
 from pipeline.params import Data
 from pipeline.phrases import counted, shorten
 from pipeline.sources import Entry, Source, SourceOptions, open_source
-from pipeline.tables import PARTS_FILE
 from pipeline.versioning.contents import Files, count, hash_folder, image_place, listed
 from pipeline.versioning.difference import Difference, compare, missing, moved_away
+from pipeline.versioning.given import merge_given, write_given
 from pipeline.versioning.history import Version, number_of, read_history, write_history
 from pipeline.versioning.intake import NAMED, Intake, take_in
 from pipeline.versioning.names import FOLDER, check_name
-from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, read_pointer
 from pipeline.versioning.recording import record_version
 from pipeline.versioning.state import look
@@ -143,7 +143,8 @@ class Addition:
         self._targets()
 
     def _targets(self) -> None:
-        self._parts: dict[str, str] = {}
+        self._parts: dict[str, str] = {}  # by path; every image of the source is in both
+        self._groups: dict[str, str] = {}
         size = 0
         folder = self._workspace.folder
         for entry in self.source:
@@ -153,7 +154,7 @@ class Addition:
                     f"{entry.origin}: not a data set's layout; add the folder under another --name, move the image to "
                     f"{entry.target}{hint}"
                 )
-            self._parts[entry.target] = entry.part
+            self._parts[entry.target], self._groups[entry.target] = entry.part, entry.group
             bytes_ = entry.file.stat().st_size if entry.file else len(entry.content or b"")
             if entry.target not in self._state.files or (folder / entry.target).stat().st_size != bytes_:
                 size += bytes_
@@ -211,16 +212,18 @@ class Addition:
             return
         intake = self._intake
         dropped = self._dropped(intake)
-        replaced = {*intake.new, *dropped, PARTS_FILE}
+        replaced = {*intake.new, *dropped, *(given.file for given in GIVEN)}
         unchanged = [path for path in self._state.files if path not in replaced]
-        old = {path: part for _, path, part in part_rows(self._workspace.folder)}
-        parts = merge_parts(old, self._parts, [*unchanged, *intake.new])
-        if not intake.new and not dropped and parts == old:
+        old = [{path: value for _, path, value in given_rows(self._workspace.folder, given)} for given in GIVEN]
+        kept = [*unchanged, *intake.new]
+        merged = [merge_given(*pair, kept) for pair in zip(old, (self._parts, self._groups), strict=True)]
+        if not intake.new and not dropped and merged == old:
             return
         for path in unchanged:
             self._workspace.keep(path)
-        if parts:
-            write_parts(parts, self._workspace.next)
+        for given, values in zip(GIVEN, merged, strict=True):
+            if values:
+                write_given(values, self._workspace.next, given)
         self._workspace.swap()
         self._placed = True
 

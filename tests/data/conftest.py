@@ -55,6 +55,7 @@ def rows() -> Callable[..., pd.DataFrame]:
                 "bytes": 1000,
                 "defect": "",
                 "part": [part for _, _, _, part in paths],
+                "group": "",
             }
         )
 

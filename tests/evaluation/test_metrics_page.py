@@ -31,7 +31,7 @@ def metrics(world, manifest) -> dict[str, dict[str, dict[str, Any]]]:
 
 def plain(numbers: dict[str, Any]) -> set[str]:
     """The keys without the spread and the interval that go with them."""
-    return {re.sub(rf"_({'|'.join(OF_ANY)})$", "", key) for key in numbers} - {"open_sets"}
+    return {re.sub(rf"_({'|'.join(OF_ANY)})$", "", key) for key in numbers} - {"open_sets", "protocol"}
 
 
 def test_the_page_lists_every_key_once_and_no_other(metrics) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
+from small_disk import small_disk
 
 import pipeline
 from pipeline.detection.scores.spaces import option_of
@@ -15,6 +17,7 @@ from pipeline.errors import CheckpointError
 from pipeline.export.graph import INPUT, OPSET, OUTPUTS, Deciding, DeployedModel, export_onnx
 from pipeline.export.parity import compare
 from pipeline.fits import Head
+from pipeline.storage import explain
 
 ENERGY = option_of("energy")
 
@@ -75,6 +78,33 @@ def test_same_model_gives_the_same_bytes_without_paths(exported, tmp_path: Path)
     assert content == exported.path.read_bytes()
     assert str(Path(pipeline.__file__).parents[1]).encode() not in content
     assert b"site-packages" not in content
+
+
+def test_a_graph_too_large_for_one_file_has_its_weights_beside_it(exported, tmp_path: Path) -> None:
+    for _ in range(2):  # the second replaces both
+        export_onnx(exported.module, 32, tmp_path / "model.onnx", external_bytes=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"]
+    batch = images(3)
+    expected, found = (
+        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {INPUT: batch})
+        for path in (exported.path, tmp_path / "model.onnx")
+    )
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_full_disk_keeps_the_graph_that_was_there(exported, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 12) as disk:
+        for limit in (0, 2**31):  # weights in a file of their own, or in the graph
+            folder = disk.folder / str(limit)
+            export_onnx(exported.module, 32, folder / "model.onnx", external_bytes=limit)
+            before = {path.name: path.read_bytes() for path in folder.iterdir()}
+            disk.fill(leave=16384)
+            with pytest.raises(Exception, match=r".") as caught:
+                export_onnx(exported.module, 32, folder / "model.onnx", external_bytes=limit)
+            assert "no space left" in explain(caught.value)
+            assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+            disk.free()
 
 
 def test_a_tower_that_cannot_be_traced_is_an_error_and_leaves_no_file(module: DeployedModel, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,4 +60,19 @@ def test_a_server_s_files_are_downloaded_once(root: Path, monkeypatch: pytest.Mo
         changed = first.graph.stat().st_mtime_ns
         assert model_files("croft", "challenger", root=root) == first
         assert first.graph.stat().st_mtime_ns == changed
-        assert [path.name for path in (root / ".croft" / "models" / "croft").iterdir()] == [version]
+        (kept,) = (root / ".croft" / "models" / "croft").iterdir()
+        assert kept.name.startswith(f"{version}-")
+
+
+@pytest.mark.slow
+def test_two_servers_have_a_version_of_the_same_number(
+    root: Path, monkeypatch: pytest.MonkeyPatch, write_tiny_model: Callable[..., Path]
+) -> None:
+    found = []
+    for name in ("a", "b"):
+        with mlflow_server(root / name) as server:
+            monkeypatch.setenv(URI_VARIABLE, f"http://{server.host}")
+            write_tiny_model(root / "export", classes=("red", "green", name))
+            found.append(model_files("croft", register(root), root=root))
+    assert [files.version for files in found] == ["1", "1"]
+    assert [json.loads(files.card.read_text())["classes"][-1] for files in found] == ["a", "b"]

@@ -86,6 +86,45 @@ def test_a_disk_that_is_full_while_registering(tmp_path: Path) -> None:
         assert models(disk.folder) == [("READY", ["model.onnx"])]
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "card.json", "parity.json"])
+def test_a_missing_file_is_named_before_anything_is_logged(name: str, tmp_path: Path) -> None:
+    write_export(tmp_path)
+    (tmp_path / "artifacts" / "export" / name).unlink()
+    with pytest.raises(CroftError, match=rf"/artifacts/export/{name}: no such file; "):
+        register(tmp_path)
+    assert (models(tmp_path), versions(tmp_path)) == ([], [])
+
+
+def test_a_folder_of_models_that_is_read_only(tmp_path: Path) -> None:
+    write_export(tmp_path)
+    (tmp_path / ".croft").mkdir()
+    with small_disk(tmp_path / ".croft" / "mlartifacts", 12) as disk:
+        disk.lock()
+        with pytest.raises((CroftError, OSError)) as caught:
+            register(tmp_path)
+        line = explain(caught.value) or str(caught.value)
+        assert line.startswith(f"{disk.folder}/models")
+        assert line.endswith(": its file system is mounted read-only; make it writable, then run this again")
+        assert (models(tmp_path), versions(tmp_path)) == ([], [])
+        subprocess.run(["mount", "-o", "remount,rw", str(disk.folder)], check=True, capture_output=True)
+        assert register(tmp_path) == "1"
+        assert models(tmp_path) == [("READY", ["model.onnx"])]
+
+
+def test_a_full_disk_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small_disk(tmp_path / "scratch", 4) as disk:
+        write_export(tmp_path, padding=3 * 2**20)
+        disk.fill(leave=2**20)
+        monkeypatch.setattr("tempfile.tempdir", str(disk.folder))
+        with pytest.raises((CroftError, OSError)) as caught:
+            register(tmp_path)
+        line = explain(caught.value) or str(caught.value)
+        assert line.startswith(f"{disk.folder}/")
+        assert line.endswith(" free); free some space there, then run this again")
+        assert [path.name for path in disk.folder.iterdir()] == ["filler"]
+        assert (models(tmp_path), versions(tmp_path)) == ([], [])
+
+
 def test_a_store_that_is_read_only_is_one_line(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()

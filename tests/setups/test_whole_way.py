@@ -58,6 +58,7 @@ def world(root: Path, groups: Sequence[tuple[str, str, int]]) -> tuple[pd.DataFr
             rows.append((path, "" if pool else folder, name, pool, content, ""))
             clean.append(centres[name] + moves[folder] + 0.5 * source.normal(size=WIDTH))
     manifest = pd.DataFrame(rows, columns=["path", "domain", "class", "pool", "sha256", "part"])
+    manifest["group"] = ""
     manifest["phash"] = manifest["sha256"].str[:16]
     images = np.array(clean, np.float32)
     text = np.array([centres[name] + 0.3 * source.normal(size=WIDTH) for name in CLASSES], np.float32)

@@ -10,6 +10,7 @@ from opening import open_with
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.sources import SourceOptions
+from pipeline.sources.report import report
 
 Make = Callable[..., Path]
 
@@ -103,3 +104,22 @@ def test_columns_are_for_tables(make: Make) -> None:
         SourceOptions(domain="x", domain_column="site")
     with pytest.raises(ParamsError, match="has layouts of its own"):
         SourceOptions(benchmark="pacs", class_column="breed")
+
+
+def test_groups_come_from_a_column(make: Make) -> None:
+    root = make(["a.png", "b.png", "c.png"])
+    (root / "list.csv").write_text("path,class,Group,patient\na.png,cat,film 1,7\nb.png,dog,film 1,\nc.png,dog,,7\n")
+    by_title = open_with(root / "list.csv", name="p")
+    assert [(e.target, e.group) for e in by_title] == [
+        ("p/cat/a.png", "film 1"),
+        ("p/dog/b.png", "film 1"),
+        ("p/dog/c.png", ""),
+    ]
+    assert any("1 group of 2 images" in line for line in report(by_title))
+    assert [e.group for e in open_with(root / "list.csv", name="p", group_column="patient")] == ["7", "", "7"]
+    assert [e.group for e in open_with(root / "list.csv", open_set="night")] == ["film 1", "film 1", ""]
+    with pytest.raises(ParamsError, match=r"--group-column patent: .* no such column; did you mean 'patient'"):
+        open_with(root / "list.csv", name="p", group_column="patent")
+    (root / "list.csv").write_text(f"path,class,group\na.png,cat,{'g' * 201}\n")
+    with pytest.raises(DataError, match=r"line 2: 'a\.png': the group 'g{20}'\.\.\. has 201 characters"):
+        open_with(root / "list.csv", name="p")

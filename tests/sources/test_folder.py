@@ -71,6 +71,21 @@ def test_a_data_set_of_a_workspace_keeps_its_parts(make: Make) -> None:
         open_with(root)
 
 
+def test_a_data_set_of_a_workspace_keeps_its_groups(make: Make) -> None:
+    root = make(["photo/dog/1.jpg", "photo/cat/1.jpg", "open_sets/dtd/dotted/1.jpg"])
+    (root / "groups.csv").write_text("path,group\nphoto/dog/1.jpg,film\nopen_sets/dtd/dotted/1.jpg,film\n")
+    source = open_with(root)
+    groups = {entry.target: entry.group for entry in source}
+    assert groups == {"photo/dog/1.jpg": "film", "photo/cat/1.jpg": "", "open_sets/dtd/dotted/1.jpg": "film"}
+    assert (source.left_out.total, source.warnings) == (0, [])
+    other = make(["dog/1.jpg", "cat/1.jpg"], "other")
+    (other / "groups.csv").write_text("path,group\nphoto/dog/1.jpg,film\n")
+    source = open_with(other, name="pets")
+    assert {entry.group for entry in source} == {""}
+    assert source.left_out.total == 1
+    assert "groups.csv was not read: it describes domain/class/image, another layout" in source.warnings[0]
+
+
 def test_classes_alone_become_one_domain(make: Make) -> None:
     root = make(["dog/1.jpg", "cat/2.jpg"])
     assert [entry.target for entry in open_with(root, name="pets")] == ["pets/cat/2.jpg", "pets/dog/1.jpg"]

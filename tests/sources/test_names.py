@@ -16,7 +16,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.sources import SourceOptions
 
 Make = Callable[..., Path]
-DOMAINS = ["*", "mean", "in-distribution", "open_sets", "parts.csv"]
+DOMAINS = ["*", "mean", "in-distribution", "open_sets", "parts.csv", "groups.csv"]
 POOLS = [
     *("classes", "train", "validation", "test_id", "test_shifted", "test_unknown", "test_unknown_id"),
 ]
@@ -71,7 +71,7 @@ def test_a_domain_that_means_something_else_is_refused_at_every_door(make: Make,
     (root / "list.csv").write_text(f"path,class,domain\nraw/1.jpg,dog,{name}\n")
     with pytest.raises(DataError, match=rf"line 2: raw/1\.jpg: {said} {re.escape(repr(name))}"):
         list(open_with(root / "list.csv"))
-    if name in ("open_sets", "parts.csv"):
+    if name in ("open_sets", "parts.csv", "groups.csv"):
         return  # as folders of a data root they are what they are called after
     folder = make([f"{name}/dog/1.jpg", "photo/dog/1.jpg"], "folder")
     for read in (lambda: list(open_with(folder)), lambda: list_images(folder)):
@@ -79,7 +79,7 @@ def test_a_domain_that_means_something_else_is_refused_at_every_door(make: Make,
             read()
 
 
-@pytest.mark.parametrize("name", ["mean", "in-distribution", "open_sets", "parts.csv"])
+@pytest.mark.parametrize("name", ["mean", "in-distribution", "open_sets", "parts.csv", "groups.csv"])
 def test_a_data_set_s_name_that_no_domain_can_have_asks_for_a_domain(make: Make, name: str) -> None:
     root = make(["dog/1.jpg", "cat/1.jpg"])
     (root / "list.csv").write_text("path,class\ndog/1.jpg,dog\n")

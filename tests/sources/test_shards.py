@@ -49,6 +49,14 @@ GROUPS: list[Member] = [
 ]
 
 
+def test_the_json_of_a_key_may_name_a_group_of_images(write: Write) -> None:
+    facts = json.dumps({"label": "cat", "group": 7}).encode()
+    source = open_with(
+        write([("1.jpg", b"one"), ("1.json", facts), ("2.jpg", b"two"), ("2.cls", b"cat")], "s.tar"), name="p"
+    )
+    assert [entry.group for entry in source] == ["7", ""]
+
+
 @pytest.mark.parametrize("name", ["train-000.tar", "train-000.tar.gz", "train-000.tgz"])
 def test_webdataset_groups(write: Write, name: str) -> None:
     source = open_with(write(GROUPS, name), name="pets")

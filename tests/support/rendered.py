@@ -46,6 +46,7 @@ def evaluation_of(scores, history, **changes) -> Evaluation:
         "scores": scores,
         "detection": pd.DataFrame(columns=list(DETECTION.columns)),
         "limits": limits,
+        "protocols": {},
         "metrics": metrics,
         "curves": {
             "accuracy": accuracy_points(metrics),

@@ -128,7 +128,7 @@ def manifest(world: tuple[Features, Fits, pd.DataFrame]) -> pd.DataFrame:
     random = np.random.default_rng(0).integers(0, 2**63, len(paths))  # far apart: no near-duplicates
     hashes = [f"{number:016x}" for number in random]
     columns = {"path": paths, "domain": parts.str[0], "class": parts.str[1], "pool": "", "sha256": paths}
-    return pd.DataFrame({**columns, "phash": hashes})
+    return pd.DataFrame({**columns, "phash": hashes, "group": ""})
 
 
 def numbers(accuracy: float | None, **more: Any) -> dict[str, Any]:

@@ -61,6 +61,26 @@ def test_a_zip_becomes_a_version_with_its_parts(root: Path, tmp_path: Path) -> N
     assert len(held(root)) == 4
 
 
+def test_groups_of_a_listing_are_kept_and_merged(root: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    write_pictures(given, {"a.png": 1, "b.png": 2, "c.png": 3, "d.png": 4})
+    (given / "one.csv").write_text("path,class,group\na.png,cat,film 1\nb.png,dog,film 1\nc.png,dog,\n")
+    add(root, given / "one.csv", domain="photo")
+    assert held(root)["groups.csv"] == b"path,group\nphoto/cat/a.png,film 1\nphoto/dog/b.png,film 1\n"
+    (given / "two.csv").write_text("path,class,group\nd.png,cat,film 1\n")
+    second = add(root, given / "two.csv", domain="sketch")
+    table = b"path,group\nphoto/cat/a.png,film 1\nphoto/dog/b.png,film 1\nsketch/cat/d.png,film 1\n"
+    assert held(root)["groups.csv"] == table
+    again = add(root, given / "two.csv", domain="sketch")
+    assert (second.version.number, again.version.number, again.is_new) == (2, 2, False)
+    (given / "one.csv").write_text("path,class,group\na.png,cat,\nb.png,dog,film 2\nc.png,dog,\n")
+    third = add(root, given / "one.csv", domain="photo")  # the same images with other groups are another version
+    assert third.version.number == 3
+    assert held(root)["groups.csv"] == b"path,group\nphoto/dog/b.png,film 2\nsketch/cat/d.png,film 1\n"
+    whole = add(root, root / "data/pets")
+    assert whole.is_new is False
+
+
 def test_tables_and_exports_become_versions(root: Path, tmp_path: Path) -> None:
     given = tmp_path / "given"
     write_pictures(given, {"train/a.png": 1, "train/b.png": 2, "data/c.png": 3, "upload/d.png": 4})

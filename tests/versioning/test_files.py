@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.parts import part_rows
+from pipeline.data.given import PART, given_rows
 from pipeline.errors import DataError, ParamsError
 from pipeline.versioning.contents import count, image_place
+from pipeline.versioning.given import merge_given, write_given
 from pipeline.versioning.history import Version, history_path, number_of, read_history, write_history
 from pipeline.versioning.names import Reference, check_name, parse_reference
-from pipeline.versioning.parts import merge_parts, write_parts
 from pipeline.versioning.pointer import Pointer, pointer_path, read_pointer, write_pointer
 from pipeline.versioning.workspace import Workspace, check_space, human
 
@@ -86,17 +86,17 @@ def test_counts_take_images_of_the_layout_only() -> None:
 
 
 def read_parts(folder: Path) -> dict[str, str]:
-    return {path: part for _, path, part in part_rows(folder)}
+    return {path: part for _, path, part in given_rows(folder, PART)}
 
 
 def test_given_splits_are_joined_and_what_left_is_dropped(tmp_path: Path) -> None:
     assert read_parts(tmp_path) == {}
     old = {"p/a/1.png": "train", "p/a/2.png": "test", "p/a/3.png": "val"}
     new = {"p/a/2.png": "", "p/a/3.png": "test", "q/b/1, 2.png": "train"}
-    merged = merge_parts(old, new, ["q/b/1, 2.png", "p/a/1.png", "p/a/2.png", "p/a/3.png"])
+    merged = merge_given(old, new, ["q/b/1, 2.png", "p/a/1.png", "p/a/2.png", "p/a/3.png"])
     assert merged == {"p/a/1.png": "train", "p/a/3.png": "test", "q/b/1, 2.png": "train"}
-    assert merge_parts(old, {}, ["p/a/1.png"]) == {"p/a/1.png": "train"}
-    write_parts(merged, tmp_path)
+    assert merge_given(old, {}, ["p/a/1.png"]) == {"p/a/1.png": "train"}
+    write_given(merged, tmp_path, PART)
     assert read_parts(tmp_path) == merged
     assert (tmp_path / "parts.csv").read_text().splitlines()[:2] == ["path,part", "p/a/1.png,train"]
     (tmp_path / "parts.csv").write_text("image,split\nx,train\n")
