@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -22,6 +23,7 @@ from pipeline.service.refusals import busy
 if TYPE_CHECKING:
     import numpy as np
 
+logger = logging.getLogger("croft.serve")
 Run = Callable[["np.ndarray"], Sequence["np.ndarray"]]
 """(B, S, S, 3) uint8 to arrays of B rows each; called in one thread at a time."""
 
@@ -158,7 +160,8 @@ class Batcher:
             arrays = self.run(np.stack([item.pixels for item in batch]))
             rows = [[array[index] for array in arrays] for index in range(len(batch))]
         except Exception as error:  # an inference that fails costs its own requests only
-            _tell(answers[0], _fail, answers, error)
+            logger.error("inference of %d images failed: %s", len(batch), " ".join(str(error).split())[:300])
+            _tell(answers[0], _fail, answers, busy("the inference failed; try again later, and see the server's log"))
         else:
             _tell(answers[0], _fill, answers, rows)
 

@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 from pipeline.service.batcher import Batcher
 from pipeline.service.settings import Settings
 from pipeline.serving.predictor import CARD_FILE, GRAPH_FILE, UNKNOWN, Predictor
+from pipeline.serving.session import infer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,13 +64,11 @@ class Model:
     batcher: Batcher
 
     def __init__(self, source: Source, settings: Settings, *, device: str, threads: int | None) -> None:
-        """Load a version and run it once, on a grey image.
+        """Load a version; `Predictor` runs it once, on a grey image.
 
         Raises:
             CroftError: its files are missing or wrong, or the device is not available.
         """
-        import numpy as np
-
         self.source, self._settings = source, settings
         self.predictor = Predictor(
             graph=source.graph,
@@ -84,8 +83,7 @@ class Model:
         self.classes, self.size, self.threshold = card.classes, card.image_size, card.threshold
         offered = {output.name for output in self.predictor.session.get_outputs()}
         self.outputs = [PROBABILITIES, SCORE, IS_UNKNOWN, *([EMBEDDING] if EMBEDDING in offered else [])]
-        self.device = "cuda" if self.predictor.session.get_providers()[0].startswith("CUDA") else "cpu"
-        self.run(np.full((1, self.size, self.size, 3), 128, np.uint8))
+        self.device = "cuda" if next(iter(self.predictor.executed)).startswith("CUDA") else "cpu"
         self.facts = self._facts()
 
     @property
@@ -100,7 +98,7 @@ class Model:
 
     def run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The outputs for (B, S, S, 3) uint8."""
-        return list(self.predictor.session.run(self.outputs, {"images": pixels}))
+        return infer(self.predictor.session, {"images": pixels}, self.outputs)
 
     async def decide(self, decode: Callable[[], np.ndarray], threads: Executor) -> Decision:
         """The decision on what `decode` gives, (S, S, 3) uint8, in a batch with others."""
