@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import GateError, TrackingError
+from pipeline.errors import DataError, GateError, TrackingError
 from pipeline.registry.lineage import lineage
 from pipeline.registry.promotion import promote, rollback
 from pipeline.registry.register import ensure_challenger, register_model
@@ -181,7 +181,7 @@ def test_a_version_from_elsewhere_cannot_be_judged(root: Path) -> None:
 
 def test_a_registration_that_breaks_leaves_no_version(root: Path) -> None:
     (root / "export" / "model.onnx").unlink()
-    with pytest.raises((TrackingError, OSError)):
+    with pytest.raises(DataError, match=r"model\.onnx: no such file"):
         register(root, 0.8)
     client = connect(root)
     assert list(client.search_model_versions(f"name = '{NAME}'")) == []
