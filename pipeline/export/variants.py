@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FP32, FP16, INT8 = "fp32", "fp16", "int8"
 DYNAMIC, STATIC = "dynamic", "static"
 PRODUCTS = ("MatMul", "Gemm")
-# The patch convolution too: it is a hundredth of the work, and ONNX Runtime 1.31 crashes on one in halves on a CPU.
+# The patch convolution too: it is a hundredth of the work.
 _IN_FLOAT = ("Conv", "LayerNormalization", "Softmax", "ReduceL2", "ReduceLogSumExp")
 _ON_PIXELS = ("Cast", "Transpose", "Div", "Sub", "Mul", "Add")
 _CALIBRATION_BATCH = 8
