@@ -67,7 +67,7 @@ FAULTS = {
     "unknown path": ("path,part\na/cat/0.png,val\na/cat/7.png,val\n", r"line 3: 'a/cat/7\.png' is no image below"),
     "path of a folder": ("path,part\na/cat,val\n", r"line 2: 'a/cat' is no image below"),
     "unknown part": ("path,part\na/cat/0.png,valid\n", r"line 2: unknown part 'valid'; expected train, val, test"),
-    "no part": ("path,part\na/cat/0.png,\n", r"line 2: unknown part ''"),
+    "no part": ("path,part\na/cat/0.png,\n", r"line 2: no part; name one or remove the line"),
     "twice": ("path,part\na/cat/0.png,val\na/cat/0.png,val\n", r"line 3: 'a/cat/0\.png' is listed in an earlier line"),
     "out of the folder": ("path,part\na/../../x.png,val\n", r"line 2: 'a/\.\./\.\./x\.png' leaves the folder"),
     "absolute": ("path,part\n/etc/x.png,val\n", r"line 2: '/etc/x\.png' leaves the folder"),
