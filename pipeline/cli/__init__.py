@@ -251,6 +251,27 @@ def serve(
 
 
 @app.command()
+def export(
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write a model repository for NVIDIA Triton.", callback=from_project, show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="ALIAS|VERSION|FOLDER", help="A folder holds model.onnx and card.json.", callback=tag_or_path
+        ),
+    ] = "champion",
+) -> None:
+    """Write a model as another server wants it, into a new folder; nothing is uploaded."""
+    from pipeline.cli.export import export_model
+
+    export_model(model, triton=triton)
+
+
+@app.command()
 def params() -> None:
     """Check params.yaml and print every key with its value."""
     from pipeline.cli.inputs import print_params
