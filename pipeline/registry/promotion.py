@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+import functools
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import GateError, TrackingError
 from pipeline.params import Promote
+from pipeline.registry.epochs import patiently, read_journal
 from pipeline.registry.gate import Check, GateFacts, Verdict, judge
-from pipeline.registry.journal import Entry, champions, entries
+from pipeline.registry.journal import PROMOTE, ROLLBACK, Entry, champions
+from pipeline.registry.owner import who
 from pipeline.registry.register import FACTS_TAG
-from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, model_version, open_registry, registered_model
+from pipeline.registry.settled import make, now, settled
+from pipeline.registry.versions import CHALLENGER, model_version, open_registry
 from pipeline.tracking.client import reported
 
 if TYPE_CHECKING:
@@ -26,9 +31,12 @@ def promote(
     limits: Promote,
     force: bool = False,
     reason: str = "",
+    dry_run: bool = False,
     root: Path | None = None,
 ) -> Verdict:
     """Judge a version and, when it passes, make it champion; the verdict is stored on the version either way.
+
+    Where another promotion comes between, the version is judged again, against the new champion.
 
     Args:
         name: of the registered model.
@@ -36,6 +44,7 @@ def promote(
         limits: of the gate.
         force: promote even if the gate refuses; needs a reason.
         reason: kept in the verdict and in the journal.
+        dry_run: judge only; nothing is stored, and nothing that a kill left is mended.
         root: the project; the working directory by default.
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
@@ -46,63 +55,82 @@ def promote(
     client, uri = open_registry(root)
     with reported(uri):
         number = str(model_version(client, name, version or CHALLENGER).version)
-        present = aliased(client, name, CHAMPION)
-        if number == present:
-            done = Check("champion", True, f"version {number} is already the champion; nothing was changed")
-            return Verdict(True, (done,), version=number, champion=present)
-        champion = _facts(client, name, present) if present else None
-        verdict = judge(_facts(client, name, number), champion, limits)
-        forced = force and not verdict.passed
-        passed = verdict.passed or forced
-        verdict = dataclasses.replace(
-            verdict, passed=passed, forced=forced, reason=reason, version=number, champion=present, promoted=passed
-        )
-        now = _now()
-        for key, value in (
-            ("gate.verdict", verdict.to_json()),
-            ("gate.passed", str(passed).lower()),
-            ("gate.time", now),
-        ):
-            client.set_model_version_tag(name, number, key, value)
-        if passed:
-            _move(client, name, Entry(now, "promote", present, number, forced, reason))
-        return verdict
+        while True:
+            journal = read_journal(client, name) if dry_run else settled(client, name)
+            present = journal.alias
+            if number == present:
+                done = Check("champion", True, f"version {number} is already the champion; nothing was changed")
+                return Verdict(True, (done,), version=number, champion=present)
+            verdict = _judge(client, name, number, present, limits)
+            forced = force and not verdict.passed
+            passed = verdict.passed or forced
+            verdict = dataclasses.replace(
+                verdict, passed=passed, forced=forced, reason=reason, version=number, champion=present, promoted=passed
+            )
+            if dry_run:
+                return dataclasses.replace(verdict, promoted=False)
+            _store(client, name, verdict)
+            entry = Entry(now(), PROMOTE, present, number, forced, reason, journal.next, who(), _verdict_id(verdict))
+            if not passed or make(client, name, entry):
+                return verdict
 
 
-def rollback(name: str, *, root: Path | None = None, reason: str = "") -> tuple[str, str]:
-    """Move the alias champion back to the previous champion.
+def rollback(name: str, *, to: str = "", root: Path | None = None, reason: str = "") -> tuple[str, str]:
+    """Move the alias champion back, past every version that was rolled back from, to the champion before.
 
     Args:
         name: of the registered model.
+        to: the version to go to, any number or alias; by default the champion before.
         root: the project; the working directory by default.
         reason: kept in the journal.
     Returns:
         The version that was champion, and the one that is now.
     Raises:
-        TrackingError: the server cannot be reached, or the model does not exist.
-        GateError: there is no champion, or none before it that still exists.
+        TrackingError: the server cannot be reached, or the model or the version does not exist.
+        GateError: there is no champion, or none before it that still exists; or the champion changed meanwhile.
     """
     client, uri = open_registry(root)
     with reported(uri):
-        model = registered_model(client, name)
-        present = aliased(client, name, CHAMPION)
+        journal = settled(client, name)
+        present = journal.alias
         if not present:
             raise GateError(f"{name}: no champion to roll back from; promote a version first")
-        earlier = [v for v in champions(entries(dict(model.tags)), present)[:-1] if v != present]
-        for candidate in reversed(earlier):
-            try:
-                model_version(client, name, candidate)
-            except TrackingError:  # deleted since
-                continue
-            _move(client, name, Entry(_now(), "rollback", present, candidate, False, reason))
-            return present, candidate
+        target = str(model_version(client, name, to).version) if to else _before(client, name, journal.entries, present)
+        if target == present:
+            raise GateError(f"{name}: version {present} is the champion already; name another version")
+        entry = Entry(now(), ROLLBACK, present, target, reason=reason, epoch=journal.next, who=who())
+        if make(client, name, entry):
+            return present, target
+        # Trying again could go back one version more than the person meant.
+        champion = settled(client, name).alias
+    raise GateError(
+        f"{name}: another command made version {champion} champion meanwhile; run `croft history`, then this again"
+    )
+
+
+def _before(client: MlflowClient, name: str, journal: Sequence[Entry], present: str) -> str:
+    for candidate in reversed(champions(journal, present)[:-1]):
+        try:
+            model_version(client, name, candidate)
+        except TrackingError:  # deleted since
+            continue
+        return candidate
     raise GateError(f"{name}: version {present} has no earlier champion to roll back to")
 
 
-def _move(client: MlflowClient, name: str, entry: Entry) -> None:
-    # The journal comes second: an alias that moved without an entry still counts as the present champion.
-    client.set_registered_model_alias(name, CHAMPION, entry.after)
-    client.set_registered_model_tag(name, entry.key, entry.to_json())
+def _judge(client: MlflowClient, name: str, number: str, present: str, limits: Promote) -> Verdict:
+    return judge(_facts(client, name, number), _facts(client, name, present) if present else None, limits)
+
+
+def _store(client: MlflowClient, name: str, verdict: Verdict) -> None:
+    # Before the move: a promotion that a kill cut off is finished by the next command, which has no verdict to store.
+    tags = {"gate.verdict": verdict.to_json(), "gate.passed": str(verdict.passed).lower(), "gate.time": now()}
+    for key, value in tags.items():
+        patiently(functools.partial(client.set_model_version_tag, name, verdict.version, key, value))
+
+
+def _verdict_id(verdict: Verdict) -> str:
+    return hashlib.sha256(verdict.to_json().encode()).hexdigest()[:12]
 
 
 def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
@@ -112,7 +140,3 @@ def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
             f"{name}: version {version} has no tag {FACTS_TAG}; only versions registered by `register` can be judged"
         )
     return GateFacts.from_json(text)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
