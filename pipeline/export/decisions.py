@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.errors import DeviceError, ParityError
+from pipeline.errors import ParityError
 from pipeline.images import open_rgb
-from pipeline.serving.executed import executed_nodes
 from pipeline.serving.inputs import pixels_of
-from pipeline.serving.session import CPU, CUDA, make_session
+from pipeline.serving.session import open_proven
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,12 +95,10 @@ def cells(
         (shares of known images), accuracy_change; auroc_change and fpr95_change, None
         without unknown images.
     Raises:
-        DeviceError: cuda executed nothing. ParityError: the graph's answers are not finite or of another shape.
+        CheckpointError, DeviceError: as `open_proven`, such as where cuda executes nothing.
+        ParityError: the graph's answers are not finite or of another shape.
     """
-    executed = executed_nodes(graph, truth.pixels[:2], provider)
-    if provider == "cuda" and CUDA not in executed:
-        raise DeviceError(f"{graph}: cuda was requested, but {CPU} executed every node")
-    session = make_session(graph, provider)
+    session, executed = open_proven(graph, provider)
     name = session.get_inputs()[0].name
     rows = []
     for batch in batches:

@@ -28,7 +28,7 @@ def save_graph(proto: onnx.ModelProto, path: Path, *, external: str = "", extern
 
     location = external or f"{path.name}.data"
     weights = path.parent / location
-    if sum(len(tensor.raw_data) for tensor in proto.graph.initializer) < external_bytes:
+    if weight_bytes(proto) < external_bytes:
         onnx.checker.check_model(proto, full_check=True)
         with atomic_path(path) as temporary:
             temporary.write_bytes(proto.SerializeToString(deterministic=True))
@@ -51,6 +51,11 @@ def save_graph(proto: onnx.ModelProto, path: Path, *, external: str = "", extern
         path.unlink(missing_ok=True)  # an old graph must not meet new weights, and no graph is there without its own
         (Path(scratch) / location).replace(weights)
         written.replace(path)
+
+
+def weight_bytes(proto: onnx.ModelProto) -> int:
+    """Size of the weights inside a graph."""
+    return sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
 
 
 def external_files(path: Path) -> list[str]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import CheckpointError, DataError
 from pipeline.export.folder import copy_graph, new_folder
 from pipeline.serving.card import ServingCard, read_card
+from pipeline.serving.predictor import CARD_FILE, GRAPH_FILE
 
 if TYPE_CHECKING:
     import onnx
 
 MAX_BATCH = 32
 MAX_DELAY = 2000  # microseconds that a batch waits for more images, as in croft serve
-GRAPH_FILE, CONFIG_FILE, LABELS_FILE, CARD_FILE = "model.onnx", "config.pbtxt", "labels.txt", "card.json"
+CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
 _LABELLED = "probabilities"
 _TYPES = {"FLOAT": "TYPE_FP32", "UINT8": "TYPE_UINT8", "BOOL": "TYPE_BOOL"}
 _NAME = re.compile(r"\w[\w.-]*")

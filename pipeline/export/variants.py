@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import CheckpointError
 from pipeline.export.graph import EMBEDDING, INPUT
 from pipeline.export.halve import halve
-from pipeline.export.save import EXTERNAL_BYTES, save_graph
+from pipeline.export.save import EXTERNAL_BYTES, save_graph, weight_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +32,8 @@ _PERCENTILE = 99.99  # of absolute activations; what lies beyond is clipped
 def tower_and_head(proto: onnx.ModelProto) -> tuple[set[str], set[str], set[str]]:
     """Names of nodes: those that only prepare pixels, those of the tower, and those that decide.
 
-    The projection to the embedding belongs to the head: it is a
-    small part of the work, and its errors reach every logit.
+    The projection to the embedding belongs to the head: it is a small part of the work, and its errors reach every
+    logit.
 
     Raises:
         CheckpointError: the graph has no tensor `embedding`.
@@ -80,7 +80,7 @@ def to_int8(source: Path, target: Path, *, external_bytes: int = EXTERNAL_BYTES)
     def quantise(proto: onnx.ModelProto, out: Path, excluded: list[str]) -> None:
         quantize_dynamic(
             proto, str(out), op_types_to_quantize=list(PRODUCTS), per_channel=True, weight_type=QuantType.QInt8,
-            nodes_to_exclude=excluded, use_external_data_format=_large(proto, external_bytes),
+            nodes_to_exclude=excluded, use_external_data_format=weight_bytes(proto) >= external_bytes,
             extra_options={"MatMulConstBOnly": True},
         )  # fmt: skip
 
@@ -110,7 +110,8 @@ def to_static_int8(source: Path, target: Path, images: np.ndarray, *, external_b
         static(
             proto, str(out), Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=list(PRODUCTS),
             per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=excluded,
-            use_external_data_format=_large(proto, external_bytes), calibrate_method=CalibrationMethod.Percentile,
+            use_external_data_format=weight_bytes(proto) >= external_bytes,
+            calibrate_method=CalibrationMethod.Percentile,
             extra_options={"CalibPercentile": _PERCENTILE, "MatMulConstBOnly": True},
         )  # fmt: skip
 
@@ -139,10 +140,6 @@ def _save(proto: onnx.ModelProto, target: Path, precision: str, external_bytes: 
     props = {item.key: item.value for item in proto.metadata_props}
     onnx.helper.set_model_props(proto, dict(sorted({**props, "precision": precision}.items())))
     save_graph(proto, target, external_bytes=external_bytes)
-
-
-def _large(proto: onnx.ModelProto, external_bytes: int) -> bool:
-    return sum(len(tensor.raw_data) for tensor in proto.graph.initializer) >= external_bytes
 
 
 @contextlib.contextmanager
