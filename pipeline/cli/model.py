@@ -11,7 +11,6 @@ from pipeline.errors import CheckpointError, CroftError, TrackingError
 from pipeline.params import load_params
 from pipeline.serving.predictor import CARD_FILE, GRAPH_FILE
 
-CHAMPION = "champion"
 _DIGITS = 12  # of a graph's hash, which tell it from all others of a workspace
 
 
@@ -59,6 +58,7 @@ def _registered(version: str) -> Chosen:
     except CroftError as error:
         raise type(error)(f"{error}; {hint}") from None
     from pipeline.registry.files import model_files
+    from pipeline.registry.versions import CHAMPION
 
     try:
         files = model_files(name, version)

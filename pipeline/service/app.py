@@ -18,6 +18,7 @@ from pipeline.service.answers import error_response, json_response, predictions
 from pipeline.service.bodies import parse_form, parse_json
 from pipeline.service.context import Context
 from pipeline.service.gate import Gate
+from pipeline.service.health import add_health
 from pipeline.service.metrics import CONTENT_TYPE
 from pipeline.service.page import CONTENT, POLICY
 from pipeline.service.protocol import protocol_routes
@@ -73,14 +74,7 @@ async def _load(context: Context, started: Callable[[BaseException | None], None
 
 
 def _health_routes(app: FastAPI, context: Context) -> None:
-    @app.get("/healthz", summary="Whether the server runs", responses=schemas.answers(schemas.Live))
-    async def healthz() -> Response:
-        return json_response({"live": True})
-
-    @app.get("/readyz", summary="Whether a model has answered", responses=schemas.answers(schemas.Ready, 503))
-    async def readyz() -> Response:
-        _ = context.served.current
-        return json_response({"ready": True})
+    add_health(app, context.served, live="/healthz", ready="/readyz")
 
     @app.get("/model", summary="What is served", responses=schemas.answers(schemas.ModelFacts, 401, 503))
     async def model(request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -12,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
+from pipeline.hashing import file_sha256
 from pipeline.service.batcher import Batcher
 from pipeline.service.settings import Settings
-from pipeline.serving.predictor import CARD_FILE, GRAPH_FILE, UNKNOWN, Predictor
+from pipeline.serving.predictor import CARD_FILE, EMBEDDING, GRAPH_FILE, UNKNOWN, Predictor
 from pipeline.serving.session import infer
 
 if TYPE_CHECKING:
     import numpy as np
 
-PROBABILITIES, SCORE, IS_UNKNOWN, EMBEDDING = "probabilities", "score", "unknown", "embedding"
+PROBABILITIES, SCORE, IS_UNKNOWN = "probabilities", "score", "unknown"
 _SHOWN = 12  # digits of a hash that stands for a version
 
 
@@ -121,7 +121,7 @@ class Model:
             "threshold": self.threshold,
             "device": self.device,
             "embedding": self.has_embedding,
-            "graph_sha256": sha256_of(source.graph),
+            "graph_sha256": file_sha256(source.graph),
             "card": {key: card[key] for key in kept if key in card},
         }
 
@@ -135,10 +135,4 @@ def folder_source(folder: Path, name: str) -> Source:
     graph = folder / GRAPH_FILE
     if not graph.is_file():
         raise DataError(f"{graph}: no such file; expected a folder with {GRAPH_FILE} and {CARD_FILE}")
-    return Source(name, sha256_of(graph)[:_SHOWN], graph, folder / CARD_FILE)
-
-
-def sha256_of(path: Path) -> str:
-    """64 hex digits of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Source(name, file_sha256(graph)[:_SHOWN], graph, folder / CARD_FILE)

@@ -14,9 +14,11 @@ from pipeline.service import schemas
 from pipeline.service.answers import json_bytes, json_response
 from pipeline.service.bodies import parse_json
 from pipeline.service.context import Context
-from pipeline.service.model import EMBEDDING, Decision, Model
+from pipeline.service.health import add_health
+from pipeline.service.model import Decision, Model
 from pipeline.service.refusals import RefusalError
 from pipeline.service.tensors import BOOL, BYTES, FP32, HEADER, Output, images_of, split_body, wanted
+from pipeline.serving.predictor import EMBEDDING
 
 INPUT = "images"
 DEFAULT = ("label", "class", "probability", "score", "unknown", "probabilities")
@@ -31,14 +33,7 @@ def protocol_routes(context: Context) -> APIRouter:
     async def server() -> Response:
         return json_response({"name": "croft", "version": _server_version(), "extensions": ["binary_tensor_data"]})
 
-    @routes.get("/health/live", summary="Whether the server runs", responses=schemas.answers(schemas.Live))
-    async def live() -> Response:
-        return json_response({"live": True})
-
-    @routes.get("/health/ready", summary="Whether a model has answered", responses=schemas.answers(schemas.Ready, 503))
-    async def ready() -> Response:
-        _ = context.served.current
-        return json_response({"ready": True})
+    add_health(routes, context.served, live="/health/live", ready="/health/ready")
 
     @routes.get("/models/{name}", responses=schemas.answers(schemas.ModelMetadata, 401, 404, 503))
     @routes.get("/models/{name}/versions/{version}", responses=schemas.answers(schemas.ModelMetadata, 401, 404, 503))
