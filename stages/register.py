@@ -31,7 +31,8 @@ def main(params: Params) -> Record:
 
     return Record(
         datasets=[("model", file_sha256(paths.MODEL), str(paths.MODEL))],
-        artifacts=[paths.CARD, paths.PARITY, paths.RUNS],  # the runs' facts stay with the version, as their ids do
+        # The runs' facts stay with the version, as their ids do; protocol fits, so that the gate can ask them again.
+        artifacts=[paths.CARD, paths.PARITY, paths.RUNS, paths.PROTOCOL],
         within=within,
     )
 

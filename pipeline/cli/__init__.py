@@ -98,11 +98,12 @@ def promote(
     version: Version = None,
     force: Annotated[bool, typer.Option(help="Promote even if the gate refuses; needs --reason.")] = False,
     reason: Annotated[str, typer.Option(help="Stored in the verdict and in the journal.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the verdict; change nothing.")] = False,
 ) -> None:
     """Make a version (by default the challenger) champion, if it passes the gate; exit status 1 if it does not."""
     from pipeline.cli.models import promote_version
 
-    if not promote_version(version, force=force, reason=reason):
+    if not promote_version(version, force=force, reason=reason, dry_run=dry_run):
         raise typer.Exit(1)
 
 

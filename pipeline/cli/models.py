@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pipeline.registry.gate import Verdict
 
 
-def promote_version(version: str | None, *, force: bool, reason: str) -> bool:
+def promote_version(version: str | None, *, force: bool, reason: str, dry_run: bool = False) -> bool:
     """Judge a version by the gate, print the verdict and return whether it passed."""
     telemetry.disable()
     params = load_params()
     from pipeline.registry.promotion import promote
 
     name = params.register_.model
-    verdict = promote(name, version, limits=params.promote, force=force, reason=reason)
+    verdict = promote(name, version, limits=params.promote, force=force, reason=reason, dry_run=dry_run)
     print_verdict(name, verdict, make_console())
     return verdict.passed
 
@@ -39,6 +39,8 @@ def print_verdict(name: str, verdict: Verdict, console: Console) -> None:
         before = f" (before: version {verdict.champion})" if verdict.champion else ""
         forced = f"; forced: {escape(verdict.reason)}" if verdict.forced else ""
         ending = f"{name} version {verdict.version} is champion{before}{forced}"
+    elif verdict.passed and verdict.version != verdict.champion:
+        ending = f"{name} version {verdict.version} would become champion; nothing was changed"
     elif verdict.passed:
         ending = f"{name} version {verdict.version} stays champion"
     else:

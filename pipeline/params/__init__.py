@@ -170,11 +170,28 @@ class Register(Section):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "croft"
 
 
-class Promote(Section):
-    """The gate between challenger and champion; drops are absolute, in the metric's unit (0 to 1)."""
+class Margins(Section):
+    """The loss in each metric that the gate tolerates, absolute, in the metric's unit (0 to 1)."""
 
-    max_accuracy_drop: Rate = 0.01
-    max_auroc_drop: Rate = 0.01
+    accuracy_id: Rate = 0.02
+    accuracy: Rate = 0.02
+    accuracy_worst: Rate = 0.03
+    auroc: Rate = 0.02
+    fpr95_id_positive: Rate = 0.05
+    fpr95_ood_positive: Rate = 0.05
+    decision: Rate = 0.03
+
+
+class Promote(Section):
+    """The gate between challenger and champion: both are measured on the same images (docs/promotion.md)."""
+
+    superiority: Literal["accuracy", "auroc", "none"] = "accuracy"
+    margins: Margins = Margins()
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
+    underpowered: Literal["hold", "allow"] = "hold"
+    reference: Annotated[str, BeforeValidator(str)] = "first champion"
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=7)] = 2
     min_gain_over_zero_shot: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
 
 

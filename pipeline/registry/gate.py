@@ -1,4 +1,4 @@
-"""May this version replace that one? Pure: facts and limits in, a verdict with reasons out."""
+"""What a version says of itself, and the verdict on it. Pure; the comparison of two versions is in pipeline/gate/."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.errors import GateError
-from pipeline.params import Promote
 from pipeline.tables import IN_DISTRIBUTION, MEAN
 
+FACTS_TAG = "gate.facts"
 _ROUNDING = 1e-9  # a drop of exactly the limit passes despite rounding
 
 
@@ -77,6 +77,8 @@ class Verdict:
         forced: a check failed and a person overruled it.
         reason: the reason that the person gave.
         version, champion: the version that was judged, and the champion at that time ("" for none).
+        gate: the how many-th version it is that is judged against this champion; 0 where none was compared.
+        table: the whole comparison, {markdown, checks, comparisons}; too long for a tag.
     """
 
     passed: bool
@@ -86,10 +88,19 @@ class Verdict:
     version: str = ""
     champion: str = ""
     promoted: bool = field(default=False)
+    gate: int = 0
+    table: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> str:
-        """As text for a tag."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def to_json(self, most: int = 5000) -> str:
+        """As text for a tag, without the table; sentences are cut where there would be more than `most` characters."""
+        content = {key: value for key, value in asdict(self).items() if key != "table"}
+        for length in (most, 200, 120, 60, 20):
+            content["reasons"] = [(name, passed, words[:length]) for name, passed, words in self.reasons]
+            content["reason"] = self.reason[:length]
+            text = json.dumps(content, sort_keys=True)
+            if len(text) <= most:
+                break
+        return text
 
 
 def facts(
@@ -141,20 +152,14 @@ def _auroc_by_open_set(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("auroc/"): value for key, value in row.items() if key.startswith("auroc/")}
 
 
-def judge(candidate: GateFacts, champion: GateFacts | None, limits: Promote) -> Verdict:
-    """Compare a version with the absolute limits and with the champion.
+def absolute(candidate: GateFacts, least_gain: float) -> list[Check]:
+    """What holds of a version without any other.
 
     Args:
         candidate: the version to judge.
-        champion: the present champion; None for the first version.
-        limits: how far below the champion it may be, 0 to 1, and how far above the untrained reference it must be.
+        least_gain: in accuracy over the untrained reference, 0 to 1.
     """
-    reasons = [_parity(candidate), _gain(candidate, limits.min_gain_over_zero_shot)]
-    if champion is None:
-        reasons.append(Check("champion", True, "first version: no champion to compare with"))
-    else:
-        reasons += _against(candidate, champion, limits.max_accuracy_drop, limits.max_auroc_drop)
-    return Verdict(all(check.passed for check in reasons), tuple(reasons))
+    return [_parity(candidate), _gain(candidate, least_gain)]
 
 
 def _parity(candidate: GateFacts) -> Check:
@@ -173,59 +178,9 @@ def _gain(candidate: GateFacts, least: float) -> Check:
     return Check("gain", gain >= least - _ROUNDING, sentence)
 
 
-def _against(candidate: GateFacts, champion: GateFacts, accuracy_drop: float, auroc_drop: float) -> list[Check]:
-    if candidate.classes != champion.classes:
-        return [Check("comparable", False, _differ("known classes", candidate.classes, champion.classes))]
-    if candidate.targets != champion.targets:
-        return [Check("comparable", False, _differ("held-out domains", candidate.targets, champion.targets))]
-    if candidate.known_classes != champion.known_classes:
-        counts = [f"{version.known_classes} of {len(version.classes)}" for version in (candidate, champion)]
-        sentence = f"not comparable: its measured fits know {counts[0]} classes; the champion's know {counts[1]}"
-        return [Check("comparable", False, sentence)]
-    data = "same data" if candidate.data == champion.data else "another version of the data"
-    checks = [
-        Check(
-            "comparable",
-            True,
-            f"same known classes and held-out domains as the champion, {data}",
-        ),
-        _drop("accuracy", _accuracy(candidate), candidate.accuracy, champion.accuracy, accuracy_drop),
-    ]
-    if champion.auroc is None:
-        return [*checks, Check("auroc", True, "the champion has no open-set AUROC; not compared")]
-    if candidate.auroc is None:
-        return [*checks, Check("auroc", False, f"no open-set AUROC; the champion has {champion.auroc:.4f}")]
-    return [*checks, _auroc(candidate, champion, candidate.auroc, champion.auroc, auroc_drop)]
-
-
-def _auroc(candidate: GateFacts, champion: GateFacts, auroc: float, reference: float, allowed: float) -> Check:
-    """On the open sets that both were measured on; other sets may be easier."""
-    mine, theirs = dict(candidate.open_sets), dict(champion.open_sets)
-    if mine.keys() == theirs.keys():
-        return _drop("auroc", "open-set AUROC", auroc, reference, allowed)
-    common = sorted(mine.keys() & theirs.keys())
-    if not common:
-        return Check("auroc", False, _differ("open sets", tuple(sorted(mine)), tuple(sorted(theirs))))
-    means = [sum(values[name] for name in common) / len(common) for values in (mine, theirs)]
-    return _drop("auroc", f"AUROC on the common open sets ({', '.join(common)})", means[0], means[1], allowed)
-
-
 def _accuracy(version: GateFacts) -> str:
     unseen = version.targets == (IN_DISTRIBUTION,)
     return "accuracy on unseen images" if unseen else "accuracy on held-out domains"
-
-
-def _drop(name: str, words: str, candidate: float, champion: float, allowed: float) -> Check:
-    sentence = (
-        f"{words} {candidate:.4f}, champion {champion:.4f}: {candidate - champion:+.4f}, "
-        f"a drop of {allowed:.4f} is allowed"
-    )
-    return Check(name, candidate >= champion - allowed - _ROUNDING, sentence)
-
-
-def _differ(what: str, candidate: tuple[str, ...], champion: tuple[str, ...]) -> str:
-    mine, theirs = (", ".join(names) or "none" for names in (candidate, champion))
-    return f"not comparable: its {what}: {mine}; the champion's: {theirs}"
 
 
 def _number(value: object) -> float | None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import GateError, TrackingError
 from pipeline.params import Promote
-from pipeline.registry.gate import Check, GateFacts, Verdict, judge
+from pipeline.registry.assess import VERDICT_TAG, assess, store_table
+from pipeline.registry.gate import Check, Verdict
 from pipeline.registry.journal import Entry, champions, entries
-from pipeline.registry.register import FACTS_TAG
 from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, model_version, open_registry, registered_model
 from pipeline.tracking.client import reported
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+
+class Gate(Protocol):
+    """Judges a version against the champion ("" for none)."""
+
+    def __call__(
+        self, client: MlflowClient, name: str, version: str, champion: str, *, limits: Promote, root: Path | None
+    ) -> Verdict: ...
 
 
 def promote(
@@ -26,6 +34,8 @@ def promote(
     limits: Promote,
     force: bool = False,
     reason: str = "",
+    dry_run: bool = False,
+    gate: Gate = assess,
     root: Path | None = None,
 ) -> Verdict:
     """Judge a version and, when it passes, make it champion; the verdict is stored on the version either way.
@@ -36,7 +46,9 @@ def promote(
         limits: of the gate.
         force: promote even if the gate refuses; needs a reason.
         reason: kept in the verdict and in the journal.
-        root: the project; the working directory by default.
+        dry_run: judge only; store nothing and move nothing.
+        gate: what judges.
+        root: the project, whose artifacts hold the version's evaluation data; the working directory by default.
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
         GateError: forced without a reason, or the version was not registered by this pipeline.
@@ -50,20 +62,28 @@ def promote(
         if number == present:
             done = Check("champion", True, f"version {number} is already the champion; nothing was changed")
             return Verdict(True, (done,), version=number, champion=present)
-        champion = _facts(client, name, present) if present else None
-        verdict = judge(_facts(client, name, number), champion, limits)
+        verdict = gate(client, name, number, present, limits=limits, root=root)
         forced = force and not verdict.passed
         passed = verdict.passed or forced
         verdict = dataclasses.replace(
-            verdict, passed=passed, forced=forced, reason=reason, version=number, champion=present, promoted=passed
+            verdict,
+            passed=passed,
+            forced=forced,
+            reason=reason,
+            version=number,
+            champion=present,
+            promoted=passed and not dry_run,
         )
+        if dry_run:
+            return verdict
         now = _now()
         for key, value in (
-            ("gate.verdict", verdict.to_json()),
+            (VERDICT_TAG, verdict.to_json()),
             ("gate.passed", str(passed).lower()),
             ("gate.time", now),
         ):
             client.set_model_version_tag(name, number, key, value)
+        store_table(client, name, verdict)
         if passed:
             _move(client, name, Entry(now, "promote", present, number, forced, reason))
         return verdict
@@ -103,15 +123,6 @@ def _move(client: MlflowClient, name: str, entry: Entry) -> None:
     # The journal comes second: an alias that moved without an entry still counts as the present champion.
     client.set_registered_model_alias(name, CHAMPION, entry.after)
     client.set_registered_model_tag(name, entry.key, entry.to_json())
-
-
-def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
-    text = model_version(client, name, version).tags.get(FACTS_TAG)
-    if not text:
-        raise GateError(
-            f"{name}: version {version} has no tag {FACTS_TAG}; only versions registered by `register` can be judged"
-        )
-    return GateFacts.from_json(text)
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.registry.gate import facts
+from pipeline.registry.gate import FACTS_TAG, facts
 from pipeline.registry.package import CARD_FILE, check_export, save_package
 from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.unfinished import remove_unfinished, removed_on_error
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.tracking import MlflowClient
 
-FACTS_TAG = "gate.facts"
 ZERO_SHOT = "zero-shot"  # the method of params.yaml that the gate takes as the untrained reference
 _RUN_TAGS = ("git_commit", "git_dirty", "lock_sha256", "params_sha256", "mlflow.parentRunId")
 _TAG_CHARACTERS = 5000  # some registries hold no more

@@ -1,0 +1,245 @@
+"""The gate's own reading and writing: versions' protocol fits, the workspace's evaluation data, the table it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError, GateError, TrackingError
+from pipeline.params import Promote
+from pipeline.registry.gate import FACTS_TAG, Check, GateFacts, Verdict, absolute
+from pipeline.registry.journal import entries
+from pipeline.registry.registration import HASH_TAG
+from pipeline.registry.versions import model_version, registered_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.tracking import MlflowClient
+
+    from pipeline.decision.kept import Kept
+    from pipeline.features import Features
+    from pipeline.gate.verdict import Comparison
+
+PROTOCOL = "protocol"
+"""Artifact folder of a version's run with its protocol fits."""
+VERDICT_TAG = "gate.verdict"
+FIRST = "first champion"
+_INPUTS = {"manifest": "manifest.parquet", "splits": "splits.parquet", "features": "features"}
+
+
+def assess(
+    client: MlflowClient, name: str, version: str, champion: str, *, limits: Promote, root: Path | None = None
+) -> Verdict:
+    """Judge a version by its own facts, against the champion and against the pinned reference; changes nothing.
+
+    Args:
+        client: of the registry.
+        name, version: of the version to judge, by number.
+        champion: number of the present champion, "" for none.
+        limits: of the gate.
+        root: the project, whose artifacts hold the version's evaluation data; the working directory by default.
+    Raises:
+        GateError: the version was not registered by this pipeline, or the reference does not exist.
+    """
+    checks = absolute(_facts(client, name, version), limits.min_gain_over_zero_shot)
+    if not champion:
+        checks.append(Check("champion", True, "first version: no champion to compare with"))
+        return Verdict(all(check.passed for check in checks), tuple(checks))
+    if version == champion:
+        return Verdict(True, (*checks, Check("champion", True, f"version {version} is the champion")))
+    from pipeline.gate.statistics import spent
+
+    number = gate_number(client, name, version, champion)
+    alpha = spent(limits.alpha, number)
+    comparisons: list[Comparison] = []
+    pinned = _reference(client, name, limits.reference)
+    opponents = [("champion", champion, limits.superiority)]
+    opponents += [("reference", pinned, "none")] if pinned not in ("", champion, version) else []
+    try:
+        data = _evaluation_data(client, name, version, (root or Path.cwd()).resolve())
+        mine = _kept(client, name, version)
+        for against, other, superiority in opponents:
+            comparison = _compare(
+                mine, _kept(client, name, other), data, limits, alpha, superiority, against=against, version=other
+            )
+            comparisons.append(comparison)
+            checks += _checks(comparison)
+    except (DataError, GateError) as error:
+        checks.append(Check("comparable", False, str(error)))
+    checks.append(
+        Check("gate", True, f"gate {number} against champion {champion}: error rate {alpha:.2g} of {limits.alpha:g}")
+    )
+    return Verdict(all(check.passed for check in checks), tuple(checks), gate=number, table=_table(checks, comparisons))
+
+
+def gate_number(client: MlflowClient, name: str, version: str, champion: str) -> int:
+    """Which gate against this champion it is: 1 and the other versions that were judged against it before.
+
+    Judging a version again, on the same images, is no new chance and keeps its place.
+    """
+    judged = set()
+    for other in _versions(client, name):
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            verdict = json.loads(other.tags.get(VERDICT_TAG, ""))
+            if verdict.get("champion") == champion and verdict.get("gate"):
+                if str(other.version) == version:
+                    return int(verdict["gate"])
+                judged.add(str(other.version))
+    return len(judged - {version}) + 1
+
+
+def store_table(client: MlflowClient, name: str, verdict: Verdict) -> None:
+    """Leave the whole table with the version's run, as gate/against-CHAMPION.md and .json; no tag can hold it."""
+    if not verdict.table:
+        return
+    run = str(model_version(client, name, verdict.version).run_id)
+    place = f"gate/against-{verdict.champion}"
+    client.log_text(run, verdict.table["markdown"], f"{place}.md")
+    client.log_dict(run, {key: value for key, value in verdict.table.items() if key != "markdown"}, f"{place}.json")
+
+
+@dataclass(frozen=True)
+class _Data:
+    features: Features
+    splits: pd.DataFrame
+    manifest: pd.DataFrame
+
+
+def _compare(
+    mine: Kept,
+    theirs: Kept,
+    data: _Data,
+    limits: Promote,
+    alpha: float,
+    superiority: str,
+    *,
+    against: str,
+    version: str,
+) -> Comparison:
+    from pipeline.evaluation.clusters import alike_groups
+    from pipeline.gate.measure import measure
+    from pipeline.gate.rescore import rescore
+    from pipeline.gate.verdict import UNDERPOWERED, Comparison, decide
+    from pipeline.splits import domain_of
+
+    rescored = rescore(theirs, mine, data.features, data.splits, data.manifest)
+    groups = alike_groups(data.manifest, limits.near_duplicate_distance)
+    measured = measure(rescored.scores, domain_of(data.manifest), resamples=limits.resamples, groups=groups)
+    rows, passed = decide(measured, limits, alpha=alpha, superiority=superiority)
+    return Comparison(
+        against, version, rows, passed, tuple(row.metric for row in rows if row.status == UNDERPOWERED), superiority,
+        alpha, rescored.known, rescored.unknown, rescored.seen, rescored.notes,
+    )  # fmt: skip
+
+
+def _checks(comparison: Comparison) -> list[Check]:
+    from pipeline.gate.verdict import BETTER, NO_WORSE, counts, sentence
+
+    to = f"{comparison.against} {comparison.version}"
+    notes = "".join(f"; {note}" for note in comparison.notes)
+    checks = [Check("comparable", True, f"against {to}: {counts(comparison)}{notes}")]
+    for row in comparison.rows:
+        fine = row.status in (BETTER, NO_WORSE) or comparison.passed
+        checks.append(Check(row.metric, fine, f"{to}: {sentence(row)}"))
+    if comparison.superiority != "none":
+        better = any(row.metric == comparison.superiority and row.status == BETTER for row in comparison.rows)
+        words = "is" if better else "is not shown to be"
+        checks.append(Check("superiority", better, f"{comparison.superiority} {words} better than the {to}'s"))
+    if not comparison.passed and all(check.passed for check in checks):
+        checks.append(Check("rows", False, f"{to}: nothing could be measured"))
+    return checks
+
+
+def _table(checks: list[Check], comparisons: list[Comparison]) -> dict[str, Any]:
+    from pipeline.gate.verdict import markdown
+
+    lines = [f"- {'pass' if check.passed else 'FAIL'}: {check.sentence}" for check in checks]
+    text = "\n".join(["## Gate", "", *lines, "", *(markdown(comparison) for comparison in comparisons)])
+    return {
+        "markdown": text,
+        "checks": [check._asdict() for check in checks],
+        "comparisons": [comparison.to_json() for comparison in comparisons],
+    }
+
+
+def _reference(client: MlflowClient, name: str, reference: str) -> str:
+    """Number of the pinned version; "" where there is none yet."""
+    if reference != FIRST:
+        return str(model_version(client, name, reference).version)
+    journal = entries(dict(registered_model(client, name).tags))
+    existing = {str(version.version) for version in _versions(client, name)}
+    return next((entry.after for entry in journal if entry.after in existing), "")
+
+
+def _kept(client: MlflowClient, name: str, version: str) -> Kept:
+    from mlflow.exceptions import MlflowException
+
+    from pipeline.decision.kept import read_kept
+
+    run = str(model_version(client, name, version).run_id)
+    with tempfile.TemporaryDirectory() as scratch, _named(f"{name} version {version}"):
+        try:
+            folder = Path(client.download_artifacts(run, PROTOCOL, scratch))
+            present = any(folder.iterdir())
+        except (MlflowException, OSError):
+            present = False
+        if not present:
+            raise GateError(
+                f"not comparable: version {version} was registered without its protocol fits, which are needed to "
+                "classify other images with it; promote with --force --reason TEXT, or name another promote.reference"
+            )
+        return read_kept(folder)
+
+
+def _evaluation_data(client: MlflowClient, name: str, version: str, root: Path) -> _Data:
+    """The version's own features, splits and manifest, which lie in the workspace that made it."""
+    from pipeline.features import read_features
+    from pipeline.hashing import tree_sha256
+    from pipeline.tables import MANIFEST, SPLITS, read_table
+
+    tags = model_version(client, name, version).tags
+    paths = {key: root / "artifacts" / file for key, file in _INPUTS.items()}
+    other = [key for key, path in paths.items() if not path.exists() or tree_sha256(path) != tags.get(HASH_TAG + key)]
+    if other:
+        commit = tags.get("git_commit", "")
+        where = f"its commit, {commit[:12]}," if commit else "its commit"
+        raise GateError(
+            f"not comparable: artifacts/ does not hold the images that version {version} was evaluated on "
+            f"({', '.join(other)} differ); check out {where} and run `dvc checkout`, then promote again"
+        )
+    return _Data(
+        read_features(paths["features"]), read_table(paths["splits"], SPLITS), read_table(paths["manifest"], MANIFEST)
+    )
+
+
+def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
+    text = model_version(client, name, version).tags.get(FACTS_TAG)
+    if not text:
+        raise GateError(
+            f"{name}: version {version} has no tag {FACTS_TAG}; only versions registered by `register` can be judged"
+        )
+    return GateFacts.from_json(text)
+
+
+def _versions(client: MlflowClient, name: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say of which version an unreadable file is."""
+    try:
+        yield
+    except (TrackingError, DataError) as error:
+        raise GateError(f"not comparable: {what}: {error}") from None
