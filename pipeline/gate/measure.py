@@ -66,14 +66,14 @@ def measure(
     known = set(found.index.unique("metric"))
     many = len(set(scores["target"])) > 1
     wanted = [m for m in METRICS if m in known or (m == WORST and many and "accuracy" in known)]
-    return [measured for m in wanted if (measured := _measured(found, m, clusters)) is not None]
+    return [measured for m in wanted if (measured := measured_of(found, m, clusters)) is not None]
 
 
-def _measured(table: pd.DataFrame, metric: str, clusters: int) -> Measured | None:
+def measured_of(table: pd.DataFrame, metric: str, clusters: int) -> Measured | None:
     import numpy as np
 
     over = np.min if metric == WORST else np.mean
-    sides = [_cube(table, "accuracy" if metric == WORST else metric, method) for method in (CHAMPION, CHALLENGER)]
+    sides = [cube(table, "accuracy" if metric == WORST else metric, method) for method in (CHAMPION, CHALLENGER)]
     levels = [over(cube.mean(axis=1), axis=0) for cube in sides]  # (1 + B,): over seeds, then over targets
     by_seed = [over(cube[:, :, 0], axis=0) for cube in sides]  # (S,)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
@@ -83,7 +83,7 @@ def _measured(table: pd.DataFrame, metric: str, clusters: int) -> Measured | Non
     return Measured(metric, float(levels[0][0]), float(levels[1][0]), gain)
 
 
-def _cube(table: pd.DataFrame, metric: str, method: str) -> np.ndarray:
+def cube(table: pd.DataFrame, metric: str, method: str) -> np.ndarray:
     """(T, S, 1 + B); NaN for a fit that is missing."""
     rows = table.xs((metric, method), level=("metric", "method"))
     targets, seeds = rows.index.unique("target"), rows.index.unique("seed")

@@ -89,6 +89,6 @@ def spent(alpha: float, gate: int) -> float:
 
 def quantile(probability: float, freedom: float) -> float:
     """Of Student's t; of the normal distribution for infinite freedom."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit  # scipy.stats takes seconds to import
 
-    return float(norm.ppf(probability) if math.isinf(freedom) else t.ppf(probability, freedom))
+    return float(ndtri(probability) if math.isinf(freedom) else stdtrit(freedom, probability))
