@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.tables import (
     DEPLOY,
     FITS,
     HISTORY,
+    MANIFEST,
     SCORES,
     SPLITS,
     TEST_ID,
@@ -149,3 +151,14 @@ def metrics_of() -> Callable[..., dict[str, dict[str, dict[str, Any]]]]:
         }
 
     return build
+
+
+def manifest_of(features: Features) -> pd.DataFrame:
+    """MANIFEST table of a world's images; every image has a look of its own."""
+    paths = list(features.index["path"])
+    digests = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
+    frame = pd.DataFrame({"path": paths, "sha256": digests, "phash": [digest[:16] for digest in digests]}).assign(
+        pool="", width=8, height=8, mode="RGB", format="PNG", bytes=1, defect="", part=""
+    )
+    frame["domain"], frame["class"] = (frame["path"].str.split("/").str[n] for n in (0, 1))
+    return frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns))
