@@ -70,10 +70,23 @@ def measure(
 
 
 def measured_of(table: pd.DataFrame, metric: str, clusters: int) -> Measured | None:
+    """Read a metric off a table as `resampled` returns it; None where nothing was measured."""
+    name = "accuracy" if metric == WORST else metric
+    return of_cubes(metric, _cube(table, name, CHAMPION), _cube(table, name, CHALLENGER), clusters)
+
+
+def of_cubes(metric: str, champion: np.ndarray, challenger: np.ndarray, clusters: int) -> Measured | None:
+    """The difference of two versions; None where nothing was measured.
+
+    Args:
+        metric: one of METRICS; WORST takes the cubes of accuracy.
+        champion, challenger: (T, S, 1 + B) by held-out domain and seed: on the images as they are, then on resamples.
+        clusters: groups of images that were drawn.
+    """
     import numpy as np
 
     over = np.min if metric == WORST else np.mean
-    sides = [cube(table, "accuracy" if metric == WORST else metric, method) for method in (CHAMPION, CHALLENGER)]
+    sides = (champion, challenger)
     levels = [over(cube.mean(axis=1), axis=0) for cube in sides]  # (1 + B,): over seeds, then over targets
     by_seed = [over(cube[:, :, 0], axis=0) for cube in sides]  # (S,)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
@@ -83,7 +96,7 @@ def measured_of(table: pd.DataFrame, metric: str, clusters: int) -> Measured | N
     return Measured(metric, float(levels[0][0]), float(levels[1][0]), gain)
 
 
-def cube(table: pd.DataFrame, metric: str, method: str) -> np.ndarray:
+def _cube(table: pd.DataFrame, metric: str, method: str) -> np.ndarray:
     """(T, S, 1 + B); NaN for a fit that is missing."""
     rows = table.xs((metric, method), level=("metric", "method"))
     targets, seeds = rows.index.unique("target"), rows.index.unique("seed")
