@@ -91,14 +91,15 @@ def decide(
     """
     margins = limits.margins.model_dump()
     rows = tuple(_row(item, float(margins[item.metric]), alpha) for item in measured)
-    allowed = {BETTER, NO_WORSE}
-    passed = bool(rows) and all(
-        row.status in allowed
-        or (row.status == UNDERPOWERED and limits.underpowered == "allow" and row.gain >= -row.margin)
-        for row in rows
-    )
+    passed = bool(rows) and all(allows(row, limits) for row in rows)
     better = {row.metric for row in rows if row.status == BETTER}
     return rows, passed and superiority in {"none", *better}
+
+
+def allows(row: Row, limits: Promote) -> bool:
+    """Whether the policy lets a metric pass."""
+    waived = row.status == UNDERPOWERED and limits.underpowered == "allow" and row.gain >= -row.margin
+    return row.status in (BETTER, NO_WORSE) or waived
 
 
 def _row(item: Measured, margin: float, alpha: float) -> Row:

@@ -68,7 +68,7 @@ def assess(
                 mine, _kept(client, name, other), data, limits, alpha, superiority, against=against, version=other
             )
             comparisons.append(comparison)
-            checks += _checks(comparison)
+            checks += _checks(comparison, limits)
     except (DataError, GateError) as error:
         checks.append(Check("comparable", False, str(error)))
     checks.append(
@@ -137,15 +137,14 @@ def _compare(
     )  # fmt: skip
 
 
-def _checks(comparison: Comparison) -> list[Check]:
-    from pipeline.gate.verdict import BETTER, NO_WORSE, counts, sentence
+def _checks(comparison: Comparison, limits: Promote) -> list[Check]:
+    from pipeline.gate.verdict import BETTER, allows, counts, sentence
 
     to = f"{comparison.against} {comparison.version}"
     notes = "".join(f"; {note}" for note in comparison.notes)
     checks = [Check("comparable", True, f"against {to}: {counts(comparison)}{notes}")]
     for row in comparison.rows:
-        fine = row.status in (BETTER, NO_WORSE) or comparison.passed
-        checks.append(Check(row.metric, fine, f"{to}: {sentence(row)}"))
+        checks.append(Check(row.metric, allows(row, limits), f"{to}: {sentence(row)}"))
     if comparison.superiority != "none":
         better = any(row.metric == comparison.superiority and row.status == BETTER for row in comparison.rows)
         words = "is" if better else "is not shown to be"
