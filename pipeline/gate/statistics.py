@@ -1,13 +1,17 @@
-"""How sure a difference between two versions is: variance, interval, and the smallest regression that would show. Pure.
+"""How sure a difference between two versions is: bounds, and the smallest regression that would show. Pure.
 
-A difference d is the mean of S paired differences d_s, one a seed. Its variance has two sources, which are added:
+A difference d is the mean of S paired differences d_s, one a seed. Two sources move it:
 
-    V = B + s^2 / S,    B: variance of d over bootstrap resamples of the images, with the fits as they are
-                        s: standard deviation of the d_s, all on the same images
+    b: standard deviation of d over bootstrap resamples of the images, with the fits as they are: other images
+    s / sqrt(S), s the standard deviation of the d_s, all on the same images: training again
 
-B holds what other images would change, s^2 / S what training again would change. Each d_s contains some noise of the
-images too, so that the sum is a little too large and never too small. s comes from S - 1 degrees of freedom, B from the
-number of groups of images less one; Welch and Satterthwaite's formula joins them, and Student's t gives the bounds.
+Each has its own bound, and their squares are added (Howe 1974; Zou and Donner 2008, "MOVER"):
+
+    d -+ sqrt((t_{1 - alpha, G - 1} b)^2 + (t_{1 - alpha, S - 1} s / sqrt(S))^2),    G: groups of images
+
+One quantile for b^2 + s^2 / S, with the degrees of freedom of Welch and Satterthwaite, would be too small at small
+alpha: s of three seeds is often small by chance, and the degrees of freedom then look many. Each d_s contains some
+noise of the images too, so that the sum errs towards caution.
 """
 
 from __future__ import annotations
@@ -26,16 +30,20 @@ class Effect:
 
     Attributes:
         gain: the mean over seeds.
-        error: its standard error, sqrt(V); NaN for fewer than two seeds, of which no spread can be taken.
-        freedom: degrees of freedom, > 0; NaN likewise.
+        images: its standard error from the images.
+        training: its standard error from the seeds; NaN for fewer than two, of which no spread can be taken.
+        groups: of images, >= 2.
+        seeds: pairs of fits.
     """
 
     gain: float
-    error: float
-    freedom: float
+    images: float
+    training: float
+    groups: int
+    seeds: int
 
     def low(self, alpha: float) -> float:
-        """Lower bound, below which the true gain lies with probability `alpha` at most; -inf where nothing is known."""
+        """Lower bound, above which the true gain lies but for a probability of `alpha`; -inf where nothing is known."""
         return self.gain - self._reach(alpha)
 
     def high(self, alpha: float) -> float:
@@ -43,38 +51,37 @@ class Effect:
         return self.gain + self._reach(alpha)
 
     def detectable(self, alpha: float) -> float:
-        """The smallest margin by which an equal version is shown to be no worse with probability POWER.
+        """The smallest margin by which an equal version is shown to be no worse with probability POWER, about.
 
-        (t_{1 - alpha} + t_{POWER}) * error; inf where nothing is known. It is as well the smallest true regression that
-        a test for "worse" sees with that probability.
+        The distance of the bound plus the gain's own quantile of POWER; inf where nothing is known. It is as well the
+        smallest true regression that a test for "worse" sees with that probability.
         """
-        if math.isnan(self.error):
-            return math.inf
-        return (quantile(1 - alpha, self.freedom) + quantile(POWER, self.freedom)) * self.error
+        reach = self._reach(alpha)
+        if math.isinf(reach):
+            return reach
+        return reach + quantile(POWER, math.inf) * math.hypot(self.images, self.training)
 
     def _reach(self, alpha: float) -> float:
-        return math.inf if math.isnan(self.error) else quantile(1 - alpha, self.freedom) * self.error
+        if math.isnan(self.images) or math.isnan(self.training):
+            return math.inf
+        of_images = quantile(1 - alpha, max(self.groups - 1, 1)) * self.images
+        return math.hypot(of_images, quantile(1 - alpha, self.seeds - 1) * self.training)
 
 
 def effect(replicates: np.ndarray, by_seed: np.ndarray, groups: int) -> Effect:
-    """Join the two sources of variance.
+    """Measure the two sources.
 
     Args:
-        replicates: (1 + B,) the difference on the images as they are, then on B >= 2 resamples; NaN for a resample that
+        replicates: (1 + B,) the difference on the images as they are, then on B resamples; NaN for a resample that
             measured nothing.
         by_seed: (S,) the difference of each pair of seeds, on the images as they are.
-        groups: groups of images that were drawn, >= 2.
+        groups: groups of images that were drawn.
     """
     gain, resampled = float(replicates[0]), replicates[1:][np.isfinite(replicates[1:])]
     seeds = len(by_seed)
-    if seeds < 2 or len(resampled) < 2:
-        return Effect(gain, math.nan, math.nan)
-    images, training = float(np.var(resampled, ddof=1)), float(np.var(by_seed, ddof=1)) / seeds
-    total = images + training
-    if total == 0:
-        return Effect(gain, 0.0, math.inf)
-    freedom = total**2 / (images**2 / max(groups - 1, 1) + training**2 / (seeds - 1))
-    return Effect(gain, math.sqrt(total), freedom)
+    images = float(np.std(resampled, ddof=1)) if len(resampled) > 1 else math.nan
+    training = float(np.std(by_seed, ddof=1)) / math.sqrt(seeds) if seeds > 1 else math.nan
+    return Effect(gain, images, training, groups, seeds)
 
 
 def spent(alpha: float, gate: int) -> float:

@@ -21,13 +21,13 @@ DRAWS = 500
 
 @pytest.fixture(scope="module")
 def fits() -> list[Results]:
-    """2 domains of 120 known and 60 unknown images, 3 seeds that differ; unknown images score 2 deviations higher."""
+    """2 domains of 120 known and 60 unknown images, 20 seeds that differ by 4 points; unknown images score higher."""
     rng = np.random.default_rng(0)
     made = []
     for level in (0.9, 0.75):
         shared, unknown = rng.standard_normal((1, 120)), 2 + rng.standard_normal((1, 60))
-        easy = rng.random((1, 120)) + 0.1 * rng.standard_normal((3, 120)) + 0.02 * rng.standard_normal((3, 1))
-        score, unknown = (one + 0.3 * rng.standard_normal((3, one.shape[1])) for one in (shared, unknown))
+        easy = rng.random((1, 120)) + 0.1 * rng.standard_normal((20, 120)) + 0.04 * rng.standard_normal((20, 1))
+        score, unknown = (one + 0.3 * rng.standard_normal((20, one.shape[1])) for one in (shared, unknown))
         limit = np.quantile(score, 0.95, axis=1, keepdims=True)
         made.append(Results(easy < level, score, score > limit, unknown, unknown > limit))
     return made

@@ -124,7 +124,7 @@ def test_a_version_against_itself_differs_in_nothing(world, manifest, kept) -> N
     features, _, splits = world
     scores = rescore(kept("plain"), kept("plain"), features, splits, manifest).scores
     for item in measure(scores, domain_of(manifest), resamples=100):
-        assert (item.effect.gain, item.effect.error) == (0.0, 0.0)
+        assert (item.effect.gain, item.effect.images, item.effect.training) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("file", ["protocol.json", "arrays.safetensors", "seen.parquet"])

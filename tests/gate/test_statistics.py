@@ -11,16 +11,14 @@ from scipy import stats
 from pipeline.gate.statistics import Effect, effect, quantile, spent
 
 
-def test_two_variances_are_added() -> None:
+def test_the_squares_of_two_bounds_are_added() -> None:
     # Images: resamples 0.1 and 0.3, variance 0.02. Seeds: 0.1, 0.2, 0.3, variance 0.01, of the mean 0.01 / 3.
     found = effect(np.array([0.2, 0.1, 0.3, np.nan]), np.array([0.1, 0.2, 0.3]), groups=101)
-    total = 0.02 + 0.01 / 3
     assert found.gain == 0.2
-    assert found.error == pytest.approx(math.sqrt(total))
-    assert found.freedom == pytest.approx(total**2 / (0.02**2 / 100 + (0.01 / 3) ** 2 / 2))
-    t = stats.t.ppf(0.95, found.freedom)
-    assert found.low(0.05) == pytest.approx(0.2 - t * found.error)
-    assert found.high(0.05) == pytest.approx(0.2 + t * found.error)
+    assert (found.images, found.training) == pytest.approx((math.sqrt(0.02), math.sqrt(0.01 / 3)))
+    reach = math.sqrt(stats.t.ppf(0.95, 100) ** 2 * 0.02 + stats.t.ppf(0.95, 2) ** 2 * 0.01 / 3)
+    assert found.low(0.05) == pytest.approx(0.2 - reach)
+    assert found.high(0.05) == pytest.approx(0.2 + reach)
 
 
 def test_one_seed_says_nothing() -> None:
@@ -46,18 +44,21 @@ def test_the_error_rates_of_all_gates_sum_to_the_whole() -> None:
 
 def test_an_equal_version_is_shown_to_be_no_worse_by_the_detectable_margin_four_times_in_five() -> None:
     rng, error = np.random.default_rng(0), 0.01
-    margin = Effect(0.0, error, math.inf).detectable(0.05)
-    passed = np.mean([Effect(gain, error, math.inf).low(0.05) >= -margin for gain in rng.normal(0, error, 20_000)])
+
+    def found(gain: float) -> Effect:
+        return Effect(gain, error, 0.0, groups=10**6, seeds=3)
+
+    margin = found(0.0).detectable(0.05)
+    passed = np.mean([found(gain).low(0.05) >= -margin for gain in rng.normal(0, error, 20_000)])
     assert passed == pytest.approx(0.8, abs=0.01)
 
 
-def test_bounds_miss_the_truth_as_rarely_as_they_promise() -> None:
-    # A true gain of 0.1; images add noise of variance 0.01, each of 3 seeds one of 0.03: their mean has 0.01.
-    rng = np.random.default_rng(0)
-    missed = 0
-    for _ in range(4000):
-        common = rng.normal(0, 0.1)
-        by_seed = 0.1 + common + rng.normal(0, math.sqrt(0.03), 3)
-        resamples = by_seed.mean() + rng.normal(0, 0.1, 200)
-        missed += effect(np.r_[by_seed.mean(), resamples], by_seed, groups=200).low(0.05) > 0.1
-    assert missed / 4000 == pytest.approx(0.05, abs=0.015)
+@pytest.mark.parametrize("training", [0.0, 0.01, 0.1, 1.0])  # of which images have 0.1
+@pytest.mark.parametrize("alpha", [0.05, 0.002])
+def test_bounds_miss_the_truth_no_oftener_than_they_promise(training: float, alpha: float) -> None:
+    rng, missed = np.random.default_rng(0), 0
+    for _ in range(10_000):
+        by_seed = 0.1 + rng.normal(0, 0.1) + rng.normal(0, training * math.sqrt(3), 3)
+        found = Effect(float(by_seed.mean()), 0.1, float(by_seed.std(ddof=1)) / math.sqrt(3), groups=1000, seeds=3)
+        missed += found.low(alpha) > 0.1
+    assert missed <= 10_000 * alpha + 3 * math.sqrt(10_000 * alpha)

@@ -12,11 +12,11 @@ from pipeline.gate.statistics import Effect
 from pipeline.gate.verdict import Comparison, counts, decide, markdown, sentence
 from pipeline.params import Promote
 
-CERTAIN = math.inf  # degrees of freedom: bounds at 5 % lie 1.645 errors away, detectable is 2.486 errors
+MANY = 10**6  # groups of images: bounds at 5 % lie 1.645 errors away, detectable is 2.486 errors
 
 
 def accuracy(gain: float, error: float) -> list[Measured]:
-    return [Measured("accuracy", 0.7, 0.7 + gain, Effect(gain, error, CERTAIN))]
+    return [Measured("accuracy", 0.7, 0.7 + gain, Effect(gain, error, math.nan if math.isnan(error) else 0.0, MANY, 3))]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_must_be_better_is_asked_for() -> None:
 
 
 def test_one_metric_that_fails_is_enough_and_none_at_all_is_no_pass() -> None:
-    worse = [*accuracy(0.02, 0.01), Measured("auroc", 0.9, 0.8, Effect(-0.1, 0.01, CERTAIN))]
+    worse = [*accuracy(0.02, 0.01), Measured("auroc", 0.9, 0.8, Effect(-0.1, 0.01, 0.0, MANY, 3))]
     assert not decide(worse, Promote(), alpha=0.05, superiority="accuracy")[1]
     assert decide([], Promote(), alpha=0.05, superiority="none") == ((), False)
 
