@@ -162,4 +162,4 @@ def _share(value: float) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.2f}" if math.isfinite(value) else "unknown"
+    return f"{round(100 * value, 2) + 0.0:+.2f}" if math.isfinite(value) else "unknown"
