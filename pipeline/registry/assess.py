@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError, GateError, TrackingError
 from pipeline.params import Promote
 from pipeline.registry.gate import FACTS_TAG, Check, GateFacts, Verdict, absolute
-from pipeline.registry.journal import entries
+from pipeline.registry.epochs import read_journal
 from pipeline.registry.registration import HASH_TAG
-from pipeline.registry.versions import model_version, registered_model
+from pipeline.registry.versions import model_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,9 +170,8 @@ def _reference(client: MlflowClient, name: str, reference: str) -> str:
     """Number of the pinned version; "" where there is none yet."""
     if reference != FIRST:
         return str(model_version(client, name, reference).version)
-    journal = entries(dict(registered_model(client, name).tags))
     existing = {str(version.version) for version in _versions(client, name)}
-    return next((entry.after for entry in journal if entry.after in existing), "")
+    return next((entry.after for entry in read_journal(client, name).entries if entry.after in existing), "")
 
 
 def _kept(client: MlflowClient, name: str, version: str) -> Kept:

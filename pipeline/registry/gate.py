@@ -77,6 +77,7 @@ class Verdict:
         forced: a check failed and a person overruled it.
         reason: the reason that the person gave.
         version, champion: the version that was judged, and the champion at that time ("" for none).
+        promoted: it became champion by this very judgement.
         gate: the how many-th version it is that is judged against this champion; 0 where none was compared.
         table: the whole comparison, {markdown, checks, comparisons}; too long for a tag.
     """
@@ -92,8 +93,11 @@ class Verdict:
     table: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self, most: int = 5000) -> str:
-        """As text for a tag, without the table; sentences are cut where there would be more than `most` characters."""
-        content = {key: value for key, value in asdict(self).items() if key != "table"}
+        """As text for a tag; sentences are cut where there would be more than `most` characters.
+
+        It holds no table, and not what became of the version: it is stored before the alias moves.
+        """
+        content = {key: value for key, value in asdict(self).items() if key not in ("table", "promoted")}
         for length in (most, 200, 120, 60, 20):
             content["reasons"] = [(name, passed, words[:length]) for name, passed, words in self.reasons]
             content["reason"] = self.reason[:length]

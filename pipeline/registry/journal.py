@@ -1,4 +1,4 @@
-"""Which version was champion when: an append-only journal, since aliases keep no history. Pure."""
+"""Which version was champion when: the entries of the journal, since aliases keep no history. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 PREFIX = "promotion."
-"""Each entry is its own tag on the registered model, named by its time, so that no writer overwrites another's."""
+"""Stores of before the epochs have their entries in tags on the registered model, named by time."""
+PROMOTE, ROLLBACK, FOREIGN = "promote", "rollback", "foreign"
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,14 @@ class Entry:
 
     Attributes:
         time: UTC, ISO 8601 with microseconds.
-        action: promote or rollback.
-        before, after: version numbers; before is "" for the first champion.
+        action: promote, rollback, or foreign where other hands moved the alias.
+        before, after: version numbers; before is "" for the first champion, after is "" where the alias was removed.
         forced: the gate had refused.
         reason: what the person gave as reason.
+        epoch: counts the moves of a model from 1; 0 for an entry in a tag.
+        who: user and host.
+        verdict: id of the gate's verdict, "" where there was none.
+        over: the version to which other hands had moved the alias since `before`, "" for none.
     """
 
     time: str
@@ -28,6 +33,10 @@ class Entry:
     after: str
     forced: bool = False
     reason: str = ""
+    epoch: int = 0
+    who: str = ""
+    verdict: str = ""
+    over: str = ""
 
     @property
     def key(self) -> str:
@@ -52,7 +61,10 @@ def entries(tags: Mapping[str, str]) -> list[Entry]:
 
 
 def champions(journal: Sequence[Entry], present: str) -> list[str]:
-    """The stack of champions, the present champion last: a promotion pushes a version, a rollback pops one.
+    """The stack of champions, each once, the present champion last: where rollbacks lead, one after the other.
+
+    A promotion puts its version on top. A move back, by a rollback or by other hands, takes off all that is above its
+    target, and the version that it left: a second rollback goes further back, never forth again.
 
     Args:
         journal: oldest first.
@@ -62,11 +74,20 @@ def champions(journal: Sequence[Entry], present: str) -> list[str]:
     stack: list[str] = []
     for entry in journal:
         if entry.before and (not stack or stack[-1] != entry.before):
-            stack.append(entry.before)
-        if entry.action == "rollback" and entry.after in stack:
-            del stack[len(stack) - stack[::-1].index(entry.after) :]
-        elif not stack or stack[-1] != entry.after:
-            stack.append(entry.after)
+            _put(stack, entry.before)
+        back = entry.action == ROLLBACK or (entry.action == FOREIGN and entry.after in stack)
+        if back and stack and stack[-1] == entry.before:
+            stack.pop()
+        if back and entry.after in stack:
+            del stack[stack.index(entry.after) + 1 :]
+        elif entry.after:
+            _put(stack, entry.after)
     if present and (not stack or stack[-1] != present):
-        stack.append(present)
+        _put(stack, present)
     return stack
+
+
+def _put(stack: list[str], version: str) -> None:
+    if version in stack:
+        stack.remove(version)
+    stack.append(version)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError, TrackingError
-from pipeline.registry.journal import entries
 from pipeline.registry.registration import CARD, HASH_TAG, REGISTRATION, check_registration, read_registration
 from pipeline.registry.runs import RUNS, UNKNOWN, describe, describe_identity, kept_identities, read_identities
+from pipeline.registry.settled import settled
 from pipeline.registry.versions import CHAMPION, model_version, open_registry, registered_model
 from pipeline.tables import read_json
 from pipeline.tracking.client import reported, shown_uri
@@ -53,7 +53,9 @@ def lineage(name: str, version: str | None = None, *, root: Path | None = None) 
             if facts is None:
                 raise
         else:
-            facts = _of_store(client, name, record, root)
+            moves = settled(client, name).entries
+            record = model_version(client, name, version or CHAMPION)  # what a kill left may have changed the champion
+            facts = {**_of_store(client, name, record, root), "journal": [asdict(entry) for entry in moves]}
         return {**facts, "tracking_uri": shown_uri(uri), "store": known_store(client)}
 
 
@@ -81,7 +83,6 @@ def _of_store(client: MlflowClient, name: str, record: ModelVersion, root: Path)
         "stages": _by_start({stage: described[run_id] for stage, run_id in ids.items()}),
         "tags": {k: v for k, v in sorted(tags.items()) if not k.startswith(("gate.", _STAGE))},
         "verdict": json.loads(verdict) if verdict else None,
-        "journal": [asdict(entry) for entry in entries(dict(model.tags))],
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.registry.gate import FACTS_TAG, facts
 from pipeline.registry.package import CARD_FILE, check_export, save_package
 from pipeline.registry.registration import HASH_TAG
+from pipeline.registry.settled import settled
 from pipeline.registry.unfinished import remove_unfinished, removed_on_error
 from pipeline.registry.versions import CHALLENGER, aliased, model_version, open_registry
 from pipeline.tables import read_json
@@ -83,6 +84,7 @@ def register_model(
         with removed_on_error(client, logged):
             _log_model(client, logged, folder, run_id=run_id, card=card)
             _ensure_registered(client, name)
+            settled(client, name)
             version = client.create_model_version(
                 name,
                 # Not "models:/ID": a database store would look that up in MLflow's global URI, which is not ours.

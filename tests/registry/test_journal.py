@@ -29,7 +29,7 @@ def journal(*moves: str) -> list[Entry]:
         ([">1", "1>2", "2>3", "3<2", "2<1"], "1", ["1"]),  # a second rollback goes further back, not forth again
         ([">1", "1>2", "2<1", "1>2"], "2", ["1", "2"]),
         ([">1", "1>2", "2<1", "1>3"], "3", ["1", "3"]),
-        ([">1", "1>2", "2>1"], "1", ["1", "2", "1"]),  # an old version promoted again
+        ([">1", "1>2", "2>1"], "1", ["2", "1"]),  # an old version promoted again: each is listed once
         ([">1", "1>2"], "9", ["1", "2", "9"]),  # moved by other hands since
         ([">1", "7>8"], "8", ["1", "7", "8"]),  # and in between
     ],
