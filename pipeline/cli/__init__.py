@@ -98,7 +98,7 @@ def promote(
     version: Version = None,
     force: Annotated[bool, typer.Option(help="Promote even if the gate refuses; needs --reason.")] = False,
     reason: Annotated[str, typer.Option(help="Stored in the verdict and in the journal.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the verdict; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, print the verdict, and change nothing.")] = False,
 ) -> None:
     """Make a version (by default the challenger) champion, if it passes the gate; exit status 1 if it does not."""
     from pipeline.cli.models import promote_version
@@ -108,11 +108,34 @@ def promote(
 
 
 @app.command()
-def rollback(reason: Annotated[str, typer.Option(help="Stored in the journal.")] = "") -> None:
-    """Make the previous champion the champion again."""
+def rollback(
+    to: Annotated[str, typer.Option(metavar="VERSION", help="By default the champion before.")] = "",
+    reason: Annotated[str, typer.Option(help="Stored in the journal.")] = "",
+) -> None:
+    """Make the previous champion the champion again; a second time goes one further back."""
     from pipeline.cli.models import roll_back
 
-    roll_back(reason=reason)
+    roll_back(to=to, reason=reason)
+
+
+@app.command()
+def history(as_json: Annotated[bool, typer.Option("--json", help="Print all fields as JSON.")] = False) -> None:
+    """Show every move of the alias champion: when, from which version to which, by whom and why."""
+    from pipeline.cli.models import print_history
+
+    print_history(as_json=as_json)
+
+
+@app.command()
+def doctor(mend: Annotated[bool, typer.Option("--mend", help="Put right what can be.")] = False) -> None:
+    """Look for unfinished or foreign moves of the champion, missing files, dead runs and stale locks.
+
+    The exit status is 1 if anything is left to mend.
+    """
+    from pipeline.cli.doctor import examine_project
+
+    if not examine_project(mend=mend):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -12,15 +12,18 @@ import psutil
 _REUSED_SECONDS = 2.0  # a process younger than the lock by more than this has only inherited the number
 
 
-def clear_stale_locks(root: Path) -> bool:
+def clear_stale_locks(root: Path, *, look: bool = False) -> bool:
     """Repair DVC's file of path locks: drop it when a kill cut it short, and entries of processes that are gone.
 
     DVC drops entries of dead processes itself, but not of those that nobody has waited for yet (a container's first
     process may never do so) or whose number was given to another program since, and it refuses a damaged file. A file
     that another DVC is editing right now is left alone.
 
+    Args:
+        root: the project.
+        look: change nothing.
     Returns:
-        Whether anything was changed.
+        Whether anything was changed, or would be.
     """
     import fcntl
 
@@ -37,10 +40,11 @@ def clear_stale_locks(root: Path) -> bool:
             content = json.loads(path.read_text(encoding="utf-8"))
             kept = _live(content, written)
         except (ValueError, TypeError, KeyError, AttributeError):
-            path.unlink(missing_ok=True)
+            if not look:
+                path.unlink(missing_ok=True)
             return True
-        if kept == content:
-            return False
+        if kept == content or look:
+            return bool(kept != content)
         path.write_text(json.dumps(kept), encoding="utf-8")
         return True
 

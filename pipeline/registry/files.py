@@ -50,7 +50,7 @@ def model_files(name: str, version: str, *, root: Path | None = None) -> ModelFi
         number = str(model_version(client, name, version).version)
         source = str(client.get_model_version_download_uri(name, number))
         if urlsplit(source).scheme in ("", "file"):
-            folder = _local(source)
+            folder = local_folder(source)
         else:
             # Another server has a version of this number too.
             place = f"{number}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
@@ -64,7 +64,8 @@ def model_files(name: str, version: str, *, root: Path | None = None) -> ModelFi
     return found
 
 
-def _local(source: str) -> Path:
+def local_folder(source: str) -> Path:
+    """The folder that the source of a version on this machine names."""
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     return Path(str(local_file_uri_to_path(source)))  # type: ignore[no-untyped-call]

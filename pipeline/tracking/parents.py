@@ -62,14 +62,24 @@ def close_stale_parents(*, root: Path | None = None) -> list[str]:
     Raises:
         TrackingError: the server cannot be reached or refuses.
     """
+    client = connect((root or Path.cwd()).resolve())
+    closed = stale_runs(root=root)
+    with reported(client.tracking_uri):
+        for run_id in closed:
+            client.set_terminated(run_id, "KILLED")
+    return closed
+
+
+def stale_runs(*, root: Path | None = None) -> list[str]:
+    """Ids of the open runs (parents and stages) of this host whose process is gone.
+
+    Raises:
+        TrackingError: the server cannot be reached or refuses.
+    """
     root = (root or Path.cwd()).resolve()
     client = connect(root)
-    closed = []
     with reported(client.tracking_uri):
         _, number = experiment_id(client, root)
         open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{gethostname()}'"
-        for run in client.search_runs([number], filter_string=open_here, max_results=1000):
-            if is_over(run):
-                client.set_terminated(run.info.run_id, "KILLED")
-                closed.append(str(run.info.run_id))
-    return closed
+        runs = client.search_runs([number], filter_string=open_here, max_results=1000)
+        return [str(run.info.run_id) for run in runs if is_over(run)]
