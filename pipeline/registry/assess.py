@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError, GateError, TrackingError
 from pipeline.params import Promote
-from pipeline.registry.gate import FACTS_TAG, Check, GateFacts, Verdict, absolute
 from pipeline.registry.epochs import read_journal
+from pipeline.registry.gate import FACTS_TAG, Check, GateFacts, Verdict, absolute
 from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.versions import model_version
 
