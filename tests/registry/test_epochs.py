@@ -164,7 +164,10 @@ def race(root: Path, count: int = 20) -> None:
     add_versions(root, count)
     context = forked()
     results = context.Queue()
-    processes = [context.Process(target=run_promote, args=(str(root), str(n), results)) for n in range(1, count + 1)]
+    uri = os.environ.get(URI_VARIABLE, "")
+    processes = [
+        context.Process(target=run_promote, args=(str(root), uri, str(n), results)) for n in range(1, count + 1)
+    ]
     for process in processes:
         process.start()
     promoted = dict(results.get(timeout=300) for _ in processes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.params import Promote
 from pipeline.registry.gate import Check, Verdict
 from pipeline.registry.promotion import promote, rollback
-from pipeline.tracking.client import connect
+from pipeline.tracking.client import URI_VARIABLE, connect
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -57,7 +57,11 @@ def forked() -> Any:
     return context
 
 
-def run_promote(root: str, version: str, results: Any) -> None:
+def run_promote(root: str, uri: str, version: str, results: Any) -> None:
+    """Promote a version in the store `uri` ("" for the project's own): forked processes have an older environment."""
+    os.environ.pop(URI_VARIABLE, None)
+    if uri:
+        os.environ[URI_VARIABLE] = uri
     verdict = promote_passing(version, Path(root))
     results.put((version, verdict.promoted))
 
