@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from prefect import flow
 
@@ -14,9 +14,7 @@ from pipeline.flows.gate import Rules, decide
 from pipeline.flows.place import bring, entered
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process.reaper import guard
-
-if TYPE_CHECKING:
-    from pipeline.registry.gate import Verdict
+from pipeline.registry.gate import Verdict  # Prefect resolves every annotation of a flow, or else none
 
 
 @flow(name="promote", persist_result=False)

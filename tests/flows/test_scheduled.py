@@ -125,5 +125,8 @@ def test_new_data_is_trained_on_gated_and_promoted_while_a_person_edits_the_tree
     until(lambda: len(receiver.bodies) >= 2, "both notifications")
     assert [body["event"] for body in receiver.bodies] == ["croft.version.promoted"] * 2
     assert [body["payload"]["version"] for body in receiver.bodies] == ["1", "2"]
+    compared = [sentence for name, passed, sentence in receiver.bodies[1]["payload"]["reasons"] if name == "comparable"]
+    assert len(compared) == 1
+    assert compared[0].startswith("against champion 1: ")
     assert receiver.bodies[1]["type"] == "application/json"
     assert receiver.bodies[1]["payload"]["sentence"] == "croft version 2 is champion (before: version 1)"
