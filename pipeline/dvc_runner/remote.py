@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.dvc_runner.cache import open_cache
-from pipeline.dvc_runner.graph import parse_status
-from pipeline.dvc_runner.program import command, query
+from pipeline.dvc_runner.cache import open_cache, opened
+from pipeline.dvc_runner.graph import is_input
+from pipeline.dvc_runner.program import command
 from pipeline.errors import PipelineError
-
-_LACKING = {"new", "missing"}  # DVC's words for what the remote has not got
 
 
 def send(root: Path, addresses: Sequence[str]) -> str:
     """Push what stages and .dvc files name, and check by the remote's own listing that all of it arrived.
 
     Args:
-        root: a checkout, whose `core.site_cache_dir` is its own: DVC's record of what it once pushed is dropped there.
+        root: where .dvc is.
         addresses: of stages and .dvc files.
     Returns:
         Name of the remote; "" where no default remote is set, and nothing was sent.
@@ -37,13 +34,24 @@ def send(root: Path, addresses: Sequence[str]) -> str:
 
 
 def not_in_remote(root: Path, addresses: Sequence[str]) -> list[str]:
-    """Paths that the default remote has not got, by its listing and not by what DVC remembers of earlier pushes.
+    """Hashes of objects that the default remote has not got: of files, of folders and of every file in them.
+
+    `dvc status --cloud` looks for the listing of a folder only, and trusts its memory of earlier pushes.
 
     Args:
         root, addresses: as in `send`.
     Raises:
-        PipelineError: the remote cannot be listed.
+        PipelineError: DVC refuses.
     """
-    shutil.rmtree(root / ".dvc" / "tmp" / "site", ignore_errors=True)
-    status = parse_status(query(root, "status", "--cloud", "--json", *addresses))
-    return sorted(path for path, words in status.items() if _LACKING & set(words.split()))
+    from dvc_data.hashfile.status import compare_status
+
+    root = root.resolve()  # DVC's library reads targets relative to the working directory
+    targets = [str(root / (name if is_input(name) or ":" in name else f"dvc.yaml:{name}")) for name in addresses]
+    lacking: set[str] = set()
+    with opened(root) as repo:
+        for origin, hashes in repo.used_objs(targets, force=True, push=True).items():
+            if origin is None:  # else it is imported from elsewhere, and that place has it
+                there = repo.cloud.get_remote_odb(None, "status")
+                compared = compare_status(repo.cache.local, there, hashes, check_deleted=False, shallow=False)
+                lacking |= {str(one.value) for one in compared.new | compared.missing}
+    return sorted(lacking)
