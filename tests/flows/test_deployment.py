@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 from pictures import git, write_pictures
-from prefect_server import ENDED, PATIENCE, Prefect, prefect, until  # noqa: F401
+from prefect_server import ENDED, PATIENCE, Prefect, Receiver, prefect, receiver, until  # noqa: F401
 from scheduled import commit_all, make_scheduled, tree
 from small_worlds import world  # noqa: F401
 
@@ -54,7 +54,10 @@ def refused(prefect: Prefect, *arguments: str) -> str:  # noqa: F811
     return done.stderr
 
 
-def test_deploy_can_be_repeated_and_a_run_that_cannot_start_says_why(served: Prefect) -> None:
+def test_deploy_can_be_repeated_and_a_run_that_fails_says_why(
+    served: Prefect,
+    receiver: Receiver,  # noqa: F811
+) -> None:
     assert "--cron 'often'" in refused(served, "deploy", "--cron", "often")
     assert "no revision 'nowhere' here" in refused(served, "deploy", "--revision", "nowhere")
     assert "--data mine=0: expected NAME=latest or NAME=NUMBER" in refused(served, "deploy", "--data", "mine=0")
@@ -87,13 +90,26 @@ def test_deploy_can_be_repeated_and_a_run_that_cannot_start_says_why(served: Pre
     assert (train["schedules"], train["parameters"]["policy"]) == ([], "ask")
     assert served.call("automations/filter", {}) == []
 
+    # Two failures: a checkout that cannot be made, and a stage, whose checkout is kept.
+    served.done("deploy", "--notify", receiver.url)
     served.croft("worker")
     run = served.start("train/croft", revision="gone", data={})
     until(lambda: served.state(run) in ENDED, "the run")
     state = served.call(f"flow_runs/{run}")["state"]
-    assert (state["type"], state["message"]) == (
-        "FAILED", f"{served.project}: no revision 'gone' here; expected a branch, a tag or a commit"
-    )  # fmt: skip
+    sentence = f"{served.project}: no revision 'gone' here; expected a branch, a tag or a commit"
+    assert (state["type"], state["message"]) == ("FAILED", sentence)
+    (served.project / "export_tiny.py").write_text("raise SystemExit(7)")
+    commit_all(served.project, "a stage that fails")
+    run = served.start("train/croft", retries=0)
+    until(lambda: served.state(run) in ENDED, "the run")
+    assert served.state(run) == "FAILED"
+    (kept,) = [path for path in (served.project / CHECKOUTS).iterdir() if path.is_dir()]
+    assert f"the checkout is kept: {kept}" in served.log.read_text()
+    until(lambda: len(receiver.bodies) == 2, "both notifications")
+    assert [(body["event"], body["payload"]["sentence"]) for body in receiver.bodies] == [
+        ("croft.version.failed", sentence),
+        ("croft.version.failed", "train failed: stage 'export' failed with exit status 7; its output is above"),
+    ]
 
 
 def test_cancelling_ends_the_stage_and_what_a_killed_worker_leaves_is_ended_by_the_next(

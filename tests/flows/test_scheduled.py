@@ -4,57 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socketserver
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pictures import git, write_pictures
-from prefect_server import Prefect, prefect, until  # noqa: F401
+from prefect_server import Prefect, Receiver, prefect, receiver, until  # noqa: F401
 from scheduled import commit_all, make_scheduled, tree
 from small_worlds import world  # noqa: F401
 
 from pipeline.origin import CHECKOUTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
-
-
-class Receiver(socketserver.ThreadingTCPServer):
-    """Keeps the body of each POST."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Keep)
-        self.bodies: list[dict[str, Any]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook"
-
-
-class Keep(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.bodies.append({"type": self.headers["Content-Type"], **json.loads(body)})
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
 
 
 def aliases(root: Path) -> dict[str, str]:
@@ -74,7 +37,7 @@ def branches(root: Path) -> list[str]:
 
 def test_new_data_is_trained_on_gated_and_promoted_while_a_person_edits_the_tree(
     prefect: Prefect,  # noqa: F811
-    receiver: Receiver,
+    receiver: Receiver,  # noqa: F811
     tmp_path: Path,
     world,  # noqa: F811
 ) -> None:
