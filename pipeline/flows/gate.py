@@ -6,16 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect import get_run_logger, pause_flow_run, task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.exceptions import FlowPauseTimeout
 from prefect.input import RunInput
 from prefect.runtime import flow_run
-from prefect.states import Running
 
 from pipeline.flows.events import HELD, PROMOTED, tell_version
 from pipeline.flows.forms import Policy, Superiority
+from pipeline.flows.pause import wait_for
 from pipeline.methods.settings import load_checked
 from pipeline.params import PARAMS_FILE, Promote
 from pipeline.registry.registration import CARD, REGISTRATION, read_registration
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from pipeline.registry.standing import Standing
 
 STAGE = "register"
-_POLL_SECONDS = 5
 
 
 class Answer(RunInput):
@@ -149,12 +146,8 @@ def ask(model: str, verdict: Verdict, hours: float) -> tuple[Answer, str]:
     lines = [f"* {'pass' if check.passed else '**FAIL**'}: {check.sentence}" for check in verdict.reasons]
     judgement = "passes the gate" if verdict.passed else "does not pass the gate; to overrule it, give a reason"
     text = f"**{model} version {verdict.version}** {judgement}.\n\n" + "\n".join(lines)
-    form = Answer.with_initial_data(description=text)
-    try:
-        answer = pause_flow_run(form, timeout=max(int(hours * 3600), 1), poll_interval=_POLL_SECONDS)
-    except FlowPauseTimeout:
-        with get_client(sync_client=True) as client:  # or the server turns the end of this run into a failure
-            client.set_flow_run_state(flow_run.id, Running(), force=True)
+    answer = wait_for(Answer.with_initial_data(description=text), seconds=hours * 3600)
+    if answer is None:
         return Answer(), f"nobody answered within {hours:g} hours"
     return answer, "" if answer.approve else f"refused by a person: {answer.reason.strip() or 'no reason given'}"
 
