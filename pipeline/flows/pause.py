@@ -11,11 +11,12 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.input import RunInput
 from prefect.input.run_input import keyset_from_paused_state
 from prefect.runtime import flow_run
-from prefect.states import Paused, Running, State
+from prefect.states import Paused, Running
 from prefect.utilities.engine import propose_state_sync
 
 from pipeline.errors import PipelineError
