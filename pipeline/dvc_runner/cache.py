@@ -39,7 +39,7 @@ def open_cache(root: Path) -> Cache:
     Raises:
         PipelineError: the folder is no DVC project, or its configuration is not valid.
     """
-    with _repo(root) as repo:
+    with opened(root) as repo:
         local = repo.cache.local
         return Cache(Path(local.path), str(local.cache_types[0]), str(repo.config["core"].get("remote") or ""))
 
@@ -50,7 +50,7 @@ def is_edited(root: Path, path: Path) -> bool:
     Raises:
         PipelineError: DVC refuses.
     """
-    with _repo(root) as repo:
+    with opened(root) as repo:
         (out,) = repo.find_outs_by_path(str(root / path))
         return "modified" in out.workspace_status().values()
 
@@ -61,7 +61,7 @@ def is_complete(root: Path, path: Path) -> bool:
     Raises:
         PipelineError: DVC refuses.
     """
-    with _repo(root) as repo:
+    with opened(root) as repo:
         (out,) = repo.find_outs_by_path(str(root / path))
         return not out.status()
 
@@ -78,7 +78,8 @@ def clone(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _repo(root: Path) -> Iterator[Repo]:
+def opened(root: Path) -> Iterator[Repo]:
+    """The project as DVC's library sees it; its errors become a PipelineError."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 

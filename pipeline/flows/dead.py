@@ -69,7 +69,7 @@ def end_dead_runs() -> list[str]:
 
 
 def _open_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+    states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING])
     chosen = FlowRunFilter(state=FlowRunFilterState(type=states))
     runs: list[FlowRun] = []
     while True:

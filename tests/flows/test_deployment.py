@@ -1,268 +1,243 @@
-"""infra/prefect.yaml with the real server, the real `prefect deploy` and a real worker."""
+"""`croft deploy`, `croft worker` and the runs that they make, with a real server, worker, git and dvc."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
-from pictures import make_project, write_pictures
-from tiny_registration import STAGE, write_export
+from pictures import git, write_pictures
+from prefect_server import ENDED, PATIENCE, Prefect, Receiver, prefect, receiver, until  # noqa: F401
+from scheduled import commit_all, make_scheduled, tree
+from small_worlds import world  # noqa: F401
 
-from pipeline.process.group import end_session
-from pipeline.versioning.history import read_history
-
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 600.0  # seconds; only reached when something is broken
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+from pipeline.flows.parts import PARTS
+from pipeline.origin import CHECKOUTS
+from pipeline.registry.history import history
+from pipeline.tracking.client import URI_VARIABLE, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.3)
-    return found
-
-
-class Prefect:
-    """Commands of the environment against one server, and that server's REST API."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/api"
-        self.log = folder / "log.txt"
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CROFT"))},
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "PREFECT_HOME": str(folder / "prefect"),
-            "PREFECT_API_URL": self.url,
-            "PREFECT_SERVER_API_HOST": "127.0.0.1",
-            "PREFECT_SERVER_API_PORT": str(port),
-            "PREFECT_CLI_PROMPT": "false",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-        }
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return self._start([str(Path(sys.executable).with_name("prefect")), *arguments])
-
-    def croft(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return self._start([sys.executable, "-m", "pipeline.cli", *arguments])
-
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.running.append(process)
-        return process
-
-    def call(self, path: str, body: object | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
-        text = until(lambda: self._answer(request), f"an answer to {path}")
-        return json.loads(text[0]) if text[0] else None
-
-    @staticmethod
-    def _answer(request: urllib.request.Request) -> list[bytes]:
-        """Nothing while SQLite is locked: the server then says 503, and Prefect's own client asks again."""
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-                return [response.read()]
-        except urllib.error.HTTPError as error:
-            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
-                raise
-            return []
-
-    def state(self, run: str) -> str:
-        return str(self.call(f"flow_runs/{run}")["state_type"])
-
-    def healthy(self) -> bool:
-        with contextlib.suppress(urllib.error.URLError):
-            return bool(self.call("health"))
-        return False
-
-
 @pytest.fixture
-def prefect(tmp_path: Path) -> Iterator[Prefect]:
-    one = Prefect(tmp_path)
-    yield one
-    for process in reversed(one.running):
-        end_session(process)
-        process.wait(PATIENCE)  # or Python complains about a child that nobody has waited for
+def served(prefect: Prefect, tmp_path: Path, world, monkeypatch: pytest.MonkeyPatch) -> Prefect:  # noqa: F811
+    """A server, and a project with a committed version 1 of its data."""
+    monkeypatch.delenv(URI_VARIABLE, raising=False)
+    root = prefect.project = make_scheduled(tmp_path / "project", world)
+    prefect.serve()
+    prefect.done("data", "add", "../first", "--name", "mine")
+    commit_all(root, "version 1 of the data")
+    return prefect
 
 
-def parents(root: Path) -> list[str]:
-    """The status of each MLflow parent run, oldest first."""
-    with contextlib.closing(sqlite3.connect(root / ".croft" / "mlflow.db")) as database:
-        return [
-            status for (status,) in database.execute("SELECT status FROM runs WHERE name = 'train' ORDER BY start_time")
-        ]
-
-
-def planned(prefect: Prefect, deployment: str) -> list[datetime]:
+def planned(prefect: Prefect, deployment: str) -> list[datetime]:  # noqa: F811
     """When the runs are due that the server has planned for a deployment."""
     runs = prefect.call("flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
     return [datetime.fromisoformat(run["expected_start_time"]) for run in runs if run["auto_scheduled"]]
 
 
-def test_a_worker_runs_the_deployment_and_cancelling_ends_its_stage(
-    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect, tmp_path: Path
-) -> None:
-    prefect.start("server", "start", "--no-ui")
-    until(lambda: prefect.healthy(), "the server")
-    assert prefect.start("work-pool", "create", "croft", "--type", "process").wait(PATIENCE) == 0
-    assert prefect.start("deploy", "--all", "--prefect-file", "infra/prefect.yaml").wait(PATIENCE) == 0
-    deployment = prefect.call("deployments/name/train/weekly")
-    addition = prefect.call("deployments/name/version-data/add")
-    assert addition["parameter_openapi_schema"]["required"] == ["path", "name"]
-    (schedule,) = deployment["schedules"]
-    assert schedule["active"]
-    assert schedule["schedule"]["cron"] == "0 3 * * 1"
-
-    root = project(
-        {
-            "one": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]},
-            "two": {
-                "cmd": "test ! -e slow || { echo $$ > pid; sleep 600; }; cp one.txt two.txt",
-                "deps": ["one.txt"],
-                "params": ["a"],
-                "outs": ["two.txt"],
-            },
-        }
+def refused(prefect: Prefect, *arguments: str) -> str:  # noqa: F811
+    """What a command of ours says that has to fail."""
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=prefect.project, env=prefect.environment, capture_output=True, text=True, timeout=PATIENCE
     )
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_deploy_can_be_repeated_and_a_run_that_fails_says_why(
+    served: Prefect,
+    receiver: Receiver,  # noqa: F811
+) -> None:
+    assert "--cron 'often'" in refused(served, "deploy", "--cron", "often")
+    assert "no revision 'nowhere' here" in refused(served, "deploy", "--revision", "nowhere")
+    assert "--data mine=0: expected NAME=latest or NAME=NUMBER" in refused(served, "deploy", "--data", "mine=0")
+    assert "--notify: expected a URL" in refused(served, "deploy", "--notify", "ftp://example.org")
+
+    for _ in range(2):
+        served.done("deploy", "--cron", "0 3 * * 1", "--timezone", "Europe/Zurich", "--on-data", "--policy", "never")
+    deployed = {
+        f"{flow['name']}/{one['name']}": one
+        for one in served.call("deployments/filter", {})
+        for flow in [served.call(f"flows/{one['flow_id']}")]
+    }
+    assert set(deployed) == {f"{name}/croft" for name in ("train", "version-data", "promote", *PARTS)}
+    train = deployed["train/croft"]
+    (schedule,) = train["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("0 3 * * 1", "Europe/Zurich")
     # The server itself plans the runs of a schedule; a worker only takes them when they are due.
-    due = until(lambda: planned(prefect, deployment["id"]), "the runs that the schedule plans")
-    assert {(at.weekday(), at.hour, at.minute) for at in due} == {(0, 3, 0)}
-    worker = prefect.start("worker", "start", "--pool", "croft")
+    due = until(lambda: planned(served, train["id"]), "the runs that the schedule plans")
+    local = [at.astimezone(ZoneInfo("Europe/Zurich")) for at in due]
+    assert {(at.weekday(), at.hour, at.minute) for at in local} == {(0, 3, 0)}
+    assert len(served.call("automations/filter", {})) == 1
+    form = train["parameter_openapi_schema"]["properties"]
+    assert form["policy"]["enum"] == ["first", "auto", "ask", "never"]
+    assert form["retries"] == form["retries"] | {"minimum": 0, "maximum": 10}
+    assert train["parameters"]["data"] == {"mine": "latest"}
+    assert deployed["version-data/croft"]["parameter_openapi_schema"]["required"] == ["path", "name"]
 
-    def start(which: dict[str, Any], parameters: dict[str, object]) -> str:
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return str(prefect.call(f"deployments/{which['id']}/create_flow_run", body)["id"])
+    served.done("deploy")
+    train = served.call("deployments/name/train/croft")
+    assert (train["schedules"], train["parameters"]["policy"]) == ([], "ask")
+    assert served.call("automations/filter", {}) == []
 
-    def trigger() -> str:
-        return start(deployment, {"root": str(root), "retries": 0})
-
-    other = make_project(tmp_path / "other")
-    write_pictures(tmp_path / "mine", {"photo/dog/1.png": 1, "photo/cat/1.png": 2})
-    added = start(addition, {"root": str(other), "path": "../mine", "name": "mine"})
-    until(lambda: prefect.state(added) in ENDED, "the addition")
-    assert prefect.state(added) == "COMPLETED"
-    assert [version.images for version in read_history(other, "mine")] == [2]
-
-    first = trigger()
-    until(lambda: prefect.state(first) in ENDED, "the first run")
-    assert prefect.state(first) == "COMPLETED"
-    assert (root / "two.txt").read_text() == "1\n"
-    tasks = prefect.call("task_runs/filter", {"flow_runs": {"id": {"any_": [first]}}})
-    assert {task["name"]: task["state_type"] for task in tasks} == {"one": "COMPLETED", "two": "COMPLETED"}
-
-    (root / "slow").touch()
-    (root / "params.yaml").write_text("a: 2\n")
-    second = trigger()
-    until(lambda: (root / "pid").is_file() and (root / "pid").read_text().strip(), "the slow stage")
-    stage = psutil.Process(int((root / "pid").read_text()))
-    family = [stage, *stage.children(recursive=True), *stage.parents()[:1]]  # the shell, its sleep, and dvc
-    prefect.call(f"flow_runs/{second}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
-    until(lambda: prefect.state(second) in ENDED, "the cancelled run")
-    assert prefect.state(second) == "CANCELLED"
-    until(
-        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), "its processes to end"
-    )
-
-    worker.send_signal(signal.SIGINT)
-    worker.wait(PATIENCE)
+    # Two failures: a checkout that cannot be made, and a stage, whose checkout is kept.
+    served.done("deploy", "--notify", receiver.url)
+    served.croft("worker")
+    run = served.start("train/croft", revision="gone", data={})
+    until(lambda: served.state(run) in ENDED, "the run")
+    state = served.call(f"flow_runs/{run}")["state"]
+    sentence = f"{served.project}: no revision 'gone' here; expected a branch, a tag or a commit"
+    assert (state["type"], state["message"]) == ("FAILED", sentence)
+    (served.project / "export_tiny.py").write_text("raise SystemExit(7)")
+    commit_all(served.project, "a stage that fails")
+    run = served.start("train/croft", retries=0)
+    until(lambda: served.state(run) in ENDED, "the run")
+    assert served.state(run) == "FAILED"
+    (kept,) = [path for path in (served.project / CHECKOUTS).iterdir() if path.is_dir()]
+    assert f"the checkout is kept: {kept}" in served.log.read_text()
+    until(lambda: len(receiver.bodies) == 2, "both notifications")
+    assert [(body["event"], body["payload"]["sentence"]) for body in receiver.bodies] == [
+        ("croft.version.failed", sentence),
+        ("croft.version.failed", "train failed: stage 'export' failed with exit status 7; its output is above"),
+    ]
 
 
-def test_a_scheduled_first_version_becomes_champion_and_a_killed_worker_leaves_no_open_run(
-    project: Callable[[dict[str, dict[str, object]]], Path], prefect: Prefect
+def test_cancelling_ends_the_stage_and_what_a_killed_worker_leaves_is_ended_by_the_next(
+    served: Prefect, tmp_path: Path
 ) -> None:
-    root = project(
-        {
-            "slow": {
-                "cmd": "test ! -e wait || { echo $$ > pid; sleep 600; }; echo 1 > slow.txt",
-                "deps": ["seed"],
-                "outs": ["slow.txt"],
-            },
-            "register": STAGE,
-        }
-    )
-    write_export(root)
-    (root / "seed").write_text("1")
-    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    prefect.environment["PYTHONPATH"] = str(ROOT)
-    prefect.start("server", "start", "--no-ui")
-    until(lambda: prefect.healthy(), "the server")
-    assert prefect.start("work-pool", "create", "croft", "--type", "process").wait(PATIENCE) == 0
-    assert prefect.start("deploy", "--all", "--prefect-file", "infra/prefect.yaml").wait(PATIENCE) == 0
-    deployment = prefect.call("deployments/name/train/weekly")
+    root, hold = served.project, tmp_path / "hold"
+    served.environment["CROFT_TEST_HOLD"] = str(hold)
+    hold.touch()
+    pid = hold.with_suffix(".pid")
+    served.done("deploy", "--policy", "auto")
+    worker = served.croft("worker")
 
-    def trigger() -> str:
-        body = {"parameters": {"root": str(root), "retries": 0}, "state": {"type": "SCHEDULED"}}
-        return str(prefect.call(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
+    def held(flow: str) -> tuple[str, psutil.Process]:
+        """A run whose stage is being held, and that stage's process."""
+        pid.unlink(missing_ok=True)
+        run = served.start(f"{flow}/croft")
+        until(lambda: pid.is_file() and pid.read_text(), "the stage")
+        return run, psutil.Process(int(pid.read_text()))
 
-    worker = prefect.croft("worker")
-    first = trigger()
-    until(lambda: prefect.state(first) in ENDED, "the first run")
-    assert prefect.state(first) == "COMPLETED", prefect.log.read_text()[-3000:]
-    assert aliases(root) == {"challenger": "1", "champion": "1"}
-    shown = prefect.log.read_text()
-    assert "pass  first version: no champion to compare with" in shown
-    assert "croft version 1: challenger, champion" in shown
+    cancelled, stage = held("train")
+    family = [stage, *stage.parents()[:2]]  # and the shell and dvc
+    served.call(f"flow_runs/{cancelled}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    until(lambda: served.state(cancelled) in ENDED, "the cancelled run")
+    assert served.state(cancelled) == "CANCELLED"
+    until(lambda: not any(map(is_running, family)), "its processes to end")
 
-    (root / "wait").touch()
-    (root / "seed").write_text("2")
-    second = trigger()
-    until(lambda: (root / "pid").is_file() and (root / "pid").read_text().strip(), "the slow stage")
-    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
-    for process in family:  # as the machine's memory killer, or a container's end, would
+    killed, stage = held("train")
+    everyone = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    for process in everyone:  # as the machine's memory killer, or a container's end, would
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    until(lambda: not psutil.pid_exists(int((root / "pid").read_text())), "its stage to end")
-    assert prefect.state(second) == "RUNNING"
+    until(lambda: not is_running(stage), "its stage to end")
+    assert served.state(killed) == "RUNNING"
+    hold.unlink()
+    name = served.call(f"flow_runs/{killed}")["name"]
+    served.croft("worker")
+    until(lambda: served.state(killed) in ENDED, "the dead run")
+    assert served.state(killed) == "CRASHED"
+    said = served.log.read_text()
+    assert re.search(rf"flow run {name} \(train, started .*\) is marked as crashed: its process \d+ is gone", said)
 
-    name = prefect.call(f"flow_runs/{second}")["name"]
-    prefect.croft("worker")
-    until(lambda: prefect.state(second) in ENDED, "the dead run")
-    assert prefect.state(second) == "CRASHED"
-    assert re.search(
-        rf"flow run {name} \(train, started .*\) is marked as crashed: its process \d+ is gone", prefect.log.read_text()
-    )
-    (root / "wait").unlink()
-    third = trigger()
-    until(lambda: prefect.state(third) in ENDED, "the third run")
-    assert prefect.state(third) == "COMPLETED", prefect.log.read_text()[-3000:]
-    assert parents(root) == ["FINISHED", "KILLED", "FINISHED"]
-
-
-def aliases(root: Path) -> dict[str, str]:
+    third = served.start("train/croft")
+    assert served.end(third) == "COMPLETED"
+    tasks = served.call("task_runs/filter", {"flow_runs": {"id": {"any_": [third]}}})
+    assert [task["name"] for task in sorted(tasks, key=lambda task: task["start_time"])] == [
+        "inputs", "export", "register", "publish", "gate"
+    ]  # fmt: skip
+    assert champion(root) == "1"
     with contextlib.closing(sqlite3.connect(root / ".croft" / "mlflow.db")) as database:
-        return {
-            alias: str(version)
-            for alias, version in database.execute("SELECT alias, version FROM registered_model_aliases")
-        }
+        rows = database.execute("SELECT status FROM runs WHERE name = 'train' ORDER BY start_time").fetchall()
+    assert rows == [("KILLED",), ("KILLED",), ("FINISHED",)]
+    # The cancelled run's is kept for a look, the killed one's is not.
+    (kept,) = [path for path in (root / CHECKOUTS).iterdir() if path.is_dir()]
+    assert f"the checkout is kept: {kept}" in served.log.read_text()
+
+
+def test_a_person_approves_or_refuses_and_silence_holds(served: Prefect, tmp_path: Path) -> None:
+    root = served.project
+    served.done("deploy", "--policy", "ask", "--hours", "1")
+    served.croft("worker")
+
+    def asked(deployment: str, **parameters: object) -> str:
+        run = served.start(deployment, **parameters)
+        until(lambda: served.state(run) in ("PAUSED", *ENDED), "the question")
+        assert served.state(run) == "PAUSED", served.log.read_text()[-3000:]
+        return run
+
+    def answer(run: str, **values: object) -> None:
+        until(
+            lambda: served.call(f"flow_runs/{run}/resume", {"run_input": values})["status"] == "ACCEPT", "the answer"
+        )  # the form is stored a moment after the pause
+
+    run = asked("train/croft")
+    answer(run, approve=True, reason="looks good")
+    assert served.end(run) == "COMPLETED"
+    (entry,) = history("croft", root=root)
+    name = served.call(f"flow_runs/{run}")["name"]
+    assert (entry.after, entry.forced, entry.reason) == ("1", False, f"approved in flow run {name}: looks good")
+
+    write_pictures(tmp_path / "second", {"photo/dog/2.png": 3})
+    served.done("data", "add", "../second", "--name", "mine")
+    before = tree(root)
+    run = asked("train/croft")
+    shown = until(lambda: texts(served, run), "the verdict in the form")
+    assert any("croft version 2** passes the gate" in text for text in shown)
+    answer(run, approve=False, reason="not on a Friday")
+    assert served.end(run) == "COMPLETED"
+    assert champion(root) == "1"
+    assert "version 2 is held: refused by a person: not on a Friday" in served.log.read_text()
+    assert verdicts(root)["2"] == "true"  # that it passed stays on the version
+
+    again = served.start("train/croft")  # nothing is new: the question is not asked again
+    assert served.end(again) == "COMPLETED"
+    assert "version 2 is held: this gate has judged it before" in served.log.read_text()
+
+    branch = git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads/croft/runs").split()
+    assert len(branch) == 2
+    last = next(one for one in branch if git(root, "show", f"{one}:data/mine.versions.yaml").count("number:") == 2)
+    silent = served.start("promote/croft", revision=last, hours=0.001)
+    assert served.end(silent) == "COMPLETED"
+    assert champion(root) == "1"
+    assert "version 2 is held: nobody answered within 0.001 hours" in served.log.read_text()
+
+    promoted = served.start("promote/croft", revision=last, policy="auto")
+    assert served.end(promoted) == "COMPLETED"
+    assert champion(root) == "2"
+
+    part = served.start("export/croft")
+    assert served.end(part) == "COMPLETED"
+    assert tree(root) == before
+    assert list((root / CHECKOUTS).iterdir()) == []
+
+
+def texts(prefect: Prefect, run: str) -> list[str]:  # noqa: F811
+    """What stands above the form of a paused run."""
+    kept = prefect.call(f"flow_runs/{run}/input/filter", {"prefix": "paused-", "limit": 20})
+    return [one["value"] for one in kept if one["key"].endswith("-description")]
+
+
+def is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def champion(root: Path) -> str:
+    return str(connect(root).get_model_version_by_alias("croft", "champion").version)
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    """Whether each version passed its last gate."""
+    versions: list[Any] = connect(root).search_model_versions("name = 'croft'")
+    return {str(version.version): version.tags.get("gate.passed", "") for version in versions}

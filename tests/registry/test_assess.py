@@ -22,7 +22,8 @@ from pipeline.params import Margins, Promote
 from pipeline.registry.assess import gate_number
 from pipeline.registry.promotion import promote
 from pipeline.registry.register import register_model
-from pipeline.registry.versions import CHAMPION, aliased
+from pipeline.registry.standing import is_judged, settle
+from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased
 from pipeline.tables import MANIFEST, SPLITS, write_table
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
 from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
@@ -144,3 +145,20 @@ def test_what_cannot_be_compared_is_refused_with_what_to_do(root: Path, register
     assert any(
         "artifacts/ does not hold the images that version 4 was evaluated on" in c.sentence for c in gone.reasons
     )
+
+
+def test_a_version_is_judged_without_being_moved(root: Path, register: Callable[..., str]) -> None:
+    first = register("plain")
+    held = settle(NAME, first, limits=LOOSE, root=root, promote_first=False)
+    assert (held.champion, held.verdict, held.aliases) == ("", None, [CHALLENGER])
+    assert not is_judged(held, root=root)
+    verdict = promote(NAME, first, limits=LOOSE, root=root, move=False)
+    assert (verdict.passed, verdict.promoted) == (True, False)
+    assert aliased(connect(root), NAME, CHAMPION) == ""
+    assert is_judged(held, root=root)
+    assert settle(NAME, first, limits=LOOSE, root=root).champion == first
+    second = settle(NAME, register("plain"), limits=LOOSE, root=root)
+    assert not is_judged(second, root=root)
+    assert promote(NAME, second.version, limits=LOOSE, root=root, move=False).champion == first
+    assert is_judged(second, root=root)  # against this champion
+    assert aliased(connect(root), NAME, CHAMPION) == first
