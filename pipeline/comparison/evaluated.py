@@ -28,12 +28,14 @@ class Evaluated:
     Attributes:
         side: what it is.
         method: its name.
+        score: name of the open-set score that its numbers are of; "" where nothing says so.
         scores: its rows of the SCORES table, without the confidence.
         images: path, sha256, phash and group of the MANIFEST table.
     """
 
     side: Side
     method: str
+    score: str
     scores: pd.DataFrame
     images: pd.DataFrame
 
@@ -58,7 +60,7 @@ def read_evaluated(side: Side, cache: Cache, method: str = "") -> Evaluated:
         raise DataError(f"{side.title}: method {method!r} was not evaluated; {known}")
     if not np.isfinite(rows["score"]).all():
         raise DataError(f"{side.title}: scores of {method} are not finite; the model that made them is broken")
-    return Evaluated(side, method, rows, _images(side, cache))
+    return Evaluated(side, method, _scored_by(side, cache), rows, _images(side, cache))
 
 
 def _images(side: Side, cache: Cache) -> pd.DataFrame:
@@ -77,6 +79,11 @@ def _deployed(side: Side, cache: Cache) -> str:
     """The method that was chosen; in older evaluations, which chose none, the one that params.yaml named."""
     named = str(side.lock.params.get("export", {}).get("method", AUTO))
     return named if named != AUTO else str(read_json(_found(side, cache, CHOICE))["method"])
+
+
+def _scored_by(side: Side, cache: Cache) -> str:
+    """The open-set score that was chosen or named; evaluations of before there was a choice do not say."""
+    return str(read_json(_found(side, cache, CHOICE))["score"]) if CHOICE in side.lock.outs else ""
 
 
 def _found(side: Side, cache: Cache, path: str) -> Path:

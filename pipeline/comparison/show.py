@@ -66,7 +66,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 def _side(evaluated: Evaluated) -> dict[str, Any]:
     side = evaluated.side
-    return {"title": side.title, "method": evaluated.method, "commit": side.commit, "dirty": side.dirty}
+    return {
+        "title": side.title,
+        "method": evaluated.method,
+        "score": evaluated.score or None,
+        "commit": side.commit,
+        "dirty": side.dirty,
+    }
 
 
 def _numbers(row: Row) -> dict[str, Any]:
@@ -78,7 +84,8 @@ def _numbers(row: Row) -> dict[str, Any]:
 
 def _sides(comparison: Comparison) -> Iterator[str]:
     for name, evaluated in (("A", comparison.a), ("B", comparison.b)):
-        yield f"{name}: {evaluated.side.title}, method {evaluated.method}"
+        score = f", open-set score {evaluated.score}" if evaluated.score else ""
+        yield f"{name}: {evaluated.side.title}, method {evaluated.method}{score}"
 
 
 def _covered(coverage: Coverage) -> Iterator[str]:
@@ -146,6 +153,9 @@ def _differing(comparison: Comparison) -> Iterator[tuple[str, str]]:
     differ = comparison.changes
     if comparison.a.method != comparison.b.method:
         yield "method", f"{comparison.a.method} {ARROW} {comparison.b.method}"
+    if comparison.a.score != comparison.b.score:
+        a, b = (side.score or "not recorded" for side in (comparison.a, comparison.b))
+        yield "open-set score", f"{a} {ARROW} {b}; the open-set metrics compare method and score together"
     params = list(differ.params.items())
     for key, (a, b) in params[:_SHOWN]:
         yield "params", f"{key}: {_cut(a)} {ARROW} {_cut(b)}"

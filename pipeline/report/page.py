@@ -37,7 +37,8 @@ def render_report(
     metrics, deployed = evaluation.metrics, evaluation.deployed
     methods, sets = by_accuracy(metrics), measured_open_sets(metrics)
     shared, differing = compared_settings(evaluation.settings)
-    terms = tables.detection_terms(metrics)
+    terms, further = tables.detection_terms(metrics), tables.further_terms(metrics)
+    named = [*sets, ""] if len(sets) > 1 else [""]
     return render(
         "report.html.j2",
         title=title,
@@ -58,6 +59,11 @@ def render_report(
         tested_on=tested_on(metrics),
         unknown_classes=UNKNOWN_CLASSES,
         terms=terms,
+        further=[
+            (called(name) if name else "mean over the open sets", tables.by_metric(metrics, name, terms=further))
+            for name in named
+        ],
+        further_terms=further,
         confidence=tables.by_metric(metrics, terms=CONFIDENCE),
         confidence_terms=CONFIDENCE,
         counts=tables.counts(metrics),

@@ -19,6 +19,8 @@ from pipeline.evaluation.results import (
 )
 from pipeline.report.wording import (
     FULL_SPECTRUM,
+    FULL_SPECTRUM_RATES,
+    MORE_DETECTION,
     OPEN_SET,
     Terms,
     called,
@@ -97,6 +99,11 @@ def detection_terms(metrics: Metrics) -> Terms:
     shares = [f"{rate} %{f' ({called(name)})' if len(rates) > 1 else ''}" for name, rate in rates.items()]
     meaning = f"unknown images are the positive class; a random score reaches their share, {', '.join(shares)}"
     return {"auroc": OPEN_SET["auroc"], **full, **others, "average_precision": ("average precision", meaning)}
+
+
+def further_terms(metrics: Metrics) -> Terms:
+    """What the report keeps for those who compare with papers."""
+    return {**MORE_DETECTION, **(FULL_SPECTRUM_RATES if measured(metrics, "auroc_full") else {})}
 
 
 def result_table(metrics: Metrics, columns: Sequence[Column]) -> ResultTable:

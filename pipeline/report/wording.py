@@ -26,8 +26,28 @@ FULL_SPECTRUM = {
         "the same with unseen images of the source domains among the known ones",
     ),
 }
+MORE_DETECTION = {
+    "oscr": ("OSCR", "right answers against unknown images accepted, area under the curve; at most the accuracy"),
+    "aupr_out": (
+        "AUPR, unknown positive",
+        "area under precision and recall by trapezoids, which the mix of images moves",
+    ),
+    "aupr_in": ("AUPR, known positive", "the same with known images as the positive class"),
+}
+"""Names and meanings of detection metrics for comparing with papers."""
+FULL_SPECTRUM_RATES = {
+    "fpr95_full_id_positive": (
+        "FPR95, ID positive, full spectrum",
+        "unknown images accepted when 95 % of the known ones, shifted or not, are accepted",
+    ),
+    "fpr95_full_ood_positive": (
+        "FPR95, OOD positive, full spectrum",
+        "known images, shifted or not, rejected when 95 % of the unknown ones are rejected",
+    ),
+}
 CONFIDENCE = {
     "ece": ("ECE", "how far confidence is from accuracy, mean over 15 bins of confidence; 0 % is calibrated"),
+    "brier_top_label": ("Brier score", "squared distance of confidence from 1 where right and 0 where wrong, mean"),
     "aurc": ("AURC", "errors among the surest images, mean over how many of them are answered"),
     "risk_at_95_coverage": ("risk at 95 % coverage", "errors among the surest 95 % of the images"),
 }

@@ -40,7 +40,7 @@ rows = [
 write_table(pd.DataFrame(rows), Path("artifacts/manifest.parquet"), MANIFEST)
 """
 EVALUATE = """
-import os, subprocess, uuid
+import json, os, subprocess, uuid
 import pandas as pd, yaml
 from pathlib import Path
 from pipeline.tables import SCORES, write_table
@@ -60,7 +60,8 @@ for i, path in enumerate(pd.read_parquet("artifacts/manifest.parquet")["path"]):
         })
 scores = pd.concat([pd.DataFrame(rows).assign(method=name) for name in ("croft", "zero-shot")])
 write_table(scores, Path("artifacts/evaluation/scores.parquet"), SCORES)
-Path("artifacts/evaluation/choice.json").write_text('{"method": "croft", "score": "energy"}')
+score = "mcm" if right == 9 else "energy"
+Path("artifacts/evaluation/choice.json").write_text(json.dumps({"method": "croft", "score": score}))
 commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
 write_identity(Identity(run_id=uuid.uuid4().hex, git_commit=commit), Path("artifacts/runs/evaluate.json"))
 """
@@ -231,6 +232,17 @@ def test_the_same_twice_says_that_nothing_differs(project: Project) -> None:
     text = project.compare("main", "HEAD").stdout
     assert "What differs: nothing" in text
     assert text.count("identical") == 5
+
+
+def test_another_open_set_score_is_named(project: Project, runs: dict[int, str]) -> None:
+    text = project.compare("main", runs[9]).stdout
+    assert "A: main (" in text
+    assert "method croft, open-set score energy" in text
+    assert "method croft, open-set score mcm" in text
+    assert "open-set score: energy → mcm; the open-set metrics compare method and score together" in text
+    found = project.read("main", runs[9])
+    assert (found["a"]["score"], found["b"]["score"]) == ("energy", "mcm")
+    assert "open-set score:" not in project.compare("main", runs[6]).stdout
 
 
 def test_another_method(project: Project) -> None:

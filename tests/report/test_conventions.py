@@ -24,8 +24,15 @@ from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Gallery
 from pipeline.report.page import render_report
 from pipeline.report.sweep import sweep_report
-from pipeline.report.tables import by_metric, detection_terms
-from pipeline.report.wording import CONFIDENCE, FULL_SPECTRUM, LOWER_IS_BETTER, OPEN_SET
+from pipeline.report.tables import by_metric, detection_terms, further_terms
+from pipeline.report.wording import (
+    CONFIDENCE,
+    FULL_SPECTRUM,
+    FULL_SPECTRUM_RATES,
+    LOWER_IS_BETTER,
+    MORE_DETECTION,
+    OPEN_SET,
+)
 from pipeline.training.sweep import SWEEP
 
 ROOT = Path(__file__).parents[2]
@@ -90,10 +97,11 @@ def test_pages_have_rates_of_both_conventions_to_look_at() -> None:
 
 
 def test_every_key_and_every_term_names_its_convention(summary) -> None:
-    terms = [name for group in (OPEN_SET, FULL_SPECTRUM, CONFIDENCE) for name, _ in group.values()]
+    groups = (OPEN_SET, FULL_SPECTRUM, MORE_DETECTION, FULL_SPECTRUM_RATES, CONFIDENCE)
+    terms = [name for group in groups for name, _ in group.values()]
     for names in (list(METRICS), list(flat(summary)), list(MEASURES), list(SWEEP.columns), terms):
         assert unnamed(names) == []
-    for metric, (name, _) in OPEN_SET.items():
+    for metric, (name, _) in {**OPEN_SET, **FULL_SPECTRUM_RATES}.items():
         assert convention(metric) == convention(name)
     # Rates, risks and errors are better when low; the rest is better when high.
     assert {name for name in METRICS if name in LOWER_IS_BETTER} == {*filter(is_fpr, METRICS), *KNOWN}
@@ -112,9 +120,10 @@ def telling(metrics_of) -> dict:
     return metrics
 
 
-def test_a_column_shows_the_numbers_of_its_own_convention(telling) -> None:
+@pytest.mark.parametrize(("terms_of", "key"), [(detection_terms, "fpr95"), (further_terms, "fpr95_full")])
+def test_a_column_shows_the_numbers_of_its_own_convention(telling, terms_of, key: str) -> None:
     for open_set in ("", "classes", "tex"):
-        table = by_metric(telling, open_set, terms=detection_terms(telling))
+        table = by_metric(telling, open_set, terms=terms_of(telling))
         rates = [place for place, column in enumerate(table.columns) if is_fpr(column.heading)]
         assert [convention(table.columns[place].heading) for place in rates] == ["ID", "OOD"]
         for method, cells in table.rows:
@@ -122,7 +131,7 @@ def test_a_column_shows_the_numbers_of_its_own_convention(telling) -> None:
             numbers = numbers["open_sets"][open_set] if open_set else numbers
             for place in rates:
                 side = convention(table.columns[place].heading)
-                assert cells[place].text == f"{100 * numbers[f'fpr95_{str(side).lower()}_positive']:.1f}"
+                assert cells[place].text == f"{100 * numbers[f'{key}_{str(side).lower()}_positive']:.1f}"
 
 
 def test_the_terminal_names_the_convention_of_every_rate(telling) -> None:

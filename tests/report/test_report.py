@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -25,7 +26,7 @@ from pipeline.report import figures
 from pipeline.report.console import print_metrics
 from pipeline.report.gallery import Example, Gallery
 from pipeline.report.tables import by_domain, by_open_set
-from pipeline.report.wording import CONFIDENCE, FULL_SPECTRUM, OPEN_SET
+from pipeline.report.wording import CONFIDENCE, FULL_SPECTRUM, FULL_SPECTRUM_RATES, MORE_DETECTION, OPEN_SET
 from pipeline.tables import IN_DISTRIBUTION, TEST_ID, TEST_UNKNOWN
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -95,7 +96,8 @@ def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> No
     for rows in summary.values():
         for row in rows.values():
             assert f"{100 * row['accuracy']:.1f} ± {100 * row['accuracy_spread']:.1f}" in text
-        for name in (*OPEN_SET, "average_precision", *FULL_SPECTRUM, *CONFIDENCE):
+        shown = (OPEN_SET, ["average_precision"], FULL_SPECTRUM, MORE_DETECTION, FULL_SPECTRUM_RATES, CONFIDENCE)
+        for name in itertools.chain(*shown):
             assert f"{100 * rows['mean'][name]:.1f} ± {100 * rows['mean'][f'{name}_spread']:.1f}" in text
     for phrase in (
         "± is the standard deviation over 2 seeds",
@@ -108,6 +110,10 @@ def test_page_shows_the_numbers_and_says_what_they_are(html: str, summary) -> No
         "ECE ↓",
         "AURC ↓",
         "risk at 95 % coverage ↓",
+        "Brier score ↓",
+        "OSCR ↑",
+        "AUPR, unknown positive ↑",
+        "FPR95, ID positive, full spectrum ↓",
         "errors among the surest 95 % of the images",
         "0123abcd",
         "predicted dog",
@@ -209,7 +215,7 @@ def test_each_open_set_has_its_own_table_and_panel(scores, world) -> None:
         "textures: images from another source",
     ):
         assert words in text
-    assert page.tags["table"] == Page(render(evaluation_of(scores, world[1].history))).tags["table"] + 3
+    assert page.tags["table"] == Page(render(evaluation_of(scores, world[1].history))).tags["table"] + 5
 
 
 def test_without_a_held_out_domain_the_page_does_not_speak_of_a_new_style(scores, world) -> None:
