@@ -9,21 +9,27 @@ from pathlib import Path
 
 ROOT_VARIABLE = "DVC_ROOT"  # set by DVC for the command of a stage; in an experiment's folder, the workspace above it
 EXPERIMENTS = Path(".dvc") / "tmp" / "exps"
+CHECKOUTS = Path(".croft") / "checkouts"
+WORKSPACE_FILE = Path(".croft") / "workspace"
+"""In a checkout: the path of the project that it was made for."""
 _SAME_START_SECONDS = 2.0  # a process's creation time has a coarse resolution
 
 
 def workspace(root: Path) -> Path:
-    """The project that `root` works for, absolute: the one that queued it if `root` is an experiment's, else `root`.
+    """The project that `root` works for, absolute: that of an experiment, that of a checkout, else `root` itself.
 
-    `dvc exp run --queue` and `--temp` run in a copy of the project below EXPERIMENTS, which DVC deletes afterwards.
-    What has to outlive the experiment belongs in this folder.
+    `dvc exp run --queue` and `--temp` run in a copy of the project below EXPERIMENTS, and scheduled runs in a clone
+    below CHECKOUTS; both are deleted afterwards. What has to outlive them belongs in this folder.
     """
     root = root.resolve()
-    candidates = [folder.parent for folder in reversed(root.parents) if folder.name == ".dvc"]
+    candidates = [folder.parent for folder in reversed(root.parents) if folder.name in (".dvc", ".croft")]
     if named := os.environ.get(ROOT_VARIABLE):  # the only way to the workspace where its .dvc/tmp is a link
         candidates.append(Path(named).resolve())
-    # A variable that was inherited from another project names no folder above root.
-    return next((folder for folder in candidates if root.is_relative_to((folder / EXPERIMENTS).resolve())), root)
+    if (file := root / WORKSPACE_FILE).is_file():  # the same for a .croft that is a link
+        candidates.append(Path(file.read_text(encoding="utf-8").strip()).resolve())
+    # A variable that was inherited from another project, or a file that was copied, names no folder above root.
+    below = (EXPERIMENTS, CHECKOUTS)
+    return next((c for c in candidates if any(root.is_relative_to((c / place).resolve()) for place in below)), root)
 
 
 def git_state(root: Path) -> tuple[str, str]:
