@@ -51,6 +51,23 @@ class Lock:
             for key, value in file.items()
         }
 
+    @property
+    def in_order(self) -> list[Entry]:
+        """The stages, each after those whose outputs it reads."""
+        makers = {out["path"]: entry for entry in self.entries for out in entry.get("outs", ())}
+        ordered: dict[int, Entry] = {}
+
+        def visit(entry: Entry) -> None:
+            for dep in entry.get("deps", ()):
+                if (maker := makers.get(dep["path"])) is not None and id(maker) not in ordered and maker is not entry:
+                    visit(maker)
+            ordered[id(entry)] = entry
+
+        for entry in self.entries:
+            if id(entry) not in ordered:
+                visit(entry)
+        return list(ordered.values())
+
     def behind(self, path: str) -> Lock:
         """The stages that made an output, directly or by what they made for it; none if no stage did."""
         makers = {out["path"]: entry for entry in self.entries for out in entry.get("outs", ())}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +14,17 @@ from pipeline.errors import PipelineError
 from pipeline.params.choice import AUTO
 from pipeline.provenance.inputs import Data, data_of
 from pipeline.provenance.records import all_made
-from pipeline.provenance.trace import model_versions
 from pipeline.registry.versions import open_registry
 from pipeline.tables import MEAN
-from pipeline.tracking.client import existing, reported
-from pipeline.tracking.pages import runs_newest_first
+from pipeline.tracking.client import reported
+from pipeline.tracking.pages import Listed, known_run, runs_newest_first
+from pipeline.tracking.versions import registered_versions, stage_runs
 from pipeline.versioning.names import Reference
 from pipeline.versioning.recorded import Named
 from pipeline.versioning.resolve import resolve
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
+    from pipeline.tracking.client import Client
 
 
 @dataclass(frozen=True)
@@ -75,22 +73,21 @@ def list_runs(root: Path, name: str, *, data: Reference | None = None, limit: in
     """
     client, uri = open_registry(root)
     read, named = _read_by(root)
-    if data is not None and data.version:
-        wanted = resolve(root, data).pointer.md5
+    is_wanted = _filter(root, data, named)
     with reported(uri):
-        versions = {item.run_id: str(item.version) for item in model_versions(client, name)}
-        rows = (_row(client, run, read, versions) for run in runs_newest_first(client, root))
-        if data is not None:
-            rows = (
-                row
-                for row in rows
-                if (row.data_md5 == wanted if data.version else _is_of(row.data_md5, data.name, named))
-            )
-        return list(itertools.islice(rows, limit))
+        versions = {item.run_id: item.number for item in registered_versions(client, name)}
+        rows = (_row(client, run, read, versions) for run in runs_newest_first(client))
+        return list(itertools.islice((row for row in rows if is_wanted(row.data_md5)), limit))
 
 
-def _is_of(md5: str, name: str, named: Named) -> bool:
-    return bool(md5) and name in (known for known, _ in named.of(md5, name))
+def _filter(root: Path, data: Reference | None, named: Named) -> Callable[[str], bool]:
+    """Whether a run on this content has a row."""
+    if data is None:
+        return lambda md5: True
+    if data.version:
+        wanted = resolve(root, data).pointer.md5
+        return lambda md5: md5 == wanted
+    return lambda md5: bool(md5) and data.name in (name for name, _ in named.of(md5))
 
 
 def _read_by(root: Path) -> tuple[Mapping[str, Data], Named]:
@@ -107,16 +104,16 @@ def _read_by(root: Path) -> tuple[Mapping[str, Data], Named]:
     return read, named
 
 
-def _row(client: MlflowClient, run: Run, read: Mapping[str, Data], versions: Mapping[str, str]) -> Row:
-    tags = run.data.tags
-    stages = dict(_stages(tags)) or ({tags["stage"]: run.info.run_id} if "stage" in tags else {})
+def _row(client: Client, run: Listed, read: Mapping[str, Data], versions: Mapping[str, str]) -> Row:
+    tags = run.tags
+    stages = stage_runs(tags) or ({tags["stage"]: run.run_id} if "stage" in tags else {})
     data = next((read[run_id] for run_id in stages.values() if run_id in read), None)
-    method, accuracy, auroc = _measured(client, stages.get("evaluate", ""))
+    method, accuracy, auroc = _measured(known_run(client, stages.get("evaluate", "")))
     return Row(
-        run_id=run.info.run_id,
-        name=str(run.info.run_name),
-        started=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
-        state=run.info.status,
+        run_id=run.run_id,
+        name=run.name,
+        started=run.started,
+        state=run.state,
         commit=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
         data=str(data) if data else "",
@@ -124,22 +121,14 @@ def _row(client: MlflowClient, run: Run, read: Mapping[str, Data], versions: Map
         method=method,
         accuracy=accuracy,
         auroc=auroc,
-        version=versions.get(stages.get("register", ""), ""),
+        version=versions.get(stages.get("register", "none"), ""),
     )
 
 
-def _stages(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for key, value in tags.items():
-        if key.startswith("stage.") and key.endswith(".run_id"):
-            yield key.removeprefix("stage.").removesuffix(".run_id"), value
-
-
-def _measured(client: MlflowClient, run_id: str) -> tuple[str, float | None, float | None]:
-    """Method, accuracy and AUROC of an evaluation that the store has."""
-    run = existing(lambda: client.get_run(run_id)) if run_id else None
+def _measured(run: Listed | None) -> tuple[str, float | None, float | None]:
+    """Method, accuracy and AUROC of an evaluation."""
     if run is None:
         return "", None, None
-    chosen, named = run.data.tags.get("chosen.method", ""), run.data.params.get("export.method", AUTO)
+    chosen, named = run.tags.get("chosen.method", ""), run.params.get("export.method", AUTO)
     method = chosen if named == AUTO else named
-    metrics = run.data.metrics
-    return method, metrics.get(f"{method}.{MEAN}.accuracy"), metrics.get(f"{method}.{MEAN}.auroc")
+    return method, run.metrics.get(f"{method}.{MEAN}.accuracy"), run.metrics.get(f"{method}.{MEAN}.auroc")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.dvc_runner.cache import Cache, open_cache
@@ -13,29 +12,12 @@ from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.provenance.inputs import Data, data_of
 from pipeline.provenance.records import Made, all_made
 from pipeline.provenance.roles import MANIFEST, SPLITS, Roles, paths_with, roles_of
-from pipeline.provenance.trace import model_versions, stage_runs
 from pipeline.provenance.wanted import Wanted, images, parse_wanted
-from pipeline.registry.versions import open_registry, registered_model
-from pipeline.tracking.client import existing, reported
+from pipeline.registry.versions import open_registry
+from pipeline.tracking.client import reported
+from pipeline.tracking.versions import Registered, registered_versions
 from pipeline.versioning.contents import listed
 from pipeline.versioning.recorded import Named
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A version of the model in the registry.
-
-    Attributes:
-        number: of the version.
-        created: UTC, ISO 8601.
-        aliases: that it carries.
-        runs: run id by stage.
-    """
-
-    number: str
-    created: str
-    aliases: tuple[str, ...]
-    runs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -87,17 +69,22 @@ def seen_by(root: Path, name: str, text: str, *, here: Path | None = None) -> Se
     cache = open_cache(root)
     wanted = parse_wanted(root, cache, text, here)
     made = all_made(Records(root, cache), cache)
+    client, uri = open_registry(root)
+    with reported(uri):
+        registered = registered_versions(client, name)
     looked = _Look(cache, Named(root), wanted)
     sights: list[Sight] = []
     unknown: list[str] = []
-    for record, versions in _paired(made, registered(root, name)):
+    for record, versions in _paired(made, registered):
         if record is None:
             unknown += [f"{_titled(name, version)}: no record of its runs" for version in versions]
             continue
         try:
             sight = looked.at(record.lock)
         except LookupError as error:
-            titles = [_titled(name, version) for version in versions] or [f"runs of {record.started or 'an unknown time'}"]
+            titles = [_titled(name, version) for version in versions] or [
+                f"runs of {record.started or 'an unknown time'}"
+            ]
             unknown += [f"{title}: {error.args[0]} is not in DVC's cache" for title in titles]
             continue
         if sight is None:
@@ -112,37 +99,11 @@ def seen_by(root: Path, name: str, text: str, *, here: Path | None = None) -> Se
     return Seen(wanted, tuple(sights), tuple(unknown))
 
 
-def registered(root: Path, name: str) -> list[Registered]:
-    """All versions of a model, the oldest first; [] where there is no such model.
-
-    Raises:
-        TrackingError: the server cannot be reached.
-    """
-    client, uri = open_registry(root)
-    with reported(uri):
-        if existing(lambda: client.get_registered_model(name)) is None:
-            return []
-        carried: dict[str, list[str]] = {}
-        for alias, number in dict(registered_model(client, name).aliases).items():
-            carried.setdefault(str(number), []).append(alias)
-        return [
-            Registered(
-                str(item.version),
-                datetime.fromtimestamp(item.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
-                tuple(sorted(carried.get(str(item.version), ()))),
-                {**({"register": item.run_id} if item.run_id else {}), **stage_runs(item)},
-            )
-            for item in model_versions(client, name)
-        ]
-
-
 def _titled(name: str, version: Registered) -> str:
     return f"{name} version {version.number}"
 
 
-def _paired(
-    made: Iterable[Made], versions: Sequence[Registered]
-) -> Iterable[tuple[Made | None, Sequence[Registered]]]:
+def _paired(made: Iterable[Made], versions: Sequence[Registered]) -> Iterable[tuple[Made | None, Sequence[Registered]]]:
     """Each record with the versions that came of it; versions that nothing records come with None."""
     records = list(made)
     of_record: dict[int, list[Registered]] = {}
@@ -157,7 +118,10 @@ def _paired(
             of_record.setdefault(-max(fits)[1], []).append(version)
         else:
             lost.append(version)
-    return [*((record, of_record.get(place, [])) for place, record in enumerate(records)), *([(None, lost)] if lost else [])]
+    return [
+        *((record, of_record.get(place, [])) for place, record in enumerate(records)),
+        *([(None, lost)] if lost else []),
+    ]
 
 
 class _Look:

@@ -14,15 +14,16 @@ from pipeline.provenance.inputs import inputs_of
 from pipeline.provenance.records import RUNS, find_lock, read_made, stage_of
 from pipeline.registry.lineage import lineage
 from pipeline.registry.versions import open_registry
-from pipeline.tracking.client import existing, reported
+from pipeline.tracking.client import reported
 from pipeline.tracking.environment import BINARY_TAG, LOCK_TAG, PYTHON_TAG, environment_id
 from pipeline.tracking.files import logged_files
 from pipeline.tracking.identity import Identity
+from pipeline.tracking.pages import known_run
+from pipeline.tracking.versions import Registered, registered_versions
 from pipeline.versioning.recorded import Named
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-    from mlflow.tracking import MlflowClient
+    from pipeline.tracking.client import Client
 
 
 def trace(name: str, version: str | None = None, *, root: Path | None = None) -> dict[str, Any]:
@@ -41,12 +42,17 @@ def trace(name: str, version: str | None = None, *, root: Path | None = None) ->
         TrackingError: the server cannot be reached, or the model or version does not exist.
         DataError: a dvc.lock cannot be read.
     """
+    return traced(name, version, root=root)[0]
+
+
+def traced(name: str, version: str | None = None, *, root: Path | None = None) -> tuple[dict[str, Any], Lock | None]:
+    """The same, and DVC's record itself."""
     root = (root or Path.cwd()).resolve()
     facts = lineage(name, version, root=root)
     ids = {stage: str(run["run_id"]) for stage, run in facts["stages"].items()}
     client, uri = open_registry(root)
     with reported(uri):
-        firsts = _firsts(model_versions(client, name), ids, facts)
+        firsts = _firsts(registered_versions(client, name), ids, facts)
         for stage, run in facts["stages"].items():
             run["first"] = firsts.get(stage, facts["version"])
         lock, of_run = _recorded(root, client, facts, ids)
@@ -55,52 +61,30 @@ def trace(name: str, version: str | None = None, *, root: Path | None = None) ->
     weights = inputs.weights if inputs else None
     digest = facts["tags"].get("sha256.weights", "")
     environment = {key: tags.get(key, "") for key in (LOCK_TAG, PYTHON_TAG, BINARY_TAG)}
-    return {
+    whole = {
         **facts,
-        "record": {stage_of(entry): _entry(entry) for entry in lock.entries} if lock else None,
+        "record": {stage_of(entry): _entry(entry) for entry in lock.in_order} if lock else None,
         "data": asdict(inputs.data) if inputs and inputs.data else None,
         "weights": {"path": weights[0], "md5": weights[1], "sha256": digest} if weights else None,
         "environment": {"id": environment_id(environment), **environment},
         "commit": {"id": tags.get("git_commit", ""), "dirty": tags.get("git_dirty", "") == "true"},
     }
+    return whole, lock
 
 
-def model_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
-    """All versions of a model, the oldest first; [] where there is no such model."""
-    found: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda version: int(version.version))
-
-
-def stage_runs(version: ModelVersion) -> dict[str, str]:
-    """Run id by stage, as the tags of a version name them."""
-    tags, head, tail = dict(version.tags), "stage.", ".run_id"
-    return {
-        key.removeprefix(head).removesuffix(tail): str(value)
-        for key, value in tags.items()
-        if key.startswith(head) and key.endswith(tail)
-    }
-
-
-def _firsts(versions: Iterable[ModelVersion], ids: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str]:
+def _firsts(versions: Iterable[Registered], ids: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str]:
     """The first version that each run made a part of: a run of an earlier version was reused."""
     firsts: dict[str, str] = {}
     if facts["registered_here"]:
         for version in versions:
-            runs = stage_runs(version)
             for stage, run_id in ids.items():
-                if runs.get(stage) == run_id:
-                    firsts.setdefault(stage, str(version.version))
+                if version.runs.get(stage) == run_id:
+                    firsts.setdefault(stage, version.number)
     return firsts
 
 
 def _recorded(
-    root: Path, client: MlflowClient, facts: Mapping[str, Any], ids: Mapping[str, str]
+    root: Path, client: Client, facts: Mapping[str, Any], ids: Mapping[str, str]
 ) -> tuple[Lock | None, dict[str, Identity]]:
     """DVC's record of the runs, and the identities that it names."""
     try:
@@ -114,12 +98,11 @@ def _recorded(
     return lock, dict(read_made(lock, cache).runs) if lock else {}
 
 
-def _tags_of_run(client: MlflowClient, facts: Mapping[str, Any], identities: Mapping[str, Identity]) -> dict[str, str]:
+def _tags_of_run(client: Client, facts: Mapping[str, Any], identities: Mapping[str, Identity]) -> dict[str, str]:
     """Commit and environment of the run that registered the version; from its file where the store does not have it."""
     run_id = str((facts["run"] or {}).get("run_id", ""))
-    run = existing(lambda: client.get_run(run_id)) if run_id else None
-    if run is not None:
-        return dict(run.data.tags)
+    if run := known_run(client, run_id):
+        return dict(run.tags)
     left = next((identity for identity in identities.values() if identity.run_id == run_id), None)
     known = {key: str(value) for key, value in asdict(left).items() if isinstance(value, str)} if left else {}
     return {**facts["tags"], **known}
@@ -129,5 +112,3 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     files = {kind: {item["path"]: item.get("md5", "") for item in entry.get(kind, ())} for kind in ("deps", "outs")}
     params = {key: value for file in entry.get("params", {}).values() for key, value in file.items()}
     return {**files, "params": params}
-
-
