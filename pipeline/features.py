@@ -27,6 +27,7 @@ class Features:
         text: (C, D) float32, one prototype per class that some fit knows, in the order of `meta["classes"]`.
         meta: model, weights_sha256, classes (sorted), names (how prompts call them), prompts, logit_scale (already
             exponentiated), image_size, precision, mean, std, views, view_seed.
+        words: (W, D) float32, a prototype of each word for other things (`backbone.words`); None where none is given.
     """
 
     index: pd.DataFrame
@@ -34,6 +35,7 @@ class Features:
     views: np.ndarray
     text: np.ndarray
     meta: dict[str, Any]
+    words: np.ndarray | None = None
 
     def clean_rows(self, paths: pd.Series) -> np.ndarray:
         """Rows of `clean` for these paths.
@@ -91,6 +93,8 @@ def write_features(features: Features, folder: Path) -> None:
     write_array(features.clean, folder / "clean.npy")
     write_array(features.views, folder / "views.npy")
     write_array(features.text, folder / "text.npy")
+    if features.words is not None:
+        write_array(features.words, folder / "words.npy")
     write_json(features.meta, folder / "meta.json")
 
 
@@ -106,12 +110,14 @@ def read_features(folder: Path) -> Features:
         clean=read_array(folder / "clean.npy", ndim=2, mmap=True),
         views=read_array(folder / "views.npy", ndim=3),
         text=read_array(folder / "text.npy", ndim=2),
+        words=read_array(folder / "words.npy", ndim=2) if (folder / "words.npy").exists() else None,
     )
     rows, width = features.clean.shape
     consistent = (
         rows == len(features.index)
         and features.views.shape[2] == width
         and features.text.shape == (len(features.meta["classes"]), width)
+        and (features.words is None or features.words.shape[1] == width)
     )
     if not consistent:
         raise DataError(f"{folder}: its arrays do not match; run `dvc repro -f featurize`")

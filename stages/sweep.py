@@ -59,7 +59,9 @@ def main(params: Params) -> Record:
         trained = fit(runs, inputs, device=device, on_epoch=lambda done, _: progress.advance(done - progress.done))
     fits = collect(trained[: len(whole)])
     check_converged(fits)
-    numbers = left_out_numbers(collect(trained[len(whole) :]), folds, features, list(options()))
+    numbers = left_out_numbers(
+        collect(trained[len(whole) :]), folds, features, list(options(words=features.words is not None))
+    )
     choice = choose(
         validation_accuracies(fits.table), numbers, method=AUTO, score=params.export.score, rule=params.choose.rule
     )

@@ -37,7 +37,7 @@ def featurize(
     Args:
         manifest: MANIFEST table, N rows.
         backbone: the frozen CLIP.
-        texts: prompts, and how they call the classes.
+        texts: prompts, how they call the classes, and words for other things.
         settings: V views per training image and what they show, batch size and workers.
         root: folder of the images.
         train_paths: the images that some fit trains on; T different ones.
@@ -56,6 +56,7 @@ def featurize(
     start = time.monotonic()
     names, views = [texts.class_names.get(name, name) for name in classes], settings.views
     text = class_prototypes(backbone, names, texts.prompts)  # first: a prompt that is too long must not cost an hour
+    words = class_prototypes(backbone, list(dict.fromkeys(texts.words)), texts.prompts) if texts.words else None
     manifest = manifest.sort_values("path", ignore_index=True)
     trained = sorted(set(train_paths))
     view_rows = {path: row for row, path in enumerate(trained)}
@@ -98,6 +99,7 @@ def featurize(
             "std": list(backbone.preprocessing.std),
             **settings.model_dump(include={"views", "view_seed", "flip", "min_area"}),
         },
+        words=words,
     )
     counts = {
         "encoded": encoded,

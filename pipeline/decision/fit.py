@@ -57,7 +57,6 @@ class FitView:
         rows: TRAIN and VALIDATION rows of its split.
         classes: that it knows, in the order of its labels.
         shared: of fits that come one split after another.
-        words: (W, D) raw text features, for scores that need them.
     """
 
     def __init__(
@@ -67,9 +66,8 @@ class FitView:
         rows: pd.DataFrame,
         classes: Sequence[str],
         shared: Shared | None = None,
-        words: np.ndarray | None = None,
     ) -> None:
-        self.features, self.words = features, words
+        self.features = features
         self.shared = (shared or Shared()).of((tuple(rows["path"]), tuple(rows["label"])))
         self.eye = Eye(head, features.text[features.text_rows(classes)])
         self.train, self.validation = (rows[rows["role"] == role] for role in (TRAIN, VALIDATION))
@@ -82,7 +80,7 @@ class FitView:
 
     @cached_property
     def _training(self) -> Training:
-        return self.eye.training(self._clean(self.train), self.train["label"].to_numpy(), self.words)
+        return self.eye.training(self._clean(self.train), self.train["label"].to_numpy(), self.features.words)
 
     def usable(self, options: Sequence[Option]) -> list[Option]:
         """Those that can be fitted to these images."""

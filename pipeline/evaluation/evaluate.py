@@ -113,7 +113,7 @@ def evaluate(
     """
     import pandas as pd
 
-    every = list(options())
+    every = list(options(words=features.words is not None))
     numbers = left_out_numbers(*(left_out or (replace(fits, table=fits.table[:0]), splits)), features, every)
     choice = choose(validation_accuracies(fits.table), numbers, method=export.method, score=export.score, rule=rule)
     deployed, bootstrap = choice.method, settings.bootstrap

@@ -12,7 +12,6 @@ from pipeline.splits import known_by_fit
 from pipeline.tables import TEST_SHIFTED, TEST_UNKNOWN_ID, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from pipeline.detection.scores.spaces import Option
@@ -25,7 +24,6 @@ def left_out_numbers(
     splits: pd.DataFrame,
     features: Features,
     options: Sequence[Option],
-    words: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """What every fit and option do on images of classes and domains that the fit has not seen.
 
@@ -34,7 +32,6 @@ def left_out_numbers(
         splits: of `pipeline.training.left_out.left_out_splits`.
         features: of their images.
         options: scores.
-        words: (W, D) raw text features, for the scores that need them.
     Returns:
         A row per fit and option that can be fitted to its images: method; target; seed; accuracy of the fit on the
         domain that it left out, NaN where it left out none; option; auroc of known classes, in all domains, against the
@@ -47,7 +44,7 @@ def left_out_numbers(
         split = splits[(splits["target"] == fit["target"]) & (splits["seed"] == fit["seed"])]
         (classes,) = known_by_fit(split).values()
         seen = split[split["role"].isin([TRAIN, VALIDATION])]
-        view = FitView(fits.heads[fit["fit"]], features, seen, classes, shared, words)
+        view = FitView(fits.heads[fit["fit"]], features, seen, classes, shared)
         inside, outside = split[split["label"] >= 0], split[split["role"] == TEST_UNKNOWN_ID]
         inside = inside[inside["role"] != TRAIN]
         usable = view.usable(options)

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
-from pipeline.params.choice import AUTO, Choose, Export
+from pipeline.params.choice import AUTO, OF_WORDS, Choose, Export
 from pipeline.params.finetune import Finetune
 from pipeline.params.section import Count, Names, Rate, Section, Seeds, first_problem, frozen
 from pipeline.params.yaml_text import parse_yaml
@@ -108,12 +108,16 @@ class Split(Section):
 
 
 class BackboneParams(Section):
-    """The frozen CLIP: an open_clip model name and a weights file under DVC."""
+    """The frozen CLIP: an open_clip model name and a weights file under DVC; and its texts.
+
+    words: for things that are no known class, as prompts call them; the open-set score neglabel needs some.
+    """
 
     model: str
     weights: str
     prompts: Names = ("a photo of a {}.",)
     class_names: dict[str, str] = Field(default={})
+    words: Annotated[Names, Field(max_length=20_000)] = ()
 
     @model_validator(mode="after")
     def _placeholders(self) -> BackboneParams:
@@ -222,6 +226,11 @@ class Params(Section):
             )
         if not self.choose.folds and AUTO in (self.export.method, self.export.score):
             raise ValueError("choose.folds: 0 leaves nothing to choose by; name export.method and export.score")
+        if self.export.score == OF_WORDS and not self.backbone.words:
+            raise ValueError(
+                f"export.score: {OF_WORDS} needs backbone.words, a list of things that are no known class; "
+                "name some, or choose another score"
+            )
         if self.sweep.method not in self.finetune.methods:
             raise ValueError(
                 f"sweep.method: {self.sweep.method!r} is not one of finetune.methods: "

@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from pipeline.params.section import Count, NotNegative, Positive, Rate, Section, frozen
 
 AUTO = "auto"
+OF_WORDS = "neglabel"
+"""The score that needs `backbone.words`."""
 _OF_LOGITS = ("msp", "max-logit", "energy", "mcm", "max-cosine", "entropy", "gen", "energy-change")
-_OF_FEATURES = ("knn", "mahalanobis", "relative-mahalanobis", "vim")
+_OF_FEATURES = ("knn", "mahalanobis", "relative-mahalanobis", "vim", OF_WORDS)
 SCORES = (*(f"{name}{space}" for name in _OF_LOGITS for space in ("", "@zero-shot", "@both")), *_OF_FEATURES)
 """Open-set scores that a graph can be exported with; a test compares them with the catalogue."""
 

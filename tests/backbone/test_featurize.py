@@ -23,7 +23,11 @@ def run(pictures: Pictures, backbone: Any, store: Path, **changed: Any) -> tuple
     root, manifest = pictures
     train_paths = changed.pop("train_paths", list(manifest["path"][[7, 2, 4, 2]]))
     texts = BackboneParams(
-        model="m", weights="w", prompts=changed.pop("prompts", ["a {}."]), class_names={"c": "cat", "d": "dog"}
+        model="m",
+        weights="w",
+        prompts=changed.pop("prompts", ["a {}."]),
+        class_names={"c": "cat", "d": "dog"},
+        words=changed.pop("words", []),
     )
     settings = Featurize(**{"views": 3, "batch_size": 4, "workers": 2, **changed})
     return featurize(
@@ -136,6 +140,17 @@ def test_image_that_changed_after_ingest_is_named(pictures: Pictures, backbone: 
 def test_trained_image_must_be_in_the_manifest(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png: is trained on but is not in the manifest"):
         run(pictures, backbone, tmp_path / "store", train_paths=["ink/cat/gone.png"])
+
+
+def test_words_for_other_things_are_encoded_as_classes_are(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:
+    features, _ = run(pictures, backbone, tmp_path / "store", words=["tree", "dog", "tree"])
+    assert features.words is not None
+    np.testing.assert_array_equal(features.words, backbone.encode_text(["a tree.", "a dog."]))
+    write_features(features, tmp_path / "features")
+    np.testing.assert_array_equal(read_features(tmp_path / "features").words, features.words)
+    without, _ = run(pictures, backbone, tmp_path / "store")
+    write_features(without, tmp_path / "without")
+    assert read_features(tmp_path / "without").words is None
 
 
 def test_prompt_is_checked_before_any_image(pictures: Pictures, backbone: Any, tmp_path: Path) -> None:

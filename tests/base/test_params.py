@@ -80,6 +80,14 @@ def test_method_overrides_replace_shared_settings():
     assert not hasattr(method_options(params.finetune, "croft"), "methods")
 
 
+def test_the_score_of_words_needs_words():
+    with pytest.raises(ParamsError, match=r"export\.score: neglabel needs backbone\.words"):
+        parse_params(changed("export.score", "neglabel"))
+    content = changed("export.score", "neglabel")
+    content["backbone"]["words"] = ["tree"]
+    assert parse_params(content).backbone.words == ("tree",)
+
+
 def test_values_are_frozen():
     params = load_params(ROOT / "params.yaml")
     with pytest.raises(Exception, match="frozen"):

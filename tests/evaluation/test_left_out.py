@@ -85,6 +85,13 @@ def test_diverged_fits_and_scores_that_cannot_be_fitted_are_left_out() -> None:
     assert set(no_words["option"]) == {"mcm"}
 
 
+def test_words_for_other_things_are_held_against_the_classes() -> None:
+    # Classes and words are axes; images of the classes that were left out lie on those of words.
+    words = np.eye(16, dtype=np.float32)[3:13]
+    found = left_out_numbers(fits(), splits(), dataclasses.replace(features(), words=words), [option_of("neglabel")])
+    assert found.loc[found["method"] == "zero-shot", "auroc"].tolist() == [1.0]
+
+
 NUMBERS = pd.DataFrame(
     [
         ("plain", "a", 0.5, "energy", 0.70), ("plain", "b", 0.7, "energy", 0.90),  # means 0.6 and 0.8
@@ -157,4 +164,4 @@ def test_validation_accuracy_is_the_mean_over_held_out_domains_of_methods_that_c
 
 
 def test_params_know_the_scores_that_need_no_words() -> None:
-    assert set(SCORES) == {option.name for option in options()}
+    assert set(SCORES) == {option.name for option in options(words=True)}

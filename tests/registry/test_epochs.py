@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 from mlflow_server import mlflow_server
-from promoters import NAME, Limits, add_versions, forked, run_killed, run_promote
+from promoters import NAME, add_versions, forked, promote_passing, run_killed, run_promote
 
 from pipeline.errors import GateError
 from pipeline.registry.doctor import examine
 from pipeline.registry.epochs import INTENT, epoch_name, read_journal
 from pipeline.registry.history import history
 from pipeline.registry.journal import Entry
-from pipeline.registry.promotion import promote, rollback
+from pipeline.registry.promotion import rollback
 from pipeline.registry.versions import CHAMPION, aliased
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
 from pipeline.tracking.runs import PARENT_VARIABLE
@@ -34,8 +34,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "MLmodel").touch()
     return tmp_path
 
 
@@ -59,7 +57,7 @@ def moves(entries: tuple[Entry, ...]) -> list[tuple[str, str, str]]:
 def test_threads_that_promote_at_once_each_get_an_epoch(root: Path) -> None:
     add_versions(root, 8)
     with ThreadPoolExecutor(8) as pool:
-        verdicts = list(pool.map(lambda n: promote(NAME, str(n), limits=Limits(), root=root), range(1, 9)))
+        verdicts = list(pool.map(lambda n: promote_passing(str(n), root), range(1, 9)))
     assert all(verdict.promoted for verdict in verdicts)
     entries = check_chain(root, 8)
     assert {entry.after for entry in entries} == {str(n) for n in range(1, 9)}
@@ -70,8 +68,8 @@ def test_other_hands_are_recorded_and_a_rollback_passes_what_was_rolled_back_fro
     client = add_versions(root, 4)
     client.set_registered_model_alias(NAME, CHAMPION, "4")  # before any journal
     assert [f.mendable for f in examine(NAME, root=root)] == [True]
-    promote(NAME, "1", limits=Limits())
-    promote(NAME, "2", limits=Limits())
+    promote_passing("1", root)
+    promote_passing("2", root)
     client.set_registered_model_alias(NAME, CHAMPION, "3")
     (finding,) = examine(NAME, root=root)
     assert "other hands moved it" in finding.sentence
@@ -100,14 +98,14 @@ def test_old_journals_go_on(root: Path) -> None:
                   Entry("2026-01-02T00:00:00+00:00", "promote", "1", "2")):  # fmt: skip
         client.set_registered_model_tag(NAME, entry.key, entry.to_json())
     client.set_registered_model_alias(NAME, CHAMPION, "2")
-    promote(NAME, "3", limits=Limits())
+    promote_passing("3", root)
     assert [(e.epoch, e.before, e.after) for e in history(NAME)] == [(0, "", "1"), (0, "1", "2"), (1, "2", "3")]
     assert [rollback(NAME), rollback(NAME)] == [("3", "2"), ("2", "1")]
 
 
 def test_a_dry_run_changes_nothing(root: Path) -> None:
     client = add_versions(root, 1)
-    verdict = promote(NAME, "1", limits=Limits(), dry_run=True)
+    verdict = promote_passing("1", root, dry_run=True)
     assert (verdict.passed, verdict.promoted) == (True, False)
     assert "gate.verdict" not in client.get_model_version(NAME, "1").tags
     assert history(NAME) == ()
@@ -116,12 +114,13 @@ def test_a_dry_run_changes_nothing(root: Path) -> None:
 def test_what_holds_no_entry_is_passed_over_and_shown(root: Path) -> None:
     client = add_versions(root, 1)
     client.create_experiment(epoch_name(NAME, 1), tags={INTENT: "{}"})
-    (root / "model" / "MLmodel").unlink()
-    promote(NAME, "1", limits=Limits())
+    (lost,) = (root / ".croft").rglob("model/MLmodel")
+    lost.unlink()
+    promote_passing("1", root)
     assert [entry.epoch for entry in history(NAME)] == [2]
     sentences = [finding.sentence for finding in examine(NAME, mend=True, root=root)]
     assert sentences[0].endswith("croft-journal/croft/000001 holds no entry of the journal; rename it")
-    assert f"no files in {root}/model" in sentences[1]
+    assert f"no files in {lost.parent}" in sentences[1]
 
 
 def kill_at_random(root: Path, count: int, seed: int) -> int:

@@ -158,7 +158,7 @@ def manifest_of(features: Features) -> pd.DataFrame:
     paths = list(features.index["path"])
     digests = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
     frame = pd.DataFrame({"path": paths, "sha256": digests, "phash": [digest[:16] for digest in digests]}).assign(
-        pool="", width=8, height=8, mode="RGB", format="PNG", bytes=1, defect="", part=""
+        pool="", width=8, height=8, mode="RGB", format="PNG", bytes=1, defect="", part="", group=""
     )
     frame["domain"], frame["class"] = (frame["path"].str.split("/").str[n] for n in (0, 1))
     return frame[list(MANIFEST.columns)].astype(dict(MANIFEST.columns))
