@@ -20,6 +20,8 @@ from pipeline.origin import CHECKOUTS, WORKSPACE_FILE, workspace
 from pipeline.tables import write_text
 
 EMPTY: Mapping[str, Choice] = {}
+COMMIT_FILE = Path(".croft") / "revision"
+"""In a checkout: the commit of the stated revision, which its HEAD may have left."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def make_checkout(
         raise PipelineError(
             f"{project}: checkouts are clones of a git repository, and this folder is in none; run `git init`"
         ) from None
-    commit = _commit(project, revision)
+    commit = find_commit(project, revision)
     clean(project, place)
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     folder = project / place / name
@@ -96,6 +98,20 @@ def make_checkout(
     return checkout
 
 
+def open_checkout(root: Path) -> Checkout | None:
+    """The checkout that `root` is the project of; None where it is none.
+
+    Raises:
+        PipelineError: git refuses.
+    """
+    root = root.resolve()
+    file = root / COMMIT_FILE
+    if not file.is_file() or workspace(root) == root:
+        return None
+    folder = Path(git(root, "rev-parse", "--show-toplevel"))
+    return Checkout(workspace(root), folder, root, file.read_text(encoding="utf-8").strip())
+
+
 @contextlib.contextmanager
 def checkout(
     project: Path, revision: str = "HEAD", data: Mapping[str, Choice] = EMPTY, *, tell: Callable[[str], object] = print
@@ -110,7 +126,12 @@ def checkout(
     made.remove()
 
 
-def _commit(project: Path, revision: str) -> str:
+def find_commit(project: Path, revision: str) -> str:
+    """The commit that a branch, a tag, a commit or the name of an experiment of DVC stands for.
+
+    Raises:
+        PipelineError: it stands for none.
+    """
     with contextlib.suppress(PipelineError):
         return git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit := commit_of(project, revision):  # the name of an experiment
@@ -123,6 +144,7 @@ def _furnish(checkout: Checkout) -> None:
         raise PipelineError(f"{checkout.project}: no DVC project at {checkout.commit[:12]}; commit .dvc and dvc.yaml")
     carry_settings(checkout.project, checkout.root)
     write_text(f"{checkout.project}\n", checkout.root / WORKSPACE_FILE)
+    write_text(f"{checkout.commit}\n", checkout.root / COMMIT_FILE)
     # Neither is the revision's: git status there has to name what the run changed.
     exclude = checkout.folder / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -74,6 +74,43 @@ def worker(context: typer.Context) -> None:
     from pipeline.cli.worker import start_worker
 
     start_worker(context.args)
+
+
+@app.command()
+def deploy(
+    cron: Annotated[str, typer.Option(metavar="FIELDS", help="When to train: '0 3 * * 1' is Mondays at 3.")] = "",
+    timezone: Annotated[str, typer.Option(metavar="NAME", help="That --cron is meant in.")] = "UTC",
+    revision: Annotated[str, typer.Option(help="That every run checks out: a branch, a tag or a commit.")] = "main",
+    data_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="NAME=VERSION",
+            help="latest or a number; by default the latest version of the data set in params.yaml.",
+        ),
+    ] = None,
+    policy: Annotated[
+        Literal["auto", "ask", "never"],
+        typer.Option(help="Promote what passes the gate, ask a person, or never promote."),
+    ] = "ask",
+    hours: Annotated[float, typer.Option(min=0.001, max=720.0, help="For ask: how long an answer is awaited.")] = 24.0,
+    on_data: Annotated[bool, typer.Option("--on-data", help="Train when the data set gets a new version.")] = False,
+    notify: Annotated[
+        str, typer.Option(metavar="URL", help="Called when a version is promoted or held, or a run fails.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="Of the deployments; another for each project on a server.")] = "croft",
+    pool: Annotated[str, typer.Option(help="Of Prefect, of type process; created if it is missing.")] = "croft",
+) -> None:
+    """Register the flows on the Prefect server that PREFECT_API_URL names; each run works in a clean checkout.
+
+    The command can be repeated: a schedule, trigger or notification that it does not name is removed.
+    """
+    from pipeline.cli.deploy import deploy_flows
+
+    deploy_flows(
+        data=data_set or [], revision=revision, cron=cron, timezone=timezone, policy=policy, hours=hours,
+        on_data=on_data, notify=notify, name=name, pool=pool,
+    )  # fmt: skip
 
 
 @app.command()

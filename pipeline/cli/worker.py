@@ -6,10 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline import telemetry
+from pipeline.cli.deploy import check_api
 from pipeline.console import make_console, say
-from pipeline.errors import ParamsError
-from pipeline.flows.server import API_VARIABLE
 
 POOL = "croft"
 
@@ -23,15 +21,7 @@ def start_worker(arguments: Sequence[str]) -> None:
         ParamsError: no Prefect server is named.
         PipelineError: it cannot be reached.
     """
-    if not os.environ.get(API_VARIABLE, "").strip():
-        raise ParamsError(
-            f"{API_VARIABLE} is not set; start a server with `prefect server start` and set it to its address, "
-            "such as http://127.0.0.1:4200/api"
-        )
-    telemetry.disable()
-    from pipeline.flows.given_api import check_given_api
-
-    check_given_api()
+    check_api()
     from pipeline.flows.dead import end_dead_runs
 
     console = make_console()

@@ -1,4 +1,4 @@
-"""Flows for parts of the graph, to deploy and schedule separately; they run stages as the train flow does."""
+"""Flows for parts of the graph, to deploy and start separately; they run stages as the train flow does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from prefect import Flow, flow
 
-from pipeline.flows.train import Outcome, run_graph
+from pipeline.flows.forms import DataVersions, Retries
+from pipeline.flows.train import Outcome, run_part
 
 PARTS = {
-    "check-data": ("validate",),
-    "split": ("split",),
+    "build-splits": ("split",),
     "finetune": ("finetune",),
     "evaluate": ("evaluate",),
     "export": ("export", "register"),
@@ -18,17 +18,16 @@ PARTS = {
 """Name of the flow to the last stages of its part; what they need comes with them."""
 
 
-def _part(name: str, last: tuple[str, ...]) -> Flow[..., Outcome]:
-    @flow(name=name, persist_result=False)
-    def part(root: str = ".", retries: int = 0) -> Outcome:
-        return run_graph(Path(root).resolve(), last, name=name, retries=retries)
+def _part(name: str) -> Flow[..., Outcome]:
+    def part(root: str = ".", revision: str = "", data: DataVersions | None = None, retries: Retries = 0) -> Outcome:
+        return run_part(Path(root).resolve(), PARTS[name], name=name, revision=revision, data=data, retries=retries)
 
-    part.description = f"Bring {' and '.join(last)} and everything that they need up to date."
-    return part
+    part.__name__ = part.__qualname__ = name.replace("-", "_")  # the name by which a worker imports it
+    description = f"Bring {' and '.join(PARTS[name])} and everything that they need up to date."
+    return flow(name=name, description=description, persist_result=False)(part)
 
 
-check_data = _part("check-data", PARTS["check-data"])
-split = _part("split", PARTS["split"])
-finetune = _part("finetune", PARTS["finetune"])
-evaluate = _part("evaluate", PARTS["evaluate"])
-export = _part("export", PARTS["export"])
+build_splits = _part("build-splits")
+finetune = _part("finetune")
+evaluate = _part("evaluate")
+export = _part("export")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,14 @@ from prefect.runtime import deployment
 
 from pipeline import telemetry
 from pipeline.dvc_runner.graph import is_input, label
-from pipeline.dvc_runner.reproduce import UP_TO_DATE, StageResult, reproduce
+from pipeline.dvc_runner.reproduce import EXECUTED, UP_TO_DATE, StageResult, reproduce
 from pipeline.dvc_runner.survey import take_survey
-from pipeline.errors import DataError, PipelineError, TrackingError
+from pipeline.errors import CroftError, DataError, PipelineError, TrackingError
 from pipeline.flows.dead import replace_dead_runs
-from pipeline.flows.gate import STAGE, settle_registered
+from pipeline.flows.events import FAILED, tell_version
+from pipeline.flows.forms import DataVersions, Hours, Policy, Retries, Superiority
+from pipeline.flows.gate import STAGE, Rules, settle
+from pipeline.flows.place import bring, entered, publish_results
 from pipeline.process.reaper import guard
 from pipeline.registry.registration import REGISTRATION
 from pipeline.tracking.identity import read_identity
@@ -27,6 +30,8 @@ from pipeline.tracking.runs import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from pipeline.registry.standing import Standing
+
+_FIRST = Rules()
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -64,18 +69,26 @@ class Outcome:
     standing: Standing | None = None
 
 
-def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0) -> Outcome:
-    """Run the targets and what they need, in order, as tasks of the current flow; then the gate (`flows/gate.py`).
+Finish = Callable[[Sequence[StageResult]], "Standing | None"]
+
+
+def run_graph(
+    root: Path, targets: Sequence[str], *, name: str, retries: int = 0, finish: Finish | None = None
+) -> Outcome:
+    """Run the targets and what they need, in order, as tasks of the current flow; then `finish`.
 
     The parent run's id travels to the stages, and the parent carries `stage.<name>.run_id` and `stage.<name>.state`.
 
+    Args:
+        root: where dvc.yaml is.
+        targets: names of stages; all by default.
+        name: of the parent run.
+        retries: how often a failed stage is tried again.
+        finish: called with what became of the stages, while the parent run is open.
     Raises:
         PipelineError: a stage failed; those after it are not started. Where the parent run could not be ended either,
             a note says so.
     """
-    telemetry.disable()
-    guard()
-    _tell(replace_dead_runs())
     survey = take_survey(root)
     order = survey.graph.order(targets)
     _tell([f"MLflow run {run} is marked as killed: its process is gone" for run in close_stale_parents(root=root)])
@@ -83,7 +96,6 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
     extra = {PARENT_VARIABLE: parent}
     results: list[StageResult] = []
     moved: set[str] = set()
-    standing = None
     try:
         for stage in order:
             changes = survey.changed.get(stage, "")
@@ -95,8 +107,7 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
             results.append(result)
             if result.state != UP_TO_DATE:
                 moved.add(stage)
-        if STAGE in map(label, order) and (root / REGISTRATION).is_file():
-            standing = settle_registered(str(root))
+        standing = finish(results) if finish else None
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         try:
@@ -106,6 +117,48 @@ def run_graph(root: Path, targets: Sequence[str], *, name: str, retries: int = 0
         raise
     close_parent(parent, "FINISHED", _stage_tags(root, results), root=root)
     return Outcome(results, standing)
+
+
+def run_part(
+    root: Path,
+    targets: Sequence[str],
+    *,
+    name: str,
+    revision: str = "",
+    data: DataVersions | None = None,
+    retries: int = 0,
+    rules: Rules = _FIRST,
+) -> Outcome:
+    """`run_graph` in the project, or in the checkout that root is: inputs, stages, results published, then the gate.
+
+    Args:
+        root, targets, name, retries: as in `run_graph`.
+        revision, data: that the checkout was made for.
+        rules: how a version that was registered is promoted.
+    Raises:
+        CroftError: a stage failed, or results could not be published; an event says so where the policy is not first.
+    """
+    telemetry.disable()
+    guard()
+    _tell(replace_dead_runs())
+
+    def finish(results: Sequence[StageResult]) -> Standing | None:
+        if checkout is not None:
+            publish_results(str(root), targets)
+        states = {label(result.stage): result.state for result in results}
+        if STAGE not in states or not (root / REGISTRATION).is_file():
+            return None
+        return settle(root, rules, new=states[STAGE] == EXECUTED)
+
+    try:
+        with entered(root, revision, data) as checkout:
+            if checkout is not None:
+                bring(str(root), targets)
+            return run_graph(root, targets, name=name, retries=retries, finish=finish)
+    except CroftError as error:
+        if rules.policy != "first":
+            tell_version(FAILED, root, f"{name} failed: {error}")
+        raise
 
 
 def _tell(sentences: Sequence[str]) -> None:
@@ -127,12 +180,31 @@ def _stage_tags(root: Path, results: Sequence[StageResult]) -> dict[str, str]:
 
 
 @flow(name="train", persist_result=False)
-def train(root: str = ".", targets: list[str] | None = None, retries: int = 0) -> Outcome:
-    """Bring the targets (all stages by default) and everything that they need up to date.
+def train(
+    root: str = ".",
+    revision: str = "",
+    data: DataVersions | None = None,
+    targets: list[str] | None = None,
+    retries: Retries = 0,
+    policy: Policy = "first",
+    superiority: Superiority | None = None,
+    hours: Hours = 24.0,
+) -> Outcome:
+    """Bring the targets (all stages by default) and everything that they need up to date, and settle the version.
 
     Args:
         root: the project's folder, where dvc.yaml is.
+        revision: for deployments: run in a clean checkout of this branch, tag or commit.
+        data: for deployments: data sets by name, each "latest" or the number of a version.
         targets: names of stages.
         retries: how often a failed stage is tried again.
+        policy: first (promote only where there is no champion), auto (promote what passes the gate), ask (a person
+            decides) or never (store the verdict only).
+        superiority: metric that must be better than the champion's, in place of that of params.yaml.
+        hours: that a person has to answer with `ask`; afterwards the version is held.
     """
-    return run_graph(Path(root).resolve(), targets or [], name="train", retries=retries)
+    rules = Rules(policy, superiority, hours)
+    folder = Path(root).resolve()
+    return run_part(
+        folder, targets or [], name="train", revision=revision, data=data, retries=retries, rules=rules
+    )  # fmt: skip

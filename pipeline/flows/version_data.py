@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -12,6 +13,7 @@ from pipeline import telemetry
 from pipeline.console import make_console
 from pipeline.errors import CroftError, PipelineError
 from pipeline.flows.dead import replace_dead_runs
+from pipeline.flows.events import tell_data
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process.reaper import guard
 from pipeline.sources import SourceOptions
@@ -46,7 +48,7 @@ def version_data(
     group_column: str = "",
     link: bool = False,
     prune: bool = False,
-    on_bad_image: str = "",
+    on_bad_image: Literal["", "fail", "skip"] = "",
 ) -> dict[str, object]:
     """Inspect, check and copy images into data/<name>, put them under DVC, push them, and record the version.
 
@@ -99,12 +101,15 @@ def version_data(
         for step in addition.steps():
             run_step.with_options(name=step.__name__, task_run_name=step.__name__)(step)
     print_addition(addition, make_console(), used=data.root)
-    if addition.troubles:
-        raise PipelineError("; ".join(addition.troubles))
     version = addition.version
-    return {
+    facts: dict[str, object] = {
         "name": name,
         "version": version.number if version else None,
         "md5": version.md5 if version else "",
         "new": addition.is_new,
     }
+    if addition.is_new:
+        tell_data(project, name, facts)
+    if addition.troubles:  # the version exists all the same
+        raise PipelineError("; ".join(addition.troubles))
+    return facts

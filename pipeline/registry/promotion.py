@@ -40,6 +40,7 @@ def promote(
     force: bool = False,
     reason: str = "",
     dry_run: bool = False,
+    move: bool = True,
     gate: Gate = assess,
     root: Path | None = None,
 ) -> Verdict:
@@ -54,6 +55,7 @@ def promote(
         force: promote even if the gate refuses; needs a reason.
         reason: kept in the verdict and in the journal.
         dry_run: judge only; nothing is stored, and nothing that a kill left is mended.
+        move: False to judge and store the verdict, and leave the alias where it is.
         gate: what judges.
         root: the project, whose artifacts hold the version's evaluation data; the working directory by default.
     Raises:
@@ -80,7 +82,7 @@ def promote(
             if dry_run:
                 return verdict
             _store(client, name, verdict)
-            if not passed:
+            if not passed or not move:
                 return verdict
             entry = Entry(now(), PROMOTE, present, number, forced, reason, journal.next, who(), _verdict_id(verdict))
             if make(client, name, entry):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, TrackingError
 from pipeline.params import Promote
+from pipeline.registry.assess import VERDICT_TAG
 from pipeline.registry.gate import Verdict
 from pipeline.registry.promotion import promote
 from pipeline.registry.register import ensure_challenger
 from pipeline.registry.registration import Registration, check_registration
-from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, open_registry
+from pipeline.registry.versions import CHALLENGER, CHAMPION, aliased, model_version, open_registry
 from pipeline.tracking.client import reported
 
 
@@ -45,7 +47,7 @@ class Standing:
 
 
 def settle_registration(
-    registration: Registration, card: Path, *, limits: Promote, root: Path | None = None
+    registration: Registration, card: Path, *, limits: Promote, root: Path | None = None, promote_first: bool = True
 ) -> Standing:
     """Settle a registration that holds in the present store; errors and other arguments as in `settle`.
 
@@ -60,10 +62,12 @@ def settle_registration(
         return Standing(registration.model, registration.version, trouble=str(error), elsewhere=True)
     except DataError as error:
         return Standing(registration.model, registration.version, trouble=str(error))
-    return settle(registration.model, registration.version, limits=limits, root=root)
+    return settle(registration.model, registration.version, limits=limits, root=root, promote_first=promote_first)
 
 
-def settle(name: str, version: str, *, limits: Promote, root: Path | None = None) -> Standing:
+def settle(
+    name: str, version: str, *, limits: Promote, root: Path | None = None, promote_first: bool = True
+) -> Standing:
     """Make a version challenger and, where the model has no champion, put it through the gate.
 
     Args:
@@ -71,6 +75,7 @@ def settle(name: str, version: str, *, limits: Promote, root: Path | None = None
         version: its number, as the stage `register` wrote it.
         limits: of the gate.
         root: the project; the working directory by default.
+        promote_first: False to leave a model without a champion as it is.
     Raises:
         TrackingError: the registry failed, or does not know the version.
         GateError: the version was not registered by this pipeline.
@@ -80,7 +85,22 @@ def settle(name: str, version: str, *, limits: Promote, root: Path | None = None
     with reported(uri):
         champion = aliased(client, name, CHAMPION)
     verdict = None
-    if not champion:
+    if not champion and promote_first:
         verdict = promote(name, version, limits=limits, reason="first version", root=root)
         champion = version if verdict.promoted else ""
     return Standing(name, version, champion, restored, verdict)
+
+
+def is_judged(standing: Standing, *, root: Path | None = None) -> bool:
+    """Whether the version carries a verdict against the champion that there is now.
+
+    Raises:
+        TrackingError: the registry failed, or does not know the version.
+    """
+    client, uri = open_registry(root)
+    with reported(uri):
+        text = model_version(client, standing.model, standing.version).tags.get(VERDICT_TAG, "")
+    try:
+        return bool(json.loads(text)["champion"] == standing.champion)
+    except (ValueError, KeyError, TypeError):
+        return False
