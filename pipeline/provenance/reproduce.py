@@ -12,7 +12,7 @@ from pipeline.dvc_runner.lock import Lock, workspace_lock
 from pipeline.dvc_runner.output import Listener, reason
 from pipeline.dvc_runner.program import listen
 from pipeline.errors import DataError, PipelineError
-from pipeline.origin import CHECKOUTS
+from pipeline.origin import CHECKOUTS, REPRODUCTIONS
 from pipeline.provenance.records import RUNS, run_files, stage_of
 from pipeline.provenance.restage import restage
 from pipeline.provenance.trace import traced
@@ -22,8 +22,6 @@ from pipeline.tracking.local import sqlite_uri
 from pipeline.tracking.runs import PARENT_VARIABLE
 from pipeline.versioning.contents import hash_folder, listed
 
-REPRODUCTIONS = Path(".croft") / "reproductions"
-"""Checkouts here have a tracking store and embeddings of their own, which go with them."""
 REGISTER = "register"
 """The stage that is left out: it would make a new version."""
 INPUTS = "inputs"
