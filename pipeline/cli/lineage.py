@@ -43,8 +43,9 @@ def print_lineage(version: str | None, *, as_json: bool = False) -> None:
 
 def print_facts(facts: Mapping[str, Any], console: Console) -> None:
     """The mapping that `pipeline.provenance.trace.trace` returns, as a tree."""
-    # Rich cuts lines of a tree that are too long, where it may not wrap them: in a log there is room.
-    console.print(_tree(facts), width=None if console.is_terminal else _LOG, crop=False)
+    # Rich wraps the lines of a tree or cuts them; in a log each is whole.
+    wide = console if console.is_terminal else type(console)(file=console.file, width=_LOG)
+    wide.print(_tree(facts))
     for line in store_lines(facts["stages"].values()):
         say(line, console)
 

@@ -128,6 +128,10 @@ def _needs(connection: sqlite3.Connection, needed: Collection[Version]) -> tuple
             runs.setdefault(str(needed_run), title)
         for uri in (source, location):
             models.setdefault(str(uri), title)
+    # The row of a deleted version names its run no more; its model does.
+    for uri, run_id in connection.execute("SELECT artifact_location, source_run_id FROM logged_models"):
+        if str(uri) in models:
+            runs.setdefault(str(run_id), models[str(uri)])
     return runs, models
 
 
