@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT_VARIABLE = "DVC_ROOT"  # set by DVC for the command of a stage; in an experiment's folder, the workspace above it
 EXPERIMENTS = Path(".dvc") / "tmp" / "exps"
 CHECKOUTS = Path(".croft") / "checkouts"
+REPRODUCTIONS = Path(".croft") / "reproductions"
+"""Checkouts here are worked in for themselves: they have a tracking store and embeddings that go with them."""
 WORKSPACE_FILE = Path(".croft") / "workspace"
 """In a checkout: the path of the project that it was made for."""
 _SAME_START_SECONDS = 2.0  # a process's creation time has a coarse resolution

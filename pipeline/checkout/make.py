@@ -55,7 +55,9 @@ class Checkout:
         forget(self.folder)
 
 
-def make_checkout(project: Path, revision: str = "HEAD", data: Mapping[str, Choice] = EMPTY) -> Checkout:
+def make_checkout(
+    project: Path, revision: str = "HEAD", data: Mapping[str, Choice] = EMPTY, *, place: Path = CHECKOUTS
+) -> Checkout:
     """Clone the project beside its stores, with the cache of its DVC; the project's tree, index and HEAD stay.
 
     A checkout belongs to the process that made it; what processes that are gone left is removed first. Data sets that
@@ -65,6 +67,7 @@ def make_checkout(project: Path, revision: str = "HEAD", data: Mapping[str, Choi
         project: where dvc.yaml is, in a git repository.
         revision: that the checkout holds: a branch, a tag, a commit, or the name of an experiment of DVC.
         data: data sets to use at another version than the revision's, by name.
+        place: the folder of the project for it; in another one than CHECKOUTS, its runs have stores of their own.
     Raises:
         PipelineError: the project is in no git repository, has no such revision, or DVC refuses.
         ParamsError, DataError: `data` names no version.
@@ -78,9 +81,9 @@ def make_checkout(project: Path, revision: str = "HEAD", data: Mapping[str, Choi
             f"{project}: checkouts are clones of a git repository, and this folder is in none; run `git init`"
         ) from None
     commit = find_commit(project, revision)
-    clean(project)
+    clean(project, place)
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    folder = project / CHECKOUTS / name
+    folder = project / place / name
     checkout = Checkout(project, folder, folder / prefix, commit)
     claim(folder)
     try:

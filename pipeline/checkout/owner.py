@@ -32,20 +32,28 @@ def forget(folder: Path) -> None:
     _file(folder).unlink(missing_ok=True)  # last: a kill in between leaves the file, and the next process removes both
 
 
-def clean(project: Path) -> list[Path]:
+def clean(project: Path, place: Path = CHECKOUTS) -> list[Path]:
     """Remove the checkouts whose process on this machine is gone, and all but the last KEPT of those that are kept.
 
+    Args:
+        project: that they were made for.
+        place: where they lie in it.
     Returns:
         The folders that were removed.
     """
-    files = sorted((project / CHECKOUTS).glob("*.json"))  # names begin with the time
-    owners = {file.with_suffix(""): _owner(file) for file in files}
-    kept = [folder for folder, owner in owners.items() if owner.get("kept")]
-    gone = [folder for folder, owner in owners.items() if not owner.get("kept") and _is_gone(owner)]
-    removed = [*gone, *kept[:-KEPT]]
+    removed = dead(project, place)
     for folder in removed:
         forget(folder)
     return removed
+
+
+def dead(project: Path, place: Path = CHECKOUTS) -> list[Path]:
+    """What `clean` would remove."""
+    files = sorted((project / place).glob("*.json"))  # names begin with the time
+    owners = {file.with_suffix(""): _owner(file) for file in files}
+    kept = [folder for folder, owner in owners.items() if owner.get("kept")]
+    gone = [folder for folder, owner in owners.items() if not owner.get("kept") and _is_gone(owner)]
+    return [*gone, *kept[:-KEPT]]
 
 
 def _file(folder: Path) -> Path:

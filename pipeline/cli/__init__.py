@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli.deployed import export, predict, serve
 from pipeline.cli.project import enter_project, from_project, tag_or_path
+from pipeline.cli.traced import gc, lineage, reproduce, runs
 from pipeline.console import one_line_errors
 
 app = typer.Typer(
@@ -176,14 +177,6 @@ def doctor(mend: Annotated[bool, typer.Option("--mend", help="Put right what can
 
 
 @app.command()
-def lineage(version: Version = None) -> None:
-    """Show the runs, hashes and commit behind a model version (by default the champion)."""
-    from pipeline.cli.models import print_lineage
-
-    print_lineage(version)
-
-
-@app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A model version, an MLflow run or a git revision.")],
     b: Annotated[str | None, typer.Argument(metavar="B", help="The same; by default the workspace.")] = None,
@@ -206,7 +199,7 @@ def compare(
     print_comparison(a, b, method=method, markdown=markdown, as_json=as_json)
 
 
-for _command in (predict, serve, export):
+for _command in (lineage, runs, reproduce, gc, predict, serve, export):
     app.command()(_command)
 
 

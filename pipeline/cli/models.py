@@ -1,14 +1,12 @@
-"""`croft promote`, `croft rollback`, `croft history`, `croft lineage`: the registry on a terminal."""
+"""`croft promote`, `croft rollback`, `croft history`: the registry on a terminal."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import telemetry
-from pipeline.cli.stores import store_lines, store_name
 from pipeline.console import make_console, plain_table, say
 from pipeline.params import load_params
 
@@ -86,46 +84,3 @@ def print_history(*, as_json: bool) -> None:
         )  # fmt: skip
         table.add_row(*map(escape, cells))
     make_console().print(table)
-
-
-def print_lineage(version: str | None) -> None:
-    """Print version, runs, hashes, verdict and journal."""
-    telemetry.disable()
-    name = load_params().register_.model
-    from pipeline.registry.lineage import lineage
-
-    print_facts(lineage(name, version), make_console())
-
-
-def print_facts(facts: dict[str, Any], console: Console) -> None:
-    """The mapping that `pipeline.registry.lineage.lineage` returns, as text."""
-    from rich.markup import escape
-
-    aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
-    title = f"{facts['model']} version {facts['version']}{aliases}, registered {_moment(facts['created'])}"
-    place = f"{facts['tracking_uri']} ({store_name(facts['store'])})" if facts["store"] else facts["tracking_uri"]
-    say(f"{title} in {place}" if facts["registered_here"] else f"{title} in another store than {place}", console)
-    table = plain_table("Stage", "Run", "Status", "Started", "Commit", words=5)
-    for stage, run in facts["stages"].items():
-        status = f"in {store_name(run['store'])}" if "store" in run else run["status"]
-        cells = (stage, run["run_id"], status, _moment(run.get("started")), str(run.get("git_commit") or "")[:12])
-        table.add_row(*map(escape, cells))
-    console.print(table)
-    for line in store_lines(facts["stages"].values()):
-        say(line, console)
-    for key, value in facts["tags"].items():
-        console.print(f"  {escape(key)}: {escape(str(value))}", highlight=False, soft_wrap=True)
-    verdict = facts["verdict"]
-    if verdict:
-        forced = ", forced" if verdict.get("forced") else ""
-        console.print(f"Gate: {'passed' if verdict['passed'] else 'refused'}{forced}", highlight=False)
-        for _, passed, sentence in verdict["reasons"]:
-            console.print(f"  {'pass' if passed else 'FAIL'}  {escape(sentence)}", highlight=False, soft_wrap=True)
-    for entry in facts["journal"]:
-        reason = f": {escape(entry['reason'])}" if entry["reason"] else ""
-        change = f"{entry['before'] or 'none'} -> {entry['after']}"
-        console.print(f"  {entry['time']} {entry['action']} {change}{reason}", highlight=False, soft_wrap=True)
-
-
-def _moment(seconds: float | None) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds") if seconds else ""

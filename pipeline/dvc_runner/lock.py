@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,23 @@ class Lock:
             for file in entry.get("params", {}).values()
             for key, value in file.items()
         }
+
+    @property
+    def in_order(self) -> list[Entry]:
+        """The stages, each after those whose outputs it reads."""
+        makers = {out["path"]: entry for entry in self.entries for out in entry.get("outs", ())}
+        ordered: dict[int, Entry] = {}
+
+        def visit(entry: Entry) -> None:
+            for dep in entry.get("deps", ()):
+                if (maker := makers.get(dep["path"])) is not None and id(maker) not in ordered and maker is not entry:
+                    visit(maker)
+            ordered[id(entry)] = entry
+
+        for entry in self.entries:
+            if id(entry) not in ordered:
+                visit(entry)
+        return list(ordered.values())
 
     def behind(self, path: str) -> Lock:
         """The stages that made an output, directly or by what they made for it; none if no stage did."""
@@ -96,21 +114,69 @@ def commit_of(root: Path, revision: str) -> str:
     return (commit or "").strip().partition("\n")[0]
 
 
+class Records:
+    """Everything that DVC recorded in a project: dvc.lock of the workspace and of all commits, and its run cache.
+
+    All is read at the first question, and once.
+    """
+
+    def __init__(self, root: Path, cache: Cache) -> None:
+        self._root, self._cache = root, cache
+
+    @functools.cached_property
+    def locks(self) -> tuple[Lock, ...]:
+        """That of the workspace, then those of commits, the newest first; each content once.
+
+        Raises:
+            DataError: one cannot be read.
+        """
+        return tuple(_locks(self._root))
+
+    @functools.cached_property
+    def _entries(self) -> Sequence[Entry]:
+        return _run_cache(self._cache)
+
+    @functools.cached_property
+    def paths(self) -> frozenset[str]:
+        """Whatever a stage made."""
+        entries = [entry for lock in self.locks for entry in lock.entries]
+        return frozenset(out["path"] for entry in (*entries, *self._entries) for out in entry.get("outs", ()))
+
+    def of(self, path: str) -> Iterator[Lock]:
+        """Every record of how `path` was made, as `recorded`."""
+        return _of(path, self.locks, lambda: self._entries)
+
+
 def recorded(root: Path, cache: Cache, path: str) -> Iterator[Lock]:
     """Every record of how `path` was made: in the workspace, in any commit (newest first), in DVC's run cache.
 
-    The run cache remembers what was run and never committed.
+    The run cache remembers what was run and never committed. Commits are read one by one, as they are asked for.
     """
-    present = workspace_lock(root)
-    commits = (_git(root, "log", "--all", "--format=%H", "--", LOCK) or "").split()
-    for lock in (present, *(lock_at(root, commit) for commit in commits)):
-        if lock is not None and path in lock.outs:
+    return _of(path, _locks(root), lambda: _run_cache(cache))
+
+
+def _of(path: str, locks: Iterable[Lock], remembered: Callable[[], Sequence[Entry]]) -> Iterator[Lock]:
+    for lock in locks:
+        if path in lock.outs:
             yield lock.behind(path)
-    entries = _run_cache(cache)
+    entries = remembered()
     makers = {(out["path"], out.get("md5", "")): entry for entry in entries for out in entry.get("outs", ())}
     for (made, _), entry in reversed(makers.items()):
         if made == path:
             yield _behind(entry, lambda dep, md5: makers.get((dep, md5)) if dep.startswith(_OUTPUTS) else None)
+
+
+def _locks(root: Path) -> Iterator[Lock]:
+    seen: set[str] = set()
+    present = root / LOCK
+    if present.is_file():
+        seen.add(text := present.read_text(encoding="utf-8", errors="replace"))
+        yield parse_lock(text, str(present))
+    for commit in (_git(root, "log", "--all", "--format=%H", "--", LOCK) or "").split():
+        older = _git(root, "show", f"{commit}:./{LOCK}")
+        if older is not None and older not in seen:
+            seen.add(older)
+            yield parse_lock(older, f"{commit[:12]}:{LOCK}")
 
 
 def _behind(entry: Entry | None, maker: Callable[[str, str], Entry | None]) -> Lock:

@@ -14,6 +14,7 @@ from pipeline.export.card import make_card
 from pipeline.export.decisions import breaches, cells, reference
 from pipeline.export.deploy import Upstream, deploy
 from pipeline.export.graph import OPSET, export_onnx
+from pipeline.export.metadata import sort_metadata
 from pipeline.export.offer import EXTRAS, offer
 from pipeline.export.parity import compare
 from pipeline.export.variants import FP32
@@ -126,6 +127,7 @@ def write_head(head: Head, path: Path) -> None:
     facts = {"kind": head.kind, **{name: repr(float(value)) for name, value in head.scalars.items()}}
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata=facts)
+        sort_metadata(temporary)
         temporary.chmod(0o644)
 
 
@@ -136,4 +138,5 @@ def write_statistics(model: DeployedModel, path: Path, facts: Mapping[str, str])
     arrays = {name: model.get_buffer(f"score_{name}").contiguous() for name in model.learnt}
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata=dict(facts))
+        sort_metadata(temporary)
         temporary.chmod(0o644)  # safetensors replaces the file it is given

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import TrackingError, without_credentials
@@ -22,6 +22,8 @@ from pipeline.tracking.store import STORE_TAG, known_store, new_store
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    Client: TypeAlias = MlflowClient  # for areas that pass a client on and do not know MLflow
 
 Item = TypeVar("Item")
 EXPERIMENT_VARIABLE = "CROFT_EXPERIMENT"
@@ -129,11 +131,16 @@ def existing(look: Callable[[], Item]) -> Item | None:
         return None
 
 
+def experiment_name() -> str:
+    """What `CROFT_EXPERIMENT` says, else croft."""
+    return os.environ.get(EXPERIMENT_VARIABLE, "").strip() or "croft"
+
+
 def experiment_id(client: MlflowClient, root: Path) -> tuple[str, str]:
     """Name and id of the experiment; created where it is missing, restored where it was deleted."""
     from mlflow.exceptions import MlflowException
 
-    name = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or "croft"
+    name = experiment_name()
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         kept = _keeps_artifacts(client.tracking_uri)

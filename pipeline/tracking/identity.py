@@ -30,6 +30,7 @@ class Identity:
         git_commit: "" outside a repository.
         git_dirty: "true" if tracked files differed from the commit.
         lock_sha256, params_sha256: of the environment's lock file and of `params`.
+        python, python_sha256: the interpreter in words, and of its program.
         params: as text, by dotted name.
         metrics: by name; of a series the last value.
         inputs: name to content hash.
@@ -46,6 +47,8 @@ class Identity:
     git_dirty: str = ""
     lock_sha256: str = ""
     params_sha256: str = ""
+    python: str = ""
+    python_sha256: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)

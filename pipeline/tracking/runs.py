@@ -16,9 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.hashing import file_sha256
 from pipeline.origin import git_state, process_tags
 from pipeline.tracking.client import connect, experiment_id, reported, shown_uri
+from pipeline.tracking.environment import BINARY_TAG, LOCK_TAG, PYTHON_TAG, environment_tags
 from pipeline.tracking.identity import Identity, write_identity
 from pipeline.tracking.store import server_address, store_id
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PARENT_VARIABLE = "CROFT_PARENT_RUN_ID"  # MLflow's own MLFLOW_RUN_ID would make a child write into its parent
-LOCK_FILE = "requirements.lock"
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 _BATCH = 100  # parameters and tags per request; the server's limit
@@ -134,7 +133,7 @@ def stage_run(
         "stage": stage,
         "git_commit": commit,
         "git_dirty": dirty,
-        "lock_sha256": file_sha256(root / LOCK_FILE) if (root / LOCK_FILE).is_file() else "",
+        **environment_tags(root),
         "params_sha256": hashlib.sha256(json.dumps(dict(_flat(params)), sort_keys=True).encode()).hexdigest(),
         **process_tags(),
         **({"mlflow.parentRunId": parent} if parent else {}),
@@ -162,7 +161,9 @@ def stage_run(
                 started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
                 git_commit=commit,
                 git_dirty=dirty,
-                lock_sha256=labels["lock_sha256"],
+                lock_sha256=labels[LOCK_TAG],
+                python=labels[PYTHON_TAG],
+                python_sha256=labels[BINARY_TAG],
                 params_sha256=labels["params_sha256"],
                 **run.facts,
             )

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline.cli.models import print_facts, print_verdict
+from pipeline.cli.lineage import print_facts
+from pipeline.cli.models import print_verdict
 from pipeline.cli.run import print_stages
 from pipeline.dvc_runner.reproduce import StageResult
 from pipeline.registry.gate import Check, Verdict
@@ -45,6 +46,9 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
         "promote",
         "rollback",
         "lineage",
+        "runs",
+        "reproduce",
+        "gc",
         "compare",
         "predict",
         "params",
@@ -204,7 +208,12 @@ def test_the_lineage_is_printed_in_full() -> None:
             "evaluate": {**run, "store": "7" * 32, "server": "http://host:5000"},
             "export": {"run_id": "b" * 32, "status": "not in this store"},
         },
-        "tags": {"manifest_sha256": "d" * 64},
+        "tags": {"manifest_sha256": "d" * 64, "git_commit": "c" * 40},
+        "record": None,
+        "data": {"path": "data/mine", "md5": "e" * 32 + ".dir", "versions": [["mine", 2], ["copy", 1]]},
+        "weights": {"path": "data/backbones/a.safetensors", "md5": "f" * 32, "sha256": "9" * 64},
+        "environment": {"id": "8" * 64, "lock_sha256": "7" * 64, "python": "CPython", "python_sha256": "6" * 64},
+        "commit": {"id": "c" * 40, "dirty": True},
         "verdict": {"passed": True, "forced": False, "reasons": [["parity", True, "the graph agrees"]]},
         "journal": [
             {"time": "T", "action": "promote", "before": "", "after": "4", "forced": False, "reason": "new [x]"}
@@ -225,8 +234,13 @@ def test_the_lineage_is_printed_in_full() -> None:
         "c" * 12,
         "not in this store",
         f"manifest_sha256: {'d' * 64}",
+        "no dvc.lock here records them: run `dvc fetch --all-commits`",
+        "data: data/mine eeeeeeeeeeee (mine@2, the same bytes as copy@1)\n",
+        f"weights: data/backbones/a.safetensors ffffffffffff, sha256 {'9' * 64}\n",
+        "environment: 888888888888 (requirements.lock 777777777777, CPython, program 666666666666)\n",
+        f"commit: {'c' * 40} with local changes\n",
         "Gate: passed",
-        "  pass  the graph agrees",
-        "  T promote none -> 4: new [x]",
+        "── pass  the graph agrees",
+        "── T promote none -> 4: new [x]",
     ):
         assert part in text

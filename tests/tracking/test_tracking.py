@@ -14,9 +14,10 @@ import pytest
 from pipeline import origin
 from pipeline.errors import DataError, TrackingError
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect, experiment_id, shown_uri, tracking_uri
+from pipeline.tracking.environment import LOCK_FILE
 from pipeline.tracking.identity import Identity, read_identity
 from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
-from pipeline.tracking.runs import LOCK_FILE, PARENT_VARIABLE, stage_run
+from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
 from pipeline.tracking.store import known_store, server_address, store_id
 
 

@@ -1,0 +1,107 @@
+"""Runs and DVC's records of them: the identity file of a run is an output, so a record names the run that it is of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline.dvc_runner.cache import Cache
+from pipeline.dvc_runner.lock import Lock, Records
+from pipeline.errors import DataError
+from pipeline.tracking.identity import Identity, read_identity
+
+RUNS = PurePosixPath("artifacts/runs")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made together, as DVC recorded it.
+
+    Attributes:
+        lock: the stages.
+        runs: the run of each stage, as far as DVC's cache has the file that names it.
+        unread: stages whose file the cache lacks.
+    """
+
+    lock: Lock
+    runs: Mapping[str, Identity]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Run id by stage."""
+        return {stage: identity.run_id for stage, identity in self.runs.items()}
+
+    @property
+    def started(self) -> str:
+        """When its last stage started, UTC in ISO 8601; "" if that is not known."""
+        return max((identity.started for identity in self.runs.values()), default="")
+
+
+def run_file(stage: str) -> str:
+    """The output of a stage that names its run."""
+    return (RUNS / f"{stage}.json").as_posix()
+
+
+def run_files(lock: Lock) -> dict[str, str]:
+    """Stage to MD5 of the file that names its run."""
+    outs = lock.outs.items()
+    return {PurePosixPath(path).stem: md5 for path, md5 in outs if PurePosixPath(path).parent == RUNS and md5}
+
+
+def identity_at(cache: Cache, md5: str) -> Identity | None:
+    """The identity file with this hash; None where the cache lacks it, or it is none."""
+    path = cache.object(md5)
+    try:
+        return read_identity(path) if path.is_file() else None
+    except DataError:
+        return None
+
+
+def read_made(lock: Lock, cache: Cache) -> Made:
+    """Look up the runs of a record."""
+    found = {stage: identity_at(cache, md5) for stage, md5 in run_files(lock).items()}
+    runs = {stage: identity for stage, identity in found.items() if identity}
+    return Made(lock, runs, tuple(stage for stage, identity in found.items() if identity is None))
+
+
+def all_made(records: Records, cache: Cache) -> list[Made]:
+    """Every record that is not a part of another one, in no order."""
+    paths = [path for path in sorted(records.paths) if PurePosixPath(path).parent == RUNS]
+    candidates = {frozenset(run_files(lock).items()): lock for path in paths for lock in records.of(path)}
+    whole: list[frozenset[tuple[str, str]]] = []
+    for files in sorted(candidates, key=lambda files: (-len(files), sorted(files))):
+        if not any(files <= larger for larger in whole):
+            whole.append(files)
+    return [read_made(candidates[files], cache) for files in whole]
+
+
+def find_lock(records: Records, cache: Cache, ids: Mapping[str, str], kept: Mapping[str, bytes]) -> Lock | None:
+    """The record of a version.
+
+    Args:
+        records: of the project.
+        cache: DVC's.
+        ids: run id by stage, in the order of the stages; the last that is recorded decides.
+        kept: identity files that were logged with the version, by name: where the cache lacks a file, its hash tells.
+    Returns:
+        None if nothing records any of the runs.
+    """
+    hashes = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in kept.items()}
+    for stage in reversed(list(ids)):
+        known = hashes.get(f"{stage}.json")
+        for lock in records.of(run_file(stage)):
+            md5 = lock.outs[run_file(stage)]
+            identity = identity_at(cache, md5)
+            if md5 == known or (identity and identity.run_id == ids[stage]):
+                return lock
+    return None
+
+
+def stage_of(entry: Mapping[str, object]) -> str:
+    """The name of a recorded stage: that of its run's file, else its command."""
+    outs = entry.get("outs", ())
+    paths = [PurePosixPath(str(out["path"])) for out in outs] if isinstance(outs, Sequence) else []
+    return next((path.stem for path in paths if path.parent == RUNS), str(entry.get("cmd", "")))
