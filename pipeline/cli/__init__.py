@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.deployed import export, predict, serve
+from pipeline.cli.deployed import card, export, predict, serve
 from pipeline.cli.project import enter_project, from_project, tag_or_path
 from pipeline.console import one_line_errors
 
@@ -169,7 +169,7 @@ def compare(
     print_comparison(a, b, method=method, markdown=markdown, as_json=as_json)
 
 
-for _command in (predict, serve, export):
+for _command in (predict, serve, export, card):
     app.command()(_command)
 
 
