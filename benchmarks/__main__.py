@@ -1,8 +1,9 @@
 """Measure what the pipeline saves; `make bench`, or for some parts only:
 
-    python -m benchmarks views grid penalty steps encoding scale metrics serving --rounds 7 --device auto
+    python -m benchmarks views grid penalty steps encoding export scale metrics serving --rounds 7 --device auto
 
-Results go to benchmarks/results/ as JSON and Markdown. `views` and `serving` need the outputs of `make run`.
+Results go to benchmarks/results/ as JSON and Markdown. `views` and `serving` need the outputs of `make run`;
+without them `export` measures ViT-B-32 alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ TITLES = {
     "vmap": "Gradients of many runs: a leading run axis against torch.func.vmap of one run (one thread, B = 32, C = 7)",
     "steps": "Cost of a step, relative to one run at D = 128 and 7 classes",
     "encoding": "Encoding image files with ViT-B-32 against the encoder fed from memory",
+    "export": "The exported graph in ONNX Runtime against torch eager, and int8 against fp32, 2 threads of the CPU",
     "scale": "The whole evaluation of one fit on a million images of 400 classes, every open-set score",
     "metrics": "Metrics of 1,000,000 images against pytorch-ood's and scikit-learn's own",
     "serving": "croft serve with the exported graph, JPEG of 227 x 227 pixels, clients on the same machine",
@@ -55,6 +57,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
     from benchmarks.batching import batched_grid, step_cost
     from benchmarks.cached_views import cached_views
     from benchmarks.encoding import encoding
+    from benchmarks.exported import exported
     from benchmarks.large_evaluation import large_evaluation
     from benchmarks.metric_times import metric_times
     from benchmarks.penalty_forms import penalty_forms
@@ -69,6 +72,7 @@ def measure(names: Sequence[str], device: str, rounds: int, artifacts: Path) -> 
         "vmap": lambda: run_axis(device, 3 * rounds),
         "steps": lambda: step_cost(device, rounds),
         "encoding": lambda: encoding(device, rounds),
+        "export": lambda: exported(load_params(), artifacts, rounds),
         "scale": large_evaluation,
         "metrics": lambda: metric_times(rounds),
         "serving": lambda: serving(artifacts, rounds),

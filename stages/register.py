@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.hashing import file_sha256
 from pipeline.params import Params
 from pipeline.tables import read_json
@@ -11,13 +13,17 @@ from stages._run import Record, stage
 
 @stage("register", sections=("register",))
 def main(params: Params) -> Record:
+    from pipeline.registry.card.tracked import LOCK, VERSIONS_ENDING
     from pipeline.registry.register import register_model
     from pipeline.registry.registration import Registration, write_registration
     from pipeline.tracking.identity import read_identity
 
     name, metrics = params.register_.model, read_json(paths.METRICS)
     # No dependency: these say which runs made the files that this stage does depend on.
-    runs = {file.stem: read_identity(file).run_id for file in sorted(paths.RUNS.glob("*.json"))}
+    made = {file.stem: read_identity(file) for file in sorted(paths.RUNS.glob("*.json"))}
+    runs = {stage: identity.run_id for stage, identity in made.items()}
+    data = made["ingest"].params.get("data.root", "") if "ingest" in made else ""
+    records = [path for path in (Path(LOCK), Path(f"{data}{VERSIONS_ENDING}")) if path.is_file()]
 
     def within(run_id: str) -> None:
         version = register_model(
@@ -31,8 +37,9 @@ def main(params: Params) -> Record:
 
     return Record(
         datasets=[("model", file_sha256(paths.MODEL), str(paths.MODEL))],
-        # The runs' facts stay with the version, as their ids do; protocol fits, so that the gate can ask them again.
-        artifacts=[paths.CARD, paths.PARITY, paths.RUNS, paths.PROTOCOL],
+        # The runs' facts and DVC's record stay with the version, as the runs' ids do; protocol fits, so that the gate
+        # can ask them again.
+        artifacts=[paths.CARD, paths.PARITY, paths.RUNS, paths.PROTOCOL, *records],
         within=within,
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.cli.deployed import export, predict, serve
+from pipeline.cli.deployed import card, export, predict, serve
 from pipeline.cli.project import enter_project, from_project, tag_or_path
 from pipeline.cli.traced import gc, lineage, reproduce, runs
 from pipeline.console import one_line_errors
@@ -199,7 +199,7 @@ def compare(
     print_comparison(a, b, method=method, markdown=markdown, as_json=as_json)
 
 
-for _command in (lineage, runs, reproduce, gc, predict, serve, export):
+for _command in (lineage, runs, reproduce, gc, predict, serve, export, card):
     app.command()(_command)
 
 

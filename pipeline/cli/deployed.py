@@ -76,8 +76,8 @@ def serve(
     model: Annotated[
         str,
         typer.Option(
-            metavar="ALIAS|VERSION|FOLDER",
-            help="An alias is followed; a folder holds model.onnx and card.json.",
+            metavar="VERSION|PATH",
+            help="A version number, an alias, which is followed, or exported files: a folder or a model.onnx.",
             callback=tag_or_path,
         ),
     ] = "champion",
@@ -114,6 +114,24 @@ def serve(
     )  # fmt: skip
 
 
+def card(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="VERSION|PATH", help="A version number or an alias, or exported files."),
+    ] = "champion",
+    as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there.", show_default=False, callback=from_project),
+    ] = None,
+) -> None:
+    """Print the model card of a version: what it is, its data, numbers and limits, from tracked values alone."""
+    from pipeline.cli.card import print_card
+
+    print_card(tag_or_path(context, model), as_json=as_json, output=output)
+
+
 def export(
     triton: Annotated[
         Path | None,
@@ -121,14 +139,25 @@ def export(
             metavar="DIR", help="Write a model repository for NVIDIA Triton.", callback=from_project, show_default=False
         ),
     ] = None,
+    hf: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write a Hugging Face repository: card, configurations, adapters, graphs for Transformers.js.",
+            callback=from_project,
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
-            metavar="ALIAS|VERSION|FOLDER", help="A folder holds model.onnx and card.json.", callback=tag_or_path
+            metavar="VERSION|PATH",
+            help="A version number or an alias, or exported files: a folder or a model.onnx.",
+            callback=tag_or_path,
         ),
     ] = "champion",
 ) -> None:
-    """Write a model as another server wants it, into a new folder; nothing is uploaded."""
+    """Write a model as another server or library wants it, into a new folder; nothing is uploaded."""
     from pipeline.cli.export import export_model
 
-    export_model(model, triton=triton)
+    export_model(model, triton=triton, hf=hf)

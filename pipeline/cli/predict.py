@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.cli.model import choose_model
+from pipeline.cli.model import Chosen, choose_model
 from pipeline.console import make_console, plain_table, say
 from pipeline.data.layout import printable
 from pipeline.errors import DataError, ParamsError
@@ -118,12 +118,12 @@ def predict_files(paths: Sequence[Path], output: Output, settings: Settings) -> 
     predictor = Predictor(
         graph=chosen.graph, card=chosen.card, device=settings.device, threads=settings.threads, batch=settings.batch
     )
-    say_error(f"Model: {chosen.name}, on {ran_on(predictor)}")
+    say_error(f"Model: {model_line(chosen)}, on {ran_on(predictor)}")
     tally = Tally(FEW if form else None)
     start = time.monotonic()
     with sigterm_raises(), contextlib.ExitStack() as stack:
         sorter = Sorter(output.copy_to, predictor.card.classes) if output.copy_to else None
-        write = stack.enter_context(_writer(form, out, chosen.name, output.top))
+        write = stack.enter_context(_writer(form, out, str(chosen), output.top))
         total = count(paths, without=output.copy_to)
         progress = stack.enter_context(Progress("predict", total, "images"))
         for answers in _stream(predictor, paths, output, settings):
@@ -155,6 +155,11 @@ def _writer(form: Form | None, out: Path | None, model: str, top: int) -> contex
     from pipeline.prediction.writers import writer
 
     return contextlib.nullcontext(lambda _: None) if form is None else writer(form, out, model=model, top=top)
+
+
+def model_line(chosen: Chosen) -> str:
+    """What answers call the model, and where files lie that no registry has."""
+    return str(chosen) if chosen.registered else f"{chosen} ({chosen.graph})"
 
 
 def ran_on(predictor: Predictor) -> str:

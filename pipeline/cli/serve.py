@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import telemetry
-from pipeline.params import load_params
+from pipeline.cli.model import choose_model
 from pipeline.service.following import Fixed, Registry
-from pipeline.service.model import folder_source
+from pipeline.service.model import Source
 from pipeline.service.run import serve
 from pipeline.service.settings import Settings
 from pipeline.service.token import read_token
-
-_NAME = "croft"
 
 
 def serve_model(
@@ -32,7 +30,7 @@ def serve_model(
     log_to: Path | None,
     poll: float,
 ) -> None:
-    """Serve a folder, a version or an alias.
+    """Serve exported files, a version or an alias.
 
     Raises:
         CroftError: an option is wrong, the address is not free, or the model cannot be loaded.
@@ -40,9 +38,8 @@ def serve_model(
     telemetry.disable()
     settings = Settings(max_batch, max_delay_ms / 1000, queue, timeout, max_bytes, max_pixels, poll=poll)
     token = read_token(token_file)
-    folder = Path(model)
-    if folder.is_dir():
-        origin: Fixed | Registry = Fixed(folder_source(folder, _NAME))
-    else:
-        origin = Registry(load_params().register_.model, model, Path.cwd())
+    chosen = choose_model(model)
+    origin: Fixed | Registry = Fixed(Source(chosen.name, chosen.version, chosen.graph, chosen.card))
+    if chosen.registered:  # an alias is looked up again and again
+        origin = Registry(chosen.name, model, Path.cwd())
     serve(origin, settings, host=host, port=port, device=device, threads=threads, token=token, log_to=log_to)

@@ -12,8 +12,8 @@ from pipeline.detection.scores.catalogue import SCORES
 from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import DataError
 from pipeline.export.deploy import Calibration, Upstream
-from pipeline.splits import known_by_fit
-from pipeline.tables import DEPLOY
+from pipeline.splits import domain_of, known_by_fit
+from pipeline.tables import DEPLOY, TRAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +97,7 @@ def make_card(
         "std": list(std),
         "transform": "shorter side to image_size (bicubic), centre square, RGB",
         "opset": opset,
+        "domains": _training_domains(made),
         "targets": sorted(set(made.splits["target"]) - {DEPLOY}),
         "known_classes": max(map(len, known)),
         "sha256": hashes,
@@ -107,3 +108,10 @@ def make_card(
         },
         "paper": PAPER,
     }
+
+
+def _training_domains(made: Upstream) -> list[str]:
+    """Domains of the images that the deploy fit trains on."""
+    rows = made.splits[(made.splits["target"] == DEPLOY) & (made.splits["role"] == TRAIN)]
+    domains = domain_of(made.manifest)
+    return sorted({domains[path] for path in rows["path"]})

@@ -16,6 +16,7 @@ from pipeline.croft.adapters import normalise
 from pipeline.detection.scores.contract import Seen
 from pipeline.detection.scores.spaces import HEAD, Option, Views, compute
 from pipeline.errors import CheckpointError
+from pipeline.export.names import EMBEDDING, INPUT, OUTPUTS
 from pipeline.export.save import EXTERNAL_BYTES, save_graph
 from pipeline.fits import Head
 from pipeline.methods.catalogue import head_logits, ingredients
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET = 18
-INPUT = "images"
-OUTPUTS = ("probabilities", "score", "unknown")
-EMBEDDING = "embedding"
-"""The tower's raw features: an output where it is asked for, and a tensor of that name in every graph."""
 
 
 class Deciding(NamedTuple):

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.export.decisions import Reference, breaches, cells
+from pipeline.export.names import EXTRAS, variant_file
 from pipeline.export.variants import DYNAMIC, FP16, STATIC, to_fp16, to_int8, to_static_int8
 from pipeline.hashing import file_sha256
 
 if TYPE_CHECKING:
     from pipeline.params.choice import Export
 
-EXTRAS = "extras"
-"""The folder beside the graph."""
 _CALIBRATION = 64  # images
 
 
@@ -40,7 +39,7 @@ def offer(
             found[precision] = {"offered": False, "recipe": "", "why_not": why}
             continue
         place = provider if precision == FP16 else "cpu"
-        path = folder / f"model.{precision}.onnx"
+        path = folder / variant_file(precision)
         reasons: list[str] = []
         for recipe in ("mixed",) if precision == FP16 else (DYNAMIC, STATIC):
             if recipe == DYNAMIC:

@@ -15,7 +15,8 @@ from pipeline.export.decisions import breaches, cells, reference
 from pipeline.export.deploy import Upstream, deploy
 from pipeline.export.graph import OPSET, export_onnx
 from pipeline.export.metadata import sort_metadata
-from pipeline.export.offer import EXTRAS, offer
+from pipeline.export.names import EXTRAS, HEAD_FILE
+from pipeline.export.offer import offer
 from pipeline.export.parity import compare
 from pipeline.export.variants import FP32
 from pipeline.hashing import file_sha256
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from pipeline.backbone.protocol import Backbone
     from pipeline.export.graph import DeployedModel
     from pipeline.fits import Head
-
-HEAD_FILE = "head.safetensors"
 
 
 def publish(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CheckpointError
-from pipeline.export.graph import EMBEDDING, INPUT
 from pipeline.export.halve import halve
+from pipeline.export.names import EMBEDDING, INPUT
 from pipeline.export.save import EXTERNAL_BYTES, save_graph, weight_bytes
 
 if TYPE_CHECKING:

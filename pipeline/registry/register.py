@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.registry.card.tracked import log_card
 from pipeline.registry.gate import FACTS_TAG, facts
 from pipeline.registry.package import CARD_FILE, check_export, save_package
 from pipeline.registry.registration import HASH_TAG
@@ -35,7 +36,7 @@ def register_model(
     reference: str = ZERO_SHOT,
     root: Path | None = None,
 ) -> str:
-    """Log the exported model to its run, register a version of it and give it the alias challenger.
+    """Log the exported model to its run, register a version with a model card, give it the alias challenger.
 
     Args:
         folder: artifacts/export, with model.onnx, card.json and parity.json.
@@ -93,6 +94,7 @@ def register_model(
                 tags={key: str(value)[:_TAG_CHARACTERS] for key, value in labels.items()},
                 model_id=logged.model_id,
             )
+        log_card(client, name, str(version.version), run_id, card)
         client.set_registered_model_alias(name, CHALLENGER, version.version)
         return str(version.version)
 

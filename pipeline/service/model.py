@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
 from pipeline.hashing import file_sha256
 from pipeline.service.batcher import Batcher
 from pipeline.service.settings import Settings
-from pipeline.serving.predictor import CARD_FILE, EMBEDDING, GRAPH_FILE, UNKNOWN, Predictor
+from pipeline.serving.predictor import EMBEDDING, UNKNOWN, Predictor
 from pipeline.serving.session import infer
 
 if TYPE_CHECKING:
     import numpy as np
 
 PROBABILITIES, SCORE, IS_UNKNOWN = "probabilities", "score", "unknown"
-_SHOWN = 12  # digits of a hash that stands for a version
 
 
 @dataclass(frozen=True)
@@ -124,15 +122,3 @@ class Model:
             "graph_sha256": file_sha256(source.graph),
             "card": {key: card[key] for key in kept if key in card},
         }
-
-
-def folder_source(folder: Path, name: str) -> Source:
-    """A folder of `croft run` (artifacts/export) as a version, which is called by its graph's hash.
-
-    Raises:
-        DataError: it holds no graph.
-    """
-    graph = folder / GRAPH_FILE
-    if not graph.is_file():
-        raise DataError(f"{graph}: no such file; expected a folder with {GRAPH_FILE} and {CARD_FILE}")
-    return Source(name, file_sha256(graph)[:_SHOWN], graph, folder / CARD_FILE)

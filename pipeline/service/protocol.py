@@ -20,7 +20,7 @@ from pipeline.service.refusals import RefusalError
 from pipeline.service.tensors import BOOL, BYTES, FP32, HEADER, Output, images_of, split_body, wanted
 from pipeline.serving.predictor import EMBEDDING
 
-INPUT = "images"
+INPUT, ALSO = "images", "UINT8 [-1, -1, -1, 3]"
 DEFAULT = ("label", "class", "probability", "score", "unknown", "probabilities")
 _KEYS = frozenset({"id", "parameters", "inputs", "outputs"})
 
@@ -105,7 +105,9 @@ def _metadata(model: Model) -> dict[str, Any]:
         "name": model.source.name,
         "versions": [model.source.version],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": INPUT, "datatype": BYTES, "shape": [-1]}],
+        # A tensor has one type in the protocol, and two of one name would be two inputs to a client; so the other type
+        # is a parameter, which clients show and otherwise pass over.
+        "inputs": [{"name": INPUT, "datatype": BYTES, "shape": [-1], "parameters": {"also": ALSO}}],
         "outputs": outputs,
     }
 

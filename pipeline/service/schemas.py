@@ -94,13 +94,19 @@ class TensorMetadata(BaseModel):
     shape: list[int]
 
 
+class InputMetadata(TensorMetadata):
+    """Of an input; `also` in its parameters is another type and shape that it may have."""
+
+    parameters: dict[str, str]
+
+
 class ModelMetadata(BaseModel):
     """Of the Open Inference Protocol."""
 
     name: str
     versions: list[str]
     platform: str
-    inputs: list[TensorMetadata]
+    inputs: list[InputMetadata]
     outputs: list[TensorMetadata]
 
 

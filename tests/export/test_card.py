@@ -23,12 +23,17 @@ from pipeline.tables import DEPLOY
 
 def card_of(classes: list[str], hashes: dict[str, str], kind: str = "adapters") -> dict[str, Any]:
     meta = {"classes": classes, "prompts": ["a photo of a {}."]}
-    rows = [("DEPLOY", 1, "one", 0), ("DEPLOY", 1, "two", 1), ("ink", 1, "one", 0), ("ink", 1, "two", -1)]
+    rows = [
+        ("DEPLOY", 1, "one", 0, "train", "a"), ("DEPLOY", 1, "two", 1, "train", "b"),
+        ("DEPLOY", 1, "two", 1, "validation", "c"), ("ink", 1, "one", 0, "train", "a"),
+        ("ink", 1, "two", -1, "test_id", "b"),
+    ]  # fmt: skip
+    manifest = pd.DataFrame({"path": ["a", "b", "c"], "domain": ["ink", "chalk", "neon"], "pool": [""] * 3})
     made = Upstream(
         Features(pd.DataFrame(), np.zeros(0), np.zeros(0), np.zeros(0), meta),
         Fits(pd.DataFrame(), {}, pd.DataFrame()),
-        pd.DataFrame(rows, columns=["target", "seed", "class", "label"]).replace("DEPLOY", DEPLOY),
-        pd.DataFrame(),
+        pd.DataFrame(rows, columns=["target", "seed", "class", "label", "role", "path"]).replace("DEPLOY", DEPLOY),
+        manifest,
         {"croft": {"accuracy": 0.8, "auroc": None}, "zero-shot": {"accuracy": 0.7}},
         {"method": "croft", "score": "gen@both", "reason": "the best of 2"},
         hashes,
@@ -57,6 +62,7 @@ def test_prediction_reads_what_export_writes(tmp_path: Path) -> None:
     assert card["sha256"] == {"weights": "a" * 64, "manifest": "b" * 64, "graph": "c" * 64}
     assert (card["targets"], card["known_classes"]) == (["ink"], 1)
     assert (card["metrics"], card["settings"]) == ({"accuracy": 0.8, "auroc": None}, {"lambda_1": 15.0})
+    assert card["domains"] == ["chalk", "ink"]  # neon has validation images only
     assert card["prompts"] == ["a photo of a {}."]
     assert card_of(["one", "two"], {}, kind="coop")["prompts"] == []
     assert card["paper"]["venue"] == "ICML"

@@ -14,7 +14,8 @@ from small_disk import small_disk
 import pipeline
 from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import CheckpointError
-from pipeline.export.graph import INPUT, OPSET, OUTPUTS, Deciding, DeployedModel, export_onnx
+from pipeline.export.graph import OPSET, Deciding, DeployedModel, export_onnx
+from pipeline.export.names import INPUT, OUTPUTS
 from pipeline.export.parity import compare
 from pipeline.fits import Head
 from pipeline.storage import explain

@@ -208,7 +208,7 @@ def test_what_cannot_be_served_is_one_line_and_status_2(
     (tmp_path / "empty").write_text(" \n")
     for options, message in [
         (["--model", str(without_card)], "card.json: no such file"),
-        (["--model", str(tmp_path)], "model.onnx: no such file"),
+        (["--model", str(tmp_path)], "expected a version number, an alias, a folder with model.onnx"),
         (["--model", str(tiny), "--device", "cuda"], "device: cuda was requested"),
         (["--model", str(tiny), "--port", str(running.port)], "choose another address"),
         (["--model", str(tiny), "--queue", "0"], "--queue: expected a number of at least 1, found 0"),

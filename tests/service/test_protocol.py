@@ -31,7 +31,9 @@ def test_health_and_metadata(triton: Any) -> None:
     assert not triton.is_model_ready("other")
     assert triton.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     facts = triton.get_model_metadata("croft")
-    assert facts["inputs"] == [{"name": "images", "datatype": "BYTES", "shape": [-1]}]
+    (images,) = facts["inputs"]
+    assert (images["name"], images["datatype"], images["shape"]) == ("images", "BYTES", [-1])
+    assert images["parameters"] == {"also": "UINT8 [-1, -1, -1, 3]"}
     assert {output["name"] for output in facts["outputs"]} >= {"label", "score", "unknown", "probabilities"}
     assert triton.get_model_metadata("croft", facts["versions"][0]) == facts
 

@@ -13,14 +13,14 @@ import pytest
 from small_disk import small_disk
 
 from pipeline.service.metrics import Metrics
-from pipeline.service.model import Decision, Model, folder_source
+from pipeline.service.model import Decision, Model, Source
 from pipeline.service.records import PredictionLog
 from pipeline.service.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> Model:
-    return Model(folder_source(tiny, "croft"), Settings(), device="cpu", threads=1)
+    return Model(Source("croft", "1", tiny / "model.onnx", tiny / "card.json"), Settings(), device="cpu", threads=1)
 
 
 def decision(number: int) -> Decision:
