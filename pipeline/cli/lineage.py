@@ -81,10 +81,10 @@ def _title(facts: Mapping[str, Any]) -> str:
 
 def _run(stage: str, run: Mapping[str, Any], version: str) -> str:
     state = f"in {store_name(run['store'])}" if "store" in run else run["status"]
-    first = str(run.get("first", version))
-    made = "executed" if first == version else f"reused from version {first}"
+    first = str(run.get("first", ""))
+    made = "" if not first else "executed" if first == version else f"reused from version {first}"
     commit = str(run.get("git_commit") or "")[:_SHOWN]
-    return " ".join(filter(None, [f"{stage} {run['run_id']}", f"{state},", made, _moment(run.get("started")), commit]))
+    return " ".join(filter(None, [f"{stage} {run['run_id']}", state, made, _moment(run.get("started")), commit]))
 
 
 def _files(entry: Mapping[str, Any], data: Mapping[str, Any] | None) -> Iterator[str]:

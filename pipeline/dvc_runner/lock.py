@@ -137,10 +137,14 @@ class Records:
         return _run_cache(self._cache)
 
     @functools.cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every stage that was recorded: in the locks, in their order, then in the run cache, the newest first."""
+        return (*(entry for lock in self.locks for entry in lock.entries), *reversed(self._entries))
+
+    @functools.cached_property
     def paths(self) -> frozenset[str]:
         """Whatever a stage made."""
-        entries = [entry for lock in self.locks for entry in lock.entries]
-        return frozenset(out["path"] for entry in (*entries, *self._entries) for out in entry.get("outs", ()))
+        return frozenset(out["path"] for entry in self.entries for out in entry.get("outs", ()))
 
     def of(self, path: str) -> Iterator[Lock]:
         """Every record of how `path` was made, as `recorded`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.dvc_runner.cache import Cache
-from pipeline.dvc_runner.lock import Lock, Records
+from pipeline.dvc_runner.lock import Entry, Lock, Records
 from pipeline.errors import DataError
 from pipeline.tracking.identity import Identity, read_identity
 
@@ -78,26 +78,48 @@ def all_made(records: Records, cache: Cache) -> list[Made]:
     return [read_made(candidates[files], cache) for files in whole]
 
 
-def find_lock(records: Records, cache: Cache, ids: Mapping[str, str], kept: Mapping[str, bytes]) -> Lock | None:
-    """The record of a version.
+class Index:
+    """Recorded stages by the run that they are of: what links a version with its record, whatever bytes are equal.
 
-    Args:
-        records: of the project.
-        cache: DVC's.
-        ids: run id by stage, in the order of the stages; the last that is recorded decides.
-        kept: identity files that were logged with the version, by name: where the cache lacks a file, its hash tells.
-    Returns:
-        None if nothing records any of the runs.
+    Bytes alone would not do: two runs may have made the same file from other data.
     """
-    hashes = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in kept.items()}
-    for stage in reversed(list(ids)):
-        known = hashes.get(f"{stage}.json")
-        for lock in records.of(run_file(stage)):
-            md5 = lock.outs[run_file(stage)]
-            identity = identity_at(cache, md5)
-            if md5 == known or (identity and identity.run_id == ids[stage]):
-                return lock
-    return None
+
+    def __init__(self, records: Records, cache: Cache) -> None:
+        self._by_run: dict[str, Entry] = {}
+        self._by_file: dict[tuple[str, str], Entry] = {}
+        known: dict[str, Identity | None] = {}
+        for entry in records.entries:
+            for stage, md5 in run_files(Lock((entry,))).items():
+                self._by_file.setdefault((stage, md5), entry)
+                if md5 not in known:
+                    known[md5] = identity_at(cache, md5)
+                if identity := known[md5]:
+                    self._by_run.setdefault(identity.run_id, entry)
+
+    def of(self, run_id: str) -> Entry | None:
+        """The record of a run; None if there is none, or DVC's cache lacks the file that names the run."""
+        return self._by_run.get(run_id)
+
+    def runs(self) -> dict[str, Entry]:
+        """All records by run id."""
+        return dict(self._by_run)
+
+    def lock(self, ids: Mapping[str, str], kept: Mapping[str, bytes]) -> Lock | None:
+        """The records of the runs of one version.
+
+        Args:
+            ids: run id by stage.
+            kept: identity files that were logged with the version, by name: where the cache lacks one, its hash tells.
+        Returns:
+            None if nothing records any of the runs.
+        """
+        hashes = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in kept.items()}
+        found = [
+            self._by_run.get(run_id) or self._by_file.get((stage, hashes.get(f"{stage}.json", "")))
+            for stage, run_id in ids.items()
+        ]
+        entries = tuple(entry for entry in found if entry is not None)
+        return Lock(entries) if entries else None
 
 
 def stage_of(entry: Mapping[str, object]) -> str:

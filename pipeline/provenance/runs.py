@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.dvc_runner.cache import Cache, open_cache
-from pipeline.dvc_runner.lock import Records
+from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.errors import PipelineError
 from pipeline.params.choice import AUTO
 from pipeline.provenance.inputs import Data, data_of
-from pipeline.provenance.records import all_made
+from pipeline.provenance.records import Index, all_made
 from pipeline.registry.versions import open_registry
 from pipeline.tables import MEAN
 from pipeline.tracking.client import reported
 from pipeline.tracking.pages import Listed, known_run, runs_newest_first
-from pipeline.tracking.versions import registered_versions, stage_runs
+from pipeline.tracking.versions import Registered, registered_versions, stage_runs
 from pipeline.versioning.names import Reference
 from pipeline.versioning.recorded import Named
 from pipeline.versioning.resolve import resolve
@@ -75,7 +75,7 @@ def list_runs(root: Path, name: str, *, data: Reference | None = None, limit: in
     read, named = _read_by(root)
     is_wanted = _filter(root, data, named)
     with reported(uri):
-        versions = {item.run_id: item.number for item in registered_versions(client, name)}
+        versions = {item.run_id: item for item in registered_versions(client, name)}
         rows = (_row(client, run, read, versions) for run in runs_newest_first(client))
         return list(itertools.islice((row for row in rows if is_wanted(row.data_md5)), limit))
 
@@ -97,16 +97,22 @@ def _read_by(root: Path) -> tuple[Mapping[str, Data], Named]:
         cache: Cache = open_cache(root)
     except PipelineError:
         return {}, named
+    records = Records(root, cache)
     read: dict[str, Data] = {}
-    for made in all_made(Records(root, cache), cache):
+    for made in all_made(records, cache):
         if data := data_of(made.lock, named):
             read.update(dict.fromkeys(made.ids.values(), data))
+    for run_id, entry in Index(records, cache).runs().items():
+        if data := data_of(Lock((entry,)), named):  # what the run itself read is certain
+            read[run_id] = data
     return read, named
 
 
-def _row(client: Client, run: Listed, read: Mapping[str, Data], versions: Mapping[str, str]) -> Row:
+def _row(client: Client, run: Listed, read: Mapping[str, Data], versions: Mapping[str, Registered]) -> Row:
     tags = run.tags
     stages = stage_runs(tags) or ({tags["stage"]: run.run_id} if "stage" in tags else {})
+    version = versions.get(stages.get("register", "none"))
+    stages = {**(version.runs if version else {}), **stages}
     data = next((read[run_id] for run_id in stages.values() if run_id in read), None)
     method, accuracy, auroc = _measured(known_run(client, stages.get("evaluate", "")))
     return Row(
@@ -121,7 +127,7 @@ def _row(client: Client, run: Listed, read: Mapping[str, Data], versions: Mappin
         method=method,
         accuracy=accuracy,
         auroc=auroc,
-        version=versions.get(stages.get("register", "none"), ""),
+        version=version.number if version else "",
     )
 
 

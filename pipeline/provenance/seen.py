@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dvc_runner.cache import Cache, open_cache
 from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.provenance.inputs import Data, data_of
-from pipeline.provenance.records import Made, all_made
+from pipeline.provenance.records import Index, all_made
 from pipeline.provenance.roles import MANIFEST, SPLITS, Roles, paths_with, roles_of
 from pipeline.provenance.wanted import Wanted, images, parse_wanted
 from pipeline.registry.versions import open_registry
@@ -68,60 +68,36 @@ def seen_by(root: Path, name: str, text: str, *, here: Path | None = None) -> Se
     """
     cache = open_cache(root)
     wanted = parse_wanted(root, cache, text, here)
-    made = all_made(Records(root, cache), cache)
+    records = Records(root, cache)
+    index, looked = Index(records, cache), _Look(cache, Named(root), wanted)
     client, uri = open_registry(root)
     with reported(uri):
-        registered = registered_versions(client, name)
-    looked = _Look(cache, Named(root), wanted)
+        versions = registered_versions(client, name)
     sights: list[Sight] = []
     unknown: list[str] = []
-    for record, versions in _paired(made, registered):
-        if record is None:
-            unknown += [f"{_titled(name, version)}: no record of its runs" for version in versions]
-            continue
+
+    def look(lock: Lock, title: str, version: Registered | None, time: str, runs: Mapping[str, str]) -> None:
         try:
-            sight = looked.at(record.lock)
+            sight = looked.at(lock)
         except LookupError as error:
-            titles = [_titled(name, version) for version in versions] or [
-                f"runs of {record.started or 'an unknown time'}"
-            ]
-            unknown += [f"{title}: {error.args[0]} is not in DVC's cache" for title in titles]
-            continue
-        if sight is None:
-            continue
-        data, count, roles = sight
-        sights += [Sight(item, item.created, data, count, roles, item.runs) for item in versions]
-        if not versions and record.runs:
-            sights.append(Sight(None, record.started, data, count, roles, record.ids))
-        elif not versions:
-            unknown.append(f"runs on {data}: the files that name them are not in DVC's cache")
+            unknown.append(f"{title}: {error.args[0]} is not in DVC's cache")
+            return
+        if sight is not None:
+            data, count, roles = sight
+            sights.append(Sight(version, time, data, count, roles, runs))
+
+    for version in versions:
+        title = f"{name} version {version.number}"
+        if lock := index.lock(version.runs, {}):
+            look(lock, title, version, version.created, version.runs)
+        else:
+            unknown.append(f"{title}: no record of its runs")
+    covered = {run_id for version in versions for run_id in version.runs.values()}
+    for made in all_made(records, cache):
+        if made.ids and not covered.issuperset(made.ids.values()):
+            look(made.lock, f"runs of {made.started or 'an unknown time'}", None, made.started, made.ids)
     sights.sort(key=lambda sight: (sight.time, int(sight.version.number) if sight.version else 0), reverse=True)
     return Seen(wanted, tuple(sights), tuple(unknown))
-
-
-def _titled(name: str, version: Registered) -> str:
-    return f"{name} version {version.number}"
-
-
-def _paired(made: Iterable[Made], versions: Sequence[Registered]) -> Iterable[tuple[Made | None, Sequence[Registered]]]:
-    """Each record with the versions that came of it; versions that nothing records come with None."""
-    records = list(made)
-    of_record: dict[int, list[Registered]] = {}
-    lost: list[Registered] = []
-    for version in versions:
-        fits = [
-            (len(record.ids), -place)
-            for place, record in enumerate(records)
-            if record.ids and record.ids.items() <= version.runs.items()
-        ]
-        if fits:
-            of_record.setdefault(-max(fits)[1], []).append(version)
-        else:
-            lost.append(version)
-    return [
-        *((record, of_record.get(place, [])) for place, record in enumerate(records)),
-        *([(None, lost)] if lost else []),
-    ]
 
 
 class _Look:
@@ -140,6 +116,8 @@ class _Look:
         """
         data = data_of(lock, self._named)
         if data is None:
+            if not lock.params.get("data"):
+                raise LookupError("the record of the stage that read its data")
             return None
         found = self._paths(data.md5, lock.outs.get(MANIFEST, ""))
         if found is None:

@@ -11,7 +11,7 @@ from pipeline.dvc_runner.cache import open_cache
 from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.errors import PipelineError
 from pipeline.provenance.inputs import inputs_of
-from pipeline.provenance.records import RUNS, find_lock, read_made, stage_of
+from pipeline.provenance.records import RUNS, Index, read_made, stage_of
 from pipeline.registry.lineage import lineage
 from pipeline.registry.versions import open_registry
 from pipeline.tracking.client import reported
@@ -34,7 +34,8 @@ def trace(name: str, version: str | None = None, *, root: Path | None = None) ->
         version: number or alias; the champion by default.
         root: the project; the working directory by default.
     Returns:
-        The facts of `lineage`, in which each stage has `first` besides (the version that its run was executed for), and
+        The facts of `lineage`, in which each stage has `first` besides (the version that its run was executed for; ""
+        if another store knows), and
         record: by stage deps, outs (path to DVC's MD5) and params; None where nothing recorded it.
         data: path, md5 and versions ((name, number) of each with these bytes). weights: path, md5 and sha256.
         environment: id, lock_sha256, python, python_sha256. commit: id and dirty.
@@ -54,7 +55,7 @@ def traced(name: str, version: str | None = None, *, root: Path | None = None) -
     with reported(uri):
         firsts = _firsts(registered_versions(client, name), ids, facts)
         for stage, run in facts["stages"].items():
-            run["first"] = firsts.get(stage, facts["version"])
+            run["first"] = firsts.get(stage, "")
         lock, of_run = _recorded(root, client, facts, ids)
         tags = _tags_of_run(client, facts, of_run)
     inputs = inputs_of(lock, Named(root)) if lock else None
@@ -91,10 +92,10 @@ def _recorded(
         cache = open_cache(root)
     except PipelineError:  # a folder that is no DVC project has no records
         return None, {}
-    records = Records(root, cache)
-    lock = find_lock(records, cache, ids, {})
-    if lock is None and facts["registered_here"] and facts["run"]:
-        lock = find_lock(records, cache, ids, logged_files(client, facts["run"]["run_id"], RUNS.name))
+    index = Index(Records(root, cache), cache)
+    lock = index.lock(ids, {})
+    if (lock is None or len(lock.entries) < len(ids)) and facts["registered_here"] and facts["run"]:
+        lock = index.lock(ids, logged_files(client, facts["run"]["run_id"], RUNS.name))
     return lock, dict(read_made(lock, cache).runs) if lock else {}
 
 
