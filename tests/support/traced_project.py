@@ -43,7 +43,7 @@ started = datetime.now(UTC).isoformat(timespec="seconds")
 write_identity(Identity(run_id=uuid.uuid4().hex, stage="ingest", started=started), Path("artifacts/runs/ingest.json"))
 """
 EXPORT = """
-import os, uuid, yaml
+import hashlib, os, uuid, yaml
 from datetime import UTC, datetime
 from pathlib import Path
 from pipeline.tracking.identity import Identity, write_identity
@@ -54,6 +54,8 @@ fits = Path("artifacts/fits")
 fits.mkdir(exist_ok=True)
 (fits / "a.txt").write_text(str(yaml.safe_load(open("params.yaml"))["finetune"]["lambda_1"]))
 (fits / "b.txt").write_text(os.environ.get("NOISE", "the same"))
+made_of = [Path("artifacts/manifest.parquet"), Path("stages/note.py")]  # other data or code make another version
+(fits / "c.txt").write_text(" ".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in made_of))
 started = datetime.now(UTC).isoformat(timespec="seconds")
 write_identity(Identity(run_id=uuid.uuid4().hex, stage="export", started=started), Path("artifacts/runs/export.json"))
 """
