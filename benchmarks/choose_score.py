@@ -10,6 +10,7 @@ images and open sets are looked at once, to show what that choice is worth.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -78,7 +79,8 @@ def measure(
     for target in whole:
         folds_of = set(cut[target]["target"])
         parts = collect([trial.fit for trial in trials if trial.fit.run.target in folds_of])
-        numbers = left_out_numbers(parts, cut[target], experiment.features, options, experiment.words)
+        features = dataclasses.replace(experiment.features, words=experiment.words)
+        numbers = left_out_numbers(parts, cut[target], features, options)
         members = [trial for trial in fits if trial.fit.run.target == target]
         table = pd.DataFrame({"method": [t.method for t in members], "v": [t.fit.validation_accuracy for t in members]})
         accuracies = table.groupby("method", sort=False)["v"].mean().to_dict()
