@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT_VARIABLE = "DVC_ROOT"  # set by DVC for the command of a stage; in an experiment's folder, the workspace above it
@@ -81,3 +82,10 @@ def alive(pid: str, started: str) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def ended_here(tags: Mapping[str, object]) -> bool:
+    """Whether the process that left these tags ran on this machine and is gone; False where its machine is another."""
+    if tags.get("croft.host") != socket.gethostname():
+        return False
+    return not alive(str(tags.get("croft.pid", "")), str(tags.get("croft.process_started", "")))

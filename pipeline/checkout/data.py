@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import DataError
-from pipeline.versioning.history import Version, read_history, write_history
+from pipeline.versioning.history import Version, history_path, read_history, write_history
 from pipeline.versioning.names import check_name
 from pipeline.versioning.pointer import read_pointer, write_pointer
 
@@ -61,5 +61,5 @@ def pin(project: Path, checkout: Path, data: Mapping[str, Choice]) -> list[Path]
             recorded = read_history(project, name)[: version.number]
             if [one.md5 for one in recorded[: len(known)]] == [one.md5 for one in known]:
                 write_history(checkout, name, recorded)
-                written.append(Path("data") / f"{name}.versions.yaml")
+                written.append(history_path(Path(), name))
     return written

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.origin import CHECKOUTS, alive, process_tags
+from pipeline.origin import CHECKOUTS, ended_here, process_tags
 from pipeline.tables import read_json, write_json
 
 KEPT = 3
@@ -52,7 +51,7 @@ def dead(project: Path, place: Path = CHECKOUTS) -> list[Path]:
     files = sorted((project / place).glob("*.json"))  # names begin with the time
     owners = {file.with_suffix(""): _owner(file) for file in files}
     kept = [folder for folder, owner in owners.items() if owner.get("kept")]
-    gone = [folder for folder, owner in owners.items() if not owner.get("kept") and _is_gone(owner)]
+    gone = [folder for folder, owner in owners.items() if not owner.get("kept") and ended_here(owner)]
     return [*gone, *kept[:-KEPT]]
 
 
@@ -66,9 +65,3 @@ def _owner(file: Path) -> Mapping[str, Any]:
     except DataError:
         content = None
     return content if isinstance(content, dict) else {}
-
-
-def _is_gone(owner: Mapping[str, Any]) -> bool:
-    if owner.get("croft.host") != gethostname():
-        return False  # another machine on a shared disk; or a file that is not ours
-    return not alive(str(owner.get("croft.pid")), str(owner.get("croft.process_started")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import telemetry
 from pipeline.console import make_console, say
 from pipeline.errors import ParamsError
-from pipeline.flows.server import API_VARIABLE
+from pipeline.flows.server import API_VARIABLE, POOL
 from pipeline.params import load_params
 from pipeline.tracking.client import shown_uri
 
@@ -65,7 +65,7 @@ def deploy_flows(*, data: Sequence[str], revision: str, **options: Any) -> None:
     times += ["when a new version of the data is added"] if plan.on_data else []
     say(f"Training runs {' and '.join([*times, 'on demand'])}", console)
     say("Next:", console)
-    pool = "" if plan.pool == "croft" else f" --pool {plan.pool}"
+    pool = "" if plan.pool == POOL else f" --pool {plan.pool}"
     say(f"  croft worker{pool}  (keep it running; it takes the runs that are due)", console)
     say(f"  prefect deployment run train/{plan.name}  (a run now)", console)
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.cli.deploy import check_api
 from pipeline.console import make_console, say
-
-POOL = "croft"
+from pipeline.flows.server import POOL
 
 
 def start_worker(arguments: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from pipeline.tables import DEPLOY, GROUPS_FILE, IN_DISTRIBUTION, MEAN, OPEN_SETS, PARTS_FILE, ROLES, UNKNOWN_CLASSES
 
 DOMAINS_LAYOUT = "domain/class/image"
+VERSIONS_ENDING = ".versions.yaml"
 POOLS_LAYOUT = f"{OPEN_SETS}/pool/class/image"
 
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
@@ -50,7 +51,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")  # would break the lines and t
 
 def versions_file(root: Path) -> Path:
     """data/<name>.versions.yaml of the data root data/<name>, which `croft data add` writes."""
-    return root.parent / f"{root.name}.versions.yaml"
+    return root.parent / f"{root.name}{VERSIONS_ENDING}"
 
 
 class Place(NamedTuple):

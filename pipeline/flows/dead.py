@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from socket import gethostname
 
 from httpx import HTTPError
 from prefect import get_run_logger
@@ -18,7 +17,7 @@ from prefect.states import Cancelled, Crashed
 
 from pipeline.errors import PipelineError
 from pipeline.flows.server import API_VARIABLE
-from pipeline.origin import alive, process_tags
+from pipeline.origin import ended_here, process_tags
 
 _FLOW = "croft.flow"  # label of a flow run; with those of its process
 _PAGE = 200  # flow runs a request; the server's limit
@@ -55,9 +54,7 @@ def end_dead_runs() -> list[str]:
     with _server() as client:
         for run in _open_runs(client):
             labels = run.labels
-            if labels.get("croft.host") != gethostname() or alive(
-                str(labels.get("croft.pid")), str(labels.get("croft.process_started"))
-            ):
+            if not ended_here(labels):
                 continue
             reason = f"its process {labels['croft.pid']} is gone"
             cancelled = run.state_type == StateType.CANCELLING

@@ -24,8 +24,8 @@ from pipeline.errors import ParamsError
 from pipeline.flows.events import DATA, PROJECT
 from pipeline.flows.forms import Policy, Superiority
 from pipeline.flows.notify import set_notification
+from pipeline.flows.server import POOL
 
-POOL = "croft"
 _RETRIES = 1  # a stage that failed is tried once more; what it had encoded is kept
 
 

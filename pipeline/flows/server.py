@@ -21,6 +21,8 @@ from pipeline.storage import check_writable, explain_text
 from pipeline.tracking.local import sqlite_uri
 
 API_VARIABLE = "PREFECT_API_URL"
+POOL = "croft"
+"""The work pool of deployments and workers, where no other is named."""
 HOME_VARIABLE = "PREFECT_HOME"
 DATABASE_VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 START_SECONDS = 120.0

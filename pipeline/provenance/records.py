@@ -40,11 +40,6 @@ class Made:
         return max((identity.started for identity in self.runs.values()), default="")
 
 
-def run_file(stage: str) -> str:
-    """The output of a stage that names its run."""
-    return (RUNS / f"{stage}.json").as_posix()
-
-
 def run_files(lock: Lock) -> dict[str, str]:
     """Stage to MD5 of the file that names its run."""
     outs = lock.outs.items()
@@ -95,10 +90,6 @@ class Index:
                     known[md5] = identity_at(cache, md5)
                 if identity := known[md5]:
                     self._by_run.setdefault(identity.run_id, entry)
-
-    def of(self, run_id: str) -> Entry | None:
-        """The record of a run; None if there is none, or DVC's cache lacks the file that names the run."""
-        return self._by_run.get(run_id)
 
     def runs(self) -> dict[str, Entry]:
         """All records by run id."""

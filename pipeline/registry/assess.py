@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DataError, GateError, TrackingError
 from pipeline.params import Promote
 from pipeline.registry.epochs import read_journal
-from pipeline.registry.gate import FACTS_TAG, Check, GateFacts, Verdict, absolute
+from pipeline.registry.gate import FACTS_TAG, VERDICT_TAG, Check, GateFacts, Verdict, absolute
 from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.versions import model_version
+from pipeline.tracking.versions import listed_versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = "protocol"
 """Artifact folder of a version's run with its protocol fits."""
-VERDICT_TAG = "gate.verdict"
 FIRST = "first champion"
 _INPUTS = {"manifest": "manifest.parquet", "splits": "splits.parquet", "features": "features"}
 
@@ -83,7 +83,7 @@ def gate_number(client: MlflowClient, name: str, version: str, champion: str) ->
     Judging a version again, on the same images, is no new chance and keeps its place.
     """
     judged = set()
-    for other in _versions(client, name):
+    for other in listed_versions(client, name):
         with contextlib.suppress(ValueError, TypeError, AttributeError):
             verdict = json.loads(other.tags.get(VERDICT_TAG, ""))
             if verdict.get("champion") == champion and verdict.get("gate"):
@@ -170,7 +170,7 @@ def _reference(client: MlflowClient, name: str, reference: str) -> str:
     """Number of the pinned version; "" where there is none yet."""
     if reference != FIRST:
         return str(model_version(client, name, reference).version)
-    existing = {str(version.version) for version in _versions(client, name)}
+    existing = {str(version.version) for version in listed_versions(client, name)}
     return next((entry.after for entry in read_journal(client, name).entries if entry.after in existing), "")
 
 
@@ -222,16 +222,6 @@ def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:
             f"{name}: version {version} has no tag {FACTS_TAG}; only versions registered by `register` can be judged"
         )
     return GateFacts.from_json(text)
-
-
-def _versions(client: MlflowClient, name: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from pipeline.registry.settled import foreign_entry, late, settled
 from pipeline.registry.versions import open_registry
 from pipeline.tracking.client import existing, reported
 from pipeline.tracking.parents import close_stale_parents, stale_runs
+from pipeline.tracking.versions import listed_versions
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -97,20 +98,14 @@ def _gaps(name: str, journal: Journal) -> list[str]:
 
 
 def _missing(client: MlflowClient, name: str) -> list[Finding]:
-    found, token = [], None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", page_token=token)
-        for version in page:
-            if place := _lost(client, name, version):
-                found.append(
-                    Finding(
-                        f"{name} version {version.version}: no files in {place}; restore them, or delete the version "
-                        "and run `croft run register`"
-                    )
-                )
-        token = page.token
-        if not token:
-            return found
+    return [
+        Finding(
+            f"{name} version {version.version}: no files in {place}; restore them, or delete the version "
+            "and run `croft run register`"
+        )
+        for version in listed_versions(client, name)
+        if (place := _lost(client, name, version))
+    ]
 
 
 def _lost(client: MlflowClient, name: str, version: ModelVersion) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline.registry.journal import FOREIGN, Entry, entries
 from pipeline.registry.owner import Owner
 from pipeline.registry.versions import CHAMPION, aliased, registered_model
+from pipeline.tracking.pages import paged
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -190,17 +191,15 @@ def _experiments(client: MlflowClient) -> list[Experiment]:
     """Those of all journals, also the hidden ones."""
     from mlflow.entities import ViewType
 
-    found: list[Experiment] = []
-    token = None
-    while True:
-        # A model's name stays out of the filter, which cannot quote every character.
-        part = client.search_experiments(
-            ViewType.ALL, filter_string=f"name LIKE '{JOURNAL}/%'", max_results=1000, page_token=token
+    # A model's name stays out of the filter, which cannot quote every character.
+    named = f"name LIKE '{JOURNAL}/%'"
+    return list(
+        paged(
+            lambda token: client.search_experiments(
+                ViewType.ALL, filter_string=named, max_results=1000, page_token=token
+            )
         )
-        found += part
-        token = part.token
-        if not token:
-            return found
+    )
 
 
 def _number(experiment: Experiment, name: str) -> int:

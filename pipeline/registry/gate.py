@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from pipeline.errors import GateError
 from pipeline.tables import IN_DISTRIBUTION, MEAN
 
-FACTS_TAG = "gate.facts"
+FACTS_TAG, VERDICT_TAG = "gate.facts", "gate.verdict"
+"""Of a version: what the gate knows about it, and what it said."""
 _ROUNDING = 1e-9  # a drop of exactly the limit passes despite rounding
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError, TrackingError
+from pipeline.registry.gate import VERDICT_TAG
 from pipeline.registry.registration import CARD, HASH_TAG, REGISTRATION, check_registration, read_registration
 from pipeline.registry.runs import RUNS, UNKNOWN, describe, describe_identity, kept_identities, read_identities
 from pipeline.registry.settled import settled
@@ -15,13 +16,13 @@ from pipeline.registry.versions import CHAMPION, model_version, open_registry, r
 from pipeline.tables import read_json
 from pipeline.tracking.client import reported, shown_uri
 from pipeline.tracking.store import known_store
+from pipeline.tracking.versions import stage_runs
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 _STAGE = "stage."
-_RUN = ".run_id"
 
 
 def lineage(name: str, version: str | None = None, *, root: Path | None = None) -> dict[str, Any]:
@@ -61,18 +62,14 @@ def lineage(name: str, version: str | None = None, *, root: Path | None = None) 
 
 def _of_store(client: MlflowClient, name: str, record: ModelVersion, root: Path) -> dict[str, Any]:
     model, tags = registered_model(client, name), dict(record.tags)
-    ids = {
-        key.removeprefix(_STAGE).removesuffix(_RUN): value
-        for key, value in tags.items()
-        if key.startswith(_STAGE) and key.endswith(_RUN)
-    }
+    ids = stage_runs(tags)
     runs = {run_id: describe(client, run_id) for run_id in {*ids.values(), record.run_id} if run_id}
     if None in runs.values():
         left = read_identities(root / RUNS) | (kept_identities(client, record.run_id) if record.run_id else {})
         known = {run_id: describe_identity(left[run_id]) for run_id in runs if run_id in left}
         runs = {run_id: run or known.get(run_id) for run_id, run in runs.items()}
     described = {run_id: run or {"run_id": run_id, "status": UNKNOWN} for run_id, run in runs.items()}
-    verdict = tags.get("gate.verdict")
+    verdict = tags.get(VERDICT_TAG)
     return {
         "model": name,
         "version": str(record.version),

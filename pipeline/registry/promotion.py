@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import GateError, TrackingError
 from pipeline.params import Promote
-from pipeline.registry.assess import VERDICT_TAG, assess, store_table
+from pipeline.registry.assess import assess, store_table
 from pipeline.registry.epochs import patiently, read_journal
-from pipeline.registry.gate import Check, Verdict
+from pipeline.registry.gate import VERDICT_TAG, Check, Verdict
 from pipeline.registry.journal import PROMOTE, ROLLBACK, Entry, champions
 from pipeline.registry.owner import who
 from pipeline.registry.settled import make, now, settled

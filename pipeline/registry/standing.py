@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError, TrackingError
 from pipeline.params import Promote
-from pipeline.registry.assess import VERDICT_TAG
-from pipeline.registry.gate import Verdict
+from pipeline.registry.gate import VERDICT_TAG, Verdict
 from pipeline.registry.promotion import promote
 from pipeline.registry.register import ensure_challenger
 from pipeline.registry.registration import Registration, check_registration

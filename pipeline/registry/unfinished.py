@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pipeline.tracking.client import existing
+from pipeline.tracking.pages import paged
 from pipeline.tracking.parents import is_over
+from pipeline.tracking.versions import listed_versions
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -23,9 +25,13 @@ def remove_unfinished(client: MlflowClient, name: str, *, experiment: str) -> li
         The ids of the removed models.
     """
     quoted = f"name = '{name}'"
-    logged = _all(lambda token: client.search_logged_models([experiment], filter_string=quoted, page_token=token))
-    versions = _all(lambda token: client.search_model_versions(quoted, page_token=token))
-    registered = {version.run_id for version in versions}  # a search leaves out the version's model_id
+    # The whole list first: what is removed while it is read would shift its pages.
+    logged = list(
+        paged(lambda token: client.search_logged_models([experiment], filter_string=quoted, page_token=token))
+    )
+    registered = {
+        version.run_id for version in listed_versions(client, name)
+    }  # a search leaves out the version's model_id
     removed = []
     for model in logged:
         if model.source_run_id not in registered and _is_unfinished(client, model):
@@ -43,17 +49,6 @@ def removed_on_error(client: MlflowClient, model: LoggedModel) -> Iterator[None]
         with contextlib.suppress(Exception):  # the first error is the one to report; the next registration tries again
             _remove(client, model)
         raise
-
-
-def _all(page: Callable[[str | None], Any]) -> list[Any]:
-    items: list[Any] = []
-    token: str | None = None
-    while True:
-        part = page(token)
-        items += part
-        token = part.token
-        if not token:
-            return items
 
 
 def _is_unfinished(client: MlflowClient, model: LoggedModel) -> bool:

@@ -1,11 +1,11 @@
-"""Runs of the experiment as plain values, read page by page."""
+"""What a store lists, read page by page; and runs of the experiment as plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.client import existing, experiment_name
 
@@ -36,6 +36,26 @@ class Listed:
     metrics: Mapping[str, float]
 
 
+def paged(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Every item of a listing; a page is asked for when the one before is used up.
+
+    Args:
+        ask: takes the token of a page (None for the first) and returns MLflow's page.
+    """
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def moment(milliseconds: int) -> str:
+    """UTC in ISO 8601, to the second, from MLflow's milliseconds since the epoch."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
 def runs_newest_first(client: MlflowClient, *, nested: bool = False) -> Iterator[Listed]:
     """The runs that nobody deleted; a page is asked for when the one before is used up, and nothing is changed.
 
@@ -44,17 +64,12 @@ def runs_newest_first(client: MlflowClient, *, nested: bool = False) -> Iterator
         nested: also those below another run.
     """
     experiment = client.get_experiment_by_name(experiment_name())
-    token = None
-    while experiment is not None:
-        page = client.search_runs(
-            [experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=PAGE, page_token=token
-        )
-        for run in page:
-            if nested or "mlflow.parentRunId" not in run.data.tags:
-                yield _plain(run)
-        token = page.token
-        if not token:
-            return
+    if experiment is None:
+        return
+    ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
+    for run in paged(lambda token: client.search_runs(ids, order_by=order, max_results=PAGE, page_token=token)):
+        if nested or "mlflow.parentRunId" not in run.data.tags:
+            yield _plain(run)
 
 
 def known_run(client: MlflowClient, run_id: str) -> Listed | None:
@@ -67,7 +82,7 @@ def _plain(run: Run) -> Listed:
     return Listed(
         str(run.info.run_id),
         str(run.info.run_name),
-        datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+        moment(run.info.start_time),
         str(run.info.status),
         dict(run.data.tags),
         dict(run.data.params),

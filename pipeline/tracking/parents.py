@@ -7,7 +7,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING
 
-from pipeline.origin import alive, git_state, process_tags
+from pipeline.origin import ended_here, git_state, process_tags
 from pipeline.tracking.client import connect, experiment_id, reported
 from pipeline.tracking.runs import EMPTY, StageRun
 
@@ -46,12 +46,7 @@ def close_parent(
 
 def is_over(run: Run) -> bool:
     """Whether nobody works on a run any more: it was ended, or its process on this host is gone."""
-    tags = run.data.tags
-    if run.info.status != "RUNNING":
-        return True
-    return tags.get("croft.host") == gethostname() and not alive(
-        tags.get("croft.pid", ""), tags.get("croft.process_started", "")
-    )
+    return run.info.status != "RUNNING" or ended_here(run.data.tags)
 
 
 def close_stale_parents(*, root: Path | None = None) -> list[str]:

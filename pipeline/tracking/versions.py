@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.client import existing
+from pipeline.tracking.pages import moment, paged
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 _HEAD, _TAIL = "stage.", ".run_id"
@@ -39,6 +40,11 @@ class Registered:
         return {**({"register": self.run_id} if self.run_id else {}), **stage_runs(self.tags)}
 
 
+def listed_versions(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
+    """All versions of a model as the store lists them, page by page."""
+    yield from paged(lambda token: client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token))
+
+
 def registered_versions(client: MlflowClient, name: str) -> list[Registered]:
     """All versions of a model, the oldest first, read page by page; [] where there is no such model."""
     model = existing(lambda: client.get_registered_model(name))
@@ -47,18 +53,14 @@ def registered_versions(client: MlflowClient, name: str) -> list[Registered]:
     carried: dict[str, list[str]] = {}
     for alias, number in dict(model.aliases).items():
         carried.setdefault(str(number), []).append(alias)
-    found: list[Registered] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=200, page_token=token)
-        for item in page:
-            number, created = str(item.version), datetime.fromtimestamp(item.creation_timestamp / 1000, UTC)
-            aliases = tuple(sorted(carried.get(number, ())))
-            time = created.isoformat(timespec="seconds")
-            found.append(Registered(number, time, str(item.run_id or ""), aliases, dict(item.tags)))
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda version: int(version.number))
+    found = []
+    for item in listed_versions(client, name):
+        number = str(item.version)
+        aliases = tuple(sorted(carried.get(number, ())))
+        found.append(
+            Registered(number, moment(item.creation_timestamp), str(item.run_id or ""), aliases, dict(item.tags))
+        )
+    return sorted(found, key=lambda version: int(version.number))
 
 
 def stage_runs(tags: Mapping[str, str]) -> dict[str, str]:

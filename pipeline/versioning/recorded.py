@@ -8,11 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.data.layout import VERSIONS_ENDING
 from pipeline.errors import DataError
 from pipeline.versioning.history import read_history
 from pipeline.versioning.names import FOLDER
-
-_ENDING = ".versions.yaml"
 
 
 class Named:
@@ -38,8 +37,8 @@ def _with(versions: Mapping[tuple[str, str], int], md5: str) -> list[tuple[str, 
 
 
 def _present(root: Path) -> Iterator[tuple[tuple[str, str], int]]:
-    for path in sorted((root / FOLDER).glob(f"*{_ENDING}")):
-        name = path.name.removesuffix(_ENDING)
+    for path in sorted((root / FOLDER).glob(f"*{VERSIONS_ENDING}")):
+        name = path.name.removesuffix(VERSIONS_ENDING)
         try:
             for version in read_history(root, name):
                 yield (name, version.md5), version.number  # the latest, where content came back
@@ -48,15 +47,15 @@ def _present(root: Path) -> Iterator[tuple[tuple[str, str], int]]:
 
 
 def _committed(root: Path) -> Iterator[tuple[tuple[str, str], int]]:
-    pattern = f"{FOLDER.as_posix()}/*{_ENDING}"
+    pattern = f"{FOLDER.as_posix()}/*{VERSIONS_ENDING}"
     for commit in reversed(_git(root, "log", "--all", "--format=%H", "--", pattern).split()):
         for path in _git(root, "ls-tree", "--name-only", commit, f"{FOLDER.as_posix()}/").splitlines():
-            if not path.endswith(_ENDING):
+            if not path.endswith(VERSIONS_ENDING):
                 continue
             try:
                 versions = yaml.safe_load(_git(root, "show", f"{commit}:./{path}"))["versions"]
                 for item in versions:
-                    yield (Path(path).name.removesuffix(_ENDING), str(item["md5"])), int(item["number"])
+                    yield (Path(path).name.removesuffix(VERSIONS_ENDING), str(item["md5"])), int(item["number"])
             except (yaml.YAMLError, KeyError, TypeError, ValueError):
                 continue
 

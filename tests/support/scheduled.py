@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pictures import ROOT, commit, git, make_project, write_pictures
 from tiny_model import write_tiny_model
+from tiny_registration import SCRIPT, STAGE
 
 from pipeline.hashing import file_sha256, tree_sha256
 
@@ -28,34 +29,6 @@ card = Path("artifacts/export/card.json")
 seen = sorted(path.name for path in Path("data/mine").rglob("*.png"))
 card.write_text(json.dumps(json.loads(card.read_text()) | {"seen": seen}))
 """
-_REGISTER = """
-from pathlib import Path
-
-from pipeline.registry.register import register_model
-from pipeline.tables import write_json
-from stages._run import Record, stage
-
-METRICS = {"zero-shot": {"mean": {"accuracy": 0.5}}, "croft": {"mean": {"accuracy": 0.8}}}
-
-
-@stage("register", sections=("register",))
-def main(params):
-    name = params.register_.model
-
-    def within(run):
-        tags = {"stage.register.run_id": run}
-        version = register_model(Path("artifacts/export"), name=name, run_id=run, tags=tags, metrics=METRICS)
-        write_json({"model": name, "version": version, "run_id": run}, Path("artifacts/registration.json"))
-
-    card = Path("artifacts/export/card.json")
-    return Record(
-        metrics={"a": 1.0}, artifacts=[card, Path("artifacts/protocol")], datasets=[("model", "a" * 64, str(card))],
-        within=within,
-    )
-
-
-main()
-"""
 _STAGES = {
     "export": {
         "cmd": "python export_tiny.py",
@@ -63,11 +36,7 @@ _STAGES = {
         "outs": ["artifacts/export", "artifacts/features", "artifacts/splits.parquet", "artifacts/manifest.parquet",
                  "artifacts/protocol"],
     },
-    "register": {
-        "cmd": "python register_tiny.py",
-        "deps": ["artifacts/export"],
-        "outs": ["artifacts/registration.json", "artifacts/runs/register.json"],
-    },
+    "register": STAGE,
 }  # fmt: skip
 
 
@@ -100,7 +69,7 @@ def make_scheduled(root: Path, world: Any, **promote: object) -> Path:
     hashes = {name: tree_sha256(tiny / file) for name, file in inputs.items()}
     card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": hashes}))
     (root / "export_tiny.py").write_text(_EXPORT)
-    (root / "register_tiny.py").write_text(_REGISTER)
+    (root / "register_tiny.py").write_text(SCRIPT)
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": _STAGES}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["root"] = "data/mine"

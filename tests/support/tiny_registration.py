@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiny_model import write_tiny_model
 
-_SCRIPT = """
+SCRIPT = """
 from pathlib import Path
 
 from pipeline.registry.register import register_model
@@ -25,8 +25,9 @@ def main(params):
         version = register_model(Path("artifacts/export"), name=name, run_id=run, tags=tags, metrics=METRICS)
         write_json({"model": name, "version": version, "run_id": run}, Path("artifacts/registration.json"))
 
-    card = Path("artifacts/export/card.json")
-    return Record(metrics={"a": 1.0}, artifacts=[card], datasets=[("model", "a" * 64, str(card))], within=within)
+    card, protocol = Path("artifacts/export/card.json"), Path("artifacts/protocol")
+    artifacts = [card, protocol] if protocol.is_dir() else [card]
+    return Record(metrics={"a": 1.0}, artifacts=artifacts, datasets=[("model", "a" * 64, str(card))], within=within)
 
 
 main()
@@ -41,7 +42,7 @@ STAGE: dict[str, object] = {
 
 def write_export(root: Path, *, padding: int = 0) -> None:
     """The script of the stage, and artifacts/export: what the export stage would leave, `padding` bytes larger."""
-    (root / "register_tiny.py").write_text(_SCRIPT)
+    (root / "register_tiny.py").write_text(SCRIPT)
     write_tiny_model(root / "artifacts" / "export")
     if padding:
         import onnx

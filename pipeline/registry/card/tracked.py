@@ -6,20 +6,21 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.registry.card.facts import Data, Tracked, card_facts
 from pipeline.registry.card.markdown import render
 from pipeline.registry.files import model_files
+from pipeline.registry.gate import VERDICT_TAG
 from pipeline.registry.runs import RUNS, read_identities
 from pipeline.registry.versions import model_version, open_registry
 from pipeline.tables import read_json
 from pipeline.tracking.client import reported
+from pipeline.tracking.pages import moment
+from pipeline.tracking.versions import stage_runs
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
     from pipeline.tracking.identity import Identity
@@ -68,8 +69,8 @@ def _tracked(client: MlflowClient, name: str, version: str) -> Tracked:
         data = None if ingest is None else _data(ingest, kept, tags)
     verdict = None
     with contextlib.suppress(ValueError):
-        verdict = json.loads(tags.get("gate.verdict", ""))
-    return Tracked(name, str(record.version), _moment(record), run, tags, data, verdict)
+        verdict = json.loads(tags.get(VERDICT_TAG, ""))
+    return Tracked(name, str(record.version), moment(record.creation_timestamp), run, tags, data, verdict)
 
 
 def _download(client: MlflowClient, run: str, name: str, into: Path) -> None:
@@ -83,7 +84,7 @@ def _ingest(client: MlflowClient, tags: Mapping[str, str], identities: Path) -> 
     from pipeline.registry.runs import describe
     from pipeline.tracking.identity import Identity
 
-    run_id = tags.get(f"stage.{_INGEST}.run_id", "")
+    run_id = stage_runs(tags).get(_INGEST, "")
     if not run_id:
         return None
     kept = read_identities(identities).get(run_id)
@@ -138,7 +139,3 @@ def _names(text: str) -> tuple[str, ...]:
         if isinstance(names, list):
             return tuple(map(str, names))
     return ()
-
-
-def _moment(record: ModelVersion) -> str:
-    return datetime.fromtimestamp(record.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
