@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ from pipeline.versioning.resolve import resolve
 
 if TYPE_CHECKING:
     from pipeline.tracking.client import Client
+
+Read = Sequence[Mapping[str, Data]]
 
 
 @dataclass(frozen=True)
@@ -90,30 +92,31 @@ def _filter(root: Path, data: Reference | None, named: Named) -> Callable[[str],
     return lambda md5: bool(md5) and data.name in (name for name, _ in named.of(md5))
 
 
-def _read_by(root: Path) -> tuple[Mapping[str, Data], Named]:
-    """The data set that each run read, directly or by what other runs made of it, by run id."""
+def _read_by(root: Path) -> tuple[Read, Named]:
+    """The data set that runs read, by run id: what a run itself read, then by what other runs made of it.
+
+    The second is a guess where two runs made equal bytes of other data, so it counts only where the first is silent.
+    """
     named = Named(root)
     try:
         cache: Cache = open_cache(root)
     except PipelineError:
-        return {}, named
+        return (), named
     records = Records(root, cache)
-    read: dict[str, Data] = {}
+    own = {run_id: data_of(Lock((entry,)), named) for run_id, entry in Index(records, cache).runs().items()}
+    guessed: dict[str, Data] = {}
     for made in all_made(records, cache):
         if data := data_of(made.lock, named):
-            read.update(dict.fromkeys(made.ids.values(), data))
-    for run_id, entry in Index(records, cache).runs().items():
-        if data := data_of(Lock((entry,)), named):  # what the run itself read is certain
-            read[run_id] = data
-    return read, named
+            guessed.update(dict.fromkeys(made.ids.values(), data))
+    return ({run_id: data for run_id, data in own.items() if data}, guessed), named
 
 
-def _row(client: Client, run: Listed, read: Mapping[str, Data], versions: Mapping[str, Registered]) -> Row:
+def _row(client: Client, run: Listed, read: Read, versions: Mapping[str, Registered]) -> Row:
     tags = run.tags
     stages = stage_runs(tags) or ({tags["stage"]: run.run_id} if "stage" in tags else {})
     version = versions.get(stages.get("register", "none"))
     stages = {**(version.runs if version else {}), **stages}
-    data = next((read[run_id] for run_id in stages.values() if run_id in read), None)
+    data = next((known[run_id] for known in read for run_id in stages.values() if run_id in known), None)
     method, accuracy, auroc = _measured(known_run(client, stages.get("evaluate", "")))
     return Row(
         run_id=run.run_id,

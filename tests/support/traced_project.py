@@ -43,13 +43,16 @@ started = datetime.now(UTC).isoformat(timespec="seconds")
 write_identity(Identity(run_id=uuid.uuid4().hex, stage="ingest", started=started), Path("artifacts/runs/ingest.json"))
 """
 EXPORT = """
-import hashlib, os, uuid, yaml
+import hashlib, json, os, uuid, yaml
 from datetime import UTC, datetime
 from pathlib import Path
 from pipeline.tracking.identity import Identity, write_identity
 from tiny_model import write_tiny_model
 
-write_tiny_model(Path("artifacts/export"))
+card = write_tiny_model(Path("artifacts/export")) / "card.json"
+content, graph = json.loads(card.read_text()), Path("artifacts/export/model.onnx").read_bytes()
+hashes = {**content.get("sha256", {}), "graph": hashlib.sha256(graph).hexdigest()}
+card.write_text(json.dumps({**content, "sha256": hashes}))
 fits = Path("artifacts/fits")
 fits.mkdir(exist_ok=True)
 (fits / "a.txt").write_text(str(yaml.safe_load(open("params.yaml"))["finetune"]["lambda_1"]))
@@ -60,6 +63,7 @@ started = datetime.now(UTC).isoformat(timespec="seconds")
 write_identity(Identity(run_id=uuid.uuid4().hex, stage="export", started=started), Path("artifacts/runs/export.json"))
 """
 REGISTER = """
+import json
 from pathlib import Path
 from pipeline.registry.register import register_model
 from pipeline.registry.registration import Registration, write_registration
@@ -80,7 +84,9 @@ def main(params):
         version = register_model(Path("artifacts/export"), name=name, run_id=run, tags=tags, metrics=METRICS)
         write_registration(Registration(name, version, run), Path("artifacts/registration.json"))
 
-    return Record(artifacts=[RUNS], within=within)
+    card = Path("artifacts/export/card.json")
+    graph = json.loads(card.read_text())["sha256"]["graph"]
+    return Record(artifacts=[RUNS], datasets=[("model", graph, str(card))], within=within)
 
 
 main()
