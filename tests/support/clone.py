@@ -20,7 +20,15 @@ STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 SHRUNK = {
     "split": {"seeds": [1, 2], "shots": 4, "validation": 4},
     "featurize": {"views": 2},
-    "finetune": {"epochs": 3, "batch_size": 16},
+    "finetune": {
+        "epochs": 3,
+        "batch_size": 16,
+        "methods": {
+            "zero-shot": {"train": False},
+            "adapters": {"generator": False, "lambda_1": 0.0, "lambda_2": 0.0},
+            "croft": {},
+        },
+    },
     "evaluate": {"bootstrap": 100},
     "export": {"parity_images": 8},
 }
