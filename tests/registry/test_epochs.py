@@ -227,8 +227,8 @@ def postgres(folder: Path) -> Iterator[str]:
         call("pg_ctl", "-D", store, "-m", "immediate", "stop")
 
 
-@pytest.mark.slow
-def test_twenty_promoters_on_postgresql(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_promoters_on_postgresql(count: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with postgres(root / "pg") as uri:
         monkeypatch.setenv(URI_VARIABLE, uri)
-        race(root)
+        race(root, count)
