@@ -197,6 +197,7 @@ class Promote(Section):
     resamples: Annotated[int, Field(ge=100)] = 1000
     near_duplicate_distance: Annotated[int, Field(ge=0, le=7)] = 2
     min_gain_over_zero_shot: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
+    latency: Annotated[float, Field(gt=0.0)] | None = 1.5
 
 
 class Params(Section):

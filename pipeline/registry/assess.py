@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError, GateError, TrackingError
+from pipeline.errors import CroftError, DataError, GateError, TrackingError
 from pipeline.params import Promote
 from pipeline.registry.epochs import read_journal
 from pipeline.registry.gate import FACTS_TAG, VERDICT_TAG, Check, GateFacts, Verdict, absolute
@@ -71,10 +71,29 @@ def assess(
             checks += _checks(comparison, limits)
     except (DataError, GateError) as error:
         checks.append(Check("comparable", False, str(error)))
+    if limits.latency is not None:
+        checks.append(_latency(name, version, champion, limits.latency, root))
     checks.append(
         Check("gate", True, f"gate {number} against champion {champion}: error rate {alpha:.2g} of {limits.alpha:g}")
     )
     return Verdict(all(check.passed for check in checks), tuple(checks), gate=number, table=_table(checks, comparisons))
+
+
+def _latency(name: str, version: str, champion: str, most: float, root: Path | None) -> Check:
+    from pipeline.registry.files import model_files
+    from pipeline.registry.latency import compare_latency
+
+    try:
+        graphs = [model_files(name, number, root=root).graph for number in (version, champion)]
+        ratio, low, high, pairs = compare_latency(*graphs)
+    except CroftError as error:
+        return Check("latency", False, f"latency cannot be compared: {error}")
+    return Check(
+        "latency",
+        ratio <= most,
+        f"one image on this CPU takes {ratio:.2f} times as long as with champion {champion} (middle half of {pairs} "
+        f"pairs: {low:.2f} to {high:.2f}); at most {most:g}",
+    )
 
 
 def gate_number(client: MlflowClient, name: str, version: str, champion: str) -> int:

@@ -106,19 +106,24 @@ def prove_providers(session: onnxruntime.InferenceSession, path: Path) -> dict[s
     Raises:
         CheckpointError: the graph cannot run.
     """
+    try:
+        infer(session, grey_inputs(session), [item.name for item in session.get_outputs()])
+    except Exception as error:  # onnxruntime's own exception types share no public base
+        raise CheckpointError(f"{path}: the graph cannot run: {' '.join(str(error).split())[:200]}") from None
+    finally:
+        profile = Path(session.end_profiling())
+    return providers_in(profile)
+
+
+def grey_inputs(session: onnxruntime.InferenceSession) -> dict[str, np.ndarray]:
+    """One grey image, as the graph takes it."""
     import numpy as np
 
     inputs = {}
     for item in session.get_inputs():
         shape = [size if isinstance(size, int) else 1 for size in item.shape]
         inputs[item.name] = np.full(shape, _GREY, np.uint8 if item.type == "tensor(uint8)" else np.float32)
-    try:
-        infer(session, inputs, [item.name for item in session.get_outputs()])
-    except Exception as error:  # onnxruntime's own exception types share no public base
-        raise CheckpointError(f"{path}: the graph cannot run: {' '.join(str(error).split())[:200]}") from None
-    finally:
-        profile = Path(session.end_profiling())
-    return providers_in(profile)
+    return inputs
 
 
 def providers_in(profile: Path) -> dict[str, int]:

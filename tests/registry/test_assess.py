@@ -29,9 +29,13 @@ from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
 from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
 
 NAME = "croft"
-STRICT = Promote(resamples=100)
+STRICT = Promote(resamples=100, latency=None)
 LOOSE = Promote(
-    resamples=100, superiority="none", underpowered="allow", margins=Margins(**dict.fromkeys(Margins.model_fields, 1.0))
+    resamples=100,
+    latency=None,
+    superiority="none",
+    underpowered="allow",
+    margins=Margins(**dict.fromkeys(Margins.model_fields, 1.0)),
 )
 
 
@@ -94,6 +98,13 @@ def test_versions_are_compared_on_the_same_images(root: Path, register: Callable
     assert (dry.passed, dry.promoted) == (False, False)
     assert "gate.verdict" not in client.get_model_version(NAME, "2").tags
     assert files(client, "2") == []
+
+    slow = promote(NAME, limits=STRICT.model_copy(update={"latency": 0.001}), dry_run=True)
+    assert [check.name for check in slow.reasons if not check.passed] == ["superiority", "latency"]
+    quick = promote(NAME, limits=STRICT.model_copy(update={"latency": 1000.0}), dry_run=True)
+    (sentence,) = [check.sentence for check in quick.reasons if check.name == "latency"]
+    assert sentence.startswith("one image on this CPU takes ")
+    assert sentence.endswith("at most 1000")
 
     held = promote(NAME, limits=STRICT)
     assert [check.name for check in held.reasons if not check.passed] == ["superiority"]

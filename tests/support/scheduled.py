@@ -74,7 +74,7 @@ def make_scheduled(root: Path, world: Any, **promote: object) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["root"] = "data/mine"
     margins = dict.fromkeys(params["promote"].get("margins", {}) or {}, 1.0)
-    loose = {"superiority": "none", "underpowered": "allow", "resamples": 100, "margins": margins}
+    loose = {"superiority": "none", "underpowered": "allow", "resamples": 100, "margins": margins, "latency": None}
     params["promote"] |= loose | promote
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (root / ".gitignore").write_text("/.croft/\n/artifacts/\n/data/.adding-*\n__pycache__/\n")
