@@ -91,7 +91,7 @@ def _latency(name: str, version: str, champion: str, most: float, root: Path | N
     return Check(
         "latency",
         ratio <= most,
-        f"one image on this CPU takes {ratio:.2f} times as long as with champion {champion} (middle half of {pairs} "
+        f"one image on one core takes {ratio:.2f} times as long as with champion {champion} (middle half of {pairs} "
         f"pairs: {low:.2f} to {high:.2f}); at most {most:g}",
     )
 

@@ -30,7 +30,7 @@ class Latency(NamedTuple):
 
 
 def compare_latency(graph: Path, other: Path) -> Latency:
-    """Time two exported graphs on one grey image, on the CPU, in turns and in alternating order.
+    """Time two exported graphs on one grey image, on one core, in turns and in alternating order.
 
     Raises:
         CheckpointError: one of them cannot run.
@@ -38,7 +38,7 @@ def compare_latency(graph: Path, other: Path) -> Latency:
     from pipeline.serving.session import grey_inputs, make_session
 
     def runner(path: Path) -> Callable[[], object]:
-        session = make_session(path, "cpu")
+        session = make_session(path, "cpu", threads=1)  # the other session's idle threads would take the cores
         inputs = grey_inputs(session)
         return lambda: session.run(None, inputs)
 

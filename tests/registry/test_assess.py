@@ -103,7 +103,7 @@ def test_versions_are_compared_on_the_same_images(root: Path, register: Callable
     assert [check.name for check in slow.reasons if not check.passed] == ["superiority", "latency"]
     quick = promote(NAME, limits=STRICT.model_copy(update={"latency": 1000.0}), dry_run=True)
     (sentence,) = [check.sentence for check in quick.reasons if check.name == "latency"]
-    assert sentence.startswith("one image on this CPU takes ")
+    assert sentence.startswith("one image on one core takes ")
     assert sentence.endswith("at most 1000")
 
     held = promote(NAME, limits=STRICT)
