@@ -32,7 +32,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def test_a_sweep_runs_what_it_needs_and_its_configurations_are_nested_runs(clone: Clone, monkeypatch) -> None:
     out = clone.run("croft", "sweep").stdout
-    assert "Best by source validation" in out
+    assert "Best by validation images" in out
     assert clone.json("artifacts/sweep/sweep.json")["configurations"] == 4
     assert Path(clone.folder / "artifacts/sweep/report.html").stat().st_size > 1000
     assert not (clone.folder / "artifacts/fits").exists()
