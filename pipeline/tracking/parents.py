@@ -13,6 +13,7 @@ from pipeline.tracking.runs import EMPTY, StageRun
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 
 def open_parent(name: str, tags: Mapping[str, str] = EMPTY, *, root: Path | None = None) -> str:
