@@ -26,8 +26,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def rows(pytestconfig: pytest.Config) -> list[Row]:
-    return pytestconfig.stash[_ROWS]
+def rows(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
+    """Those of the rounds before; that of a round is printed at once, too, so that a stopped session has its table."""
+    rows = pytestconfig.stash[_ROWS]
+    yield rows
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    reporter.write_line(f" {_line(len(rows), rows[-1])}")
+
+
+def _line(number: int, row: Row) -> str:
+    ok = "yes" if row.ok else "NO"
+    return f"| {number} | {row.target} | {row.point} | {row.seconds:.0f} | {row.found} | {ok} |"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -35,10 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not rows:
         return
     table = ["| round | target | killed at | seconds to recovery | state found | ok |", "|---|---|---|---|---|---|"]
-    table += [
-        f"| {number} | {row.target} | {row.point} | {row.seconds:.0f} | {row.found} | {'yes' if row.ok else 'NO'} |"
-        for number, row in enumerate(rows, 1)
-    ]
+    table += [_line(number, row) for number, row in enumerate(rows, 1)]
     recovered = sum(row.ok for row in rows)
     seed = os.environ.get("CHAOS_SEED", "")
     terminalreporter.section(f"chaos, seed {seed}: {recovered} of {len(rows)} recovered")
