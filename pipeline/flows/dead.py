@@ -10,7 +10,15 @@ from uuid import UUID
 from httpx import HTTPError
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
@@ -73,10 +81,19 @@ def end_dead_runs() -> list[str]:
             reason = f"its process {labels['croft.pid']} is gone"
             cancelled = run.state_type == StateType.CANCELLING
             client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))
+            _end_tasks(client, run.id, reason)
             started = f", started {run.start_time:%Y-%m-%d %H:%M} UTC" if run.start_time else ""
             state = "cancelled" if cancelled else "crashed"
             ended.append(f"flow run {run.name} ({labels.get(_FLOW)}{started}) is marked as {state}: {reason}")
     return ended
+
+
+def _end_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
+    """End the task runs of a flow run that are open: the server does so only where it was told of their start."""
+    of_run, states = FlowRunFilter(id=FlowRunFilterId(any_=[run])), TaskRunFilterStateType(any_=list(_OPEN))
+    still_open = TaskRunFilter(state=TaskRunFilterState(type=states))
+    for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=still_open):
+        client.set_task_run_state(task_run.id, Crashed(message=reason), force=True)
 
 
 def _is_dead(run: FlowRun) -> bool:

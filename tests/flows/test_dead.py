@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from prefect import flow
+from prefect import flow, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -22,6 +22,11 @@ from pipeline.flows.server import API_VARIABLE, HOME_VARIABLE, start_api
 
 @flow(name="train")
 def train() -> None:
+    pass
+
+
+@task(name="stage")
+def stage() -> None:
     pass
 
 
@@ -71,6 +76,7 @@ def test_open_runs_of_a_dead_process_are_ended_and_no_others(
 ) -> None:
     mine = dead.process_tags()
     pending, running = (labelled(client, state, gone, monkeypatch) for state in (Pending(), Running()))
+    begun = client.create_task_run(stage, running, dynamic_key="0", state=Running()).id
     living = [labelled(client, state, mine, monkeypatch) for state in (Pending(), Running())]
     over = labelled(client, Completed(), gone, monkeypatch)
     elsewhere = labelled(client, Running(), {**gone, "croft.host": "another"}, monkeypatch)
@@ -80,6 +86,7 @@ def test_open_runs_of_a_dead_process_are_ended_and_no_others(
 
     said = dead.end_dead_runs()
     assert states(client, pending, running) == ["CRASHED", "CRASHED"]
+    assert client.read_task_run(begun).state_type.value == "CRASHED"
     assert states(client, *living, over) == ["PENDING", "RUNNING", "COMPLETED"]
     assert states(client, elsewhere, nobody, again) == ["RUNNING", "RUNNING", "PENDING"]
     assert len(said) == 2
