@@ -30,9 +30,10 @@ def rows(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
     """Those of the rounds before; that of a round is printed at once, too, so that a stopped session has its table."""
     rows = pytestconfig.stash[_ROWS]
     yield rows
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    reporter.write_line(f" {_line(len(rows), rows[-1])}")
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        print(f"\n{_line(len(rows), rows[-1])}", flush=True)
 
 
 def _line(number: int, row: Row) -> str:
