@@ -1,4 +1,4 @@
-# make run | test | lint | bench | clean. Needs git, make, a Python 3.11 or 3.12, and uv or pip; everything else is
+# make run | test | chaos | lint | bench | clean. Needs git, make, a Python 3.11 or 3.12, and uv or pip; everything else is
 # installed into .venv.
 PYTHON ?= python3
 PARTS ?=
@@ -8,6 +8,9 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 TARGET ?=
+ROUNDS ?= 30
+SEED ?=
+RESULTS ?=
 
 GET_UV := sh infra/get-uv.sh $(UV_VERSION) $(UV_OLDEST) '$(PYTHON)'
 
@@ -16,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: run setup test test-all lint format bench clean lock
+.PHONY: run setup test test-all chaos lint format bench clean lock
 
 run: setup  ## set up what is missing, then run every stage that is out of date
 	@croft run
@@ -35,7 +38,10 @@ test: setup  ## every fast test; the slow ones are in test-all
 	pytest -n 2 --dist loadgroup $(TARGET)
 
 test-all: setup
-	pytest -n 2 --dist loadgroup -m 'slow or not slow' $(TARGET)
+	pytest -n 2 --dist loadgroup -m 'not chaos' $(TARGET)
+
+chaos: setup  ## random kills, each followed by what a person would do next; ROUNDS=30, SEED= to repeat, RESULTS=FILE
+	CHAOS_ROUNDS='$(ROUNDS)' CHAOS_SEED='$(SEED)' CHAOS_RESULTS='$(RESULTS)' pytest -m chaos tests/chaos
 
 lint: setup
 	ruff format --check .

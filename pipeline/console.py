@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.errors import CroftError, report
+from pipeline.errors import CroftError, ServerLostError, report
 from pipeline.storage import explain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def one_line_errors(where: str = "") -> Iterator[None]:
     try:
         yield
     except CroftError as error:
-        _end(report(error))
+        _end(report(error), at_once=isinstance(error, ServerLostError))
     except Exception as error:
         line = explain(error)
         if not line:
@@ -43,10 +44,14 @@ def one_line_errors(where: str = "") -> Iterator[None]:
         _end(report(error, f"{where}{line}"))
 
 
-def _end(message: str) -> NoReturn:
+def _end(message: str, *, at_once: bool = False) -> NoReturn:
     with contextlib.suppress(OSError):  # a log on the disk that is full must not hide the message
         sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
+    if at_once:
+        os._exit(
+            2
+        )  # at a usual exit, Prefect tries to send each event and line of log that is left, seven seconds each
     sys.exit(2)
 
 

@@ -56,6 +56,10 @@ class PipelineError(CroftError):
     """A stage or tool that this process started has failed."""
 
 
+class ServerLostError(PipelineError):
+    """A server stopped answering; the process ends without waiting for what can no longer be sent."""
+
+
 def report(error: BaseException, message: str = "") -> str:
     """What to print of an error that ends a command: "error: ..." first, then a line "note: ..." for each of its notes.
 

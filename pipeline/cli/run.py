@@ -66,12 +66,14 @@ def run_flow(targets: Sequence[str], console: Console) -> Outcome:
     from pipeline.dvc_runner.survey import survey_ahead
 
     survey_ahead(root)
+    from pipeline.flows.given_api import answering
     from pipeline.flows.train import train
     from pipeline.tracking.client import connect
 
     connect(root)
     await_api(api)
-    return train(root=str(root), targets=list(targets) or None)
+    with answering():
+        return train(root=str(root), targets=list(targets) or None)
 
 
 def begin_flow(root: Path) -> LocalApi | None:

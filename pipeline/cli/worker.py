@@ -1,18 +1,23 @@
-"""`croft worker`: Prefect's worker for this project, after the runs that a killed one left open have been ended."""
+"""`croft worker`: Prefect's worker for this project, after what a killed one left open has been ended."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.cli.deploy import check_api
 from pipeline.console import make_console, say
+from pipeline.errors import TrackingError
 from pipeline.flows.server import POOL
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def start_worker(arguments: Sequence[str]) -> None:
-    """End dead flow runs, then become `prefect worker start`; does not return.
+    """End flow runs and MLflow runs of dead processes, then become `prefect worker start`; does not return.
 
     Args:
         arguments: for `prefect worker start`; without a pool among them, the pool is POOL.
@@ -26,6 +31,17 @@ def start_worker(arguments: Sequence[str]) -> None:
     console = make_console()
     for sentence in end_dead_runs():
         say(sentence, console)
+    _end_stage_runs(console)
     sys.stdout.flush()
     pool = [] if {"-p", "--pool"} & {argument.partition("=")[0] for argument in arguments} else ["--pool", POOL]
     os.execv(sys.executable, [sys.executable, "-m", "prefect", "worker", "start", *pool, *arguments])  # noqa: S606
+
+
+def _end_stage_runs(console: Console) -> None:
+    from pipeline.tracking.parents import close_stale_parents
+
+    try:
+        for run in close_stale_parents():
+            say(f"MLflow run {run} is marked as killed: its process is gone", console)
+    except TrackingError as error:  # a worker can wait for runs; each of them says so itself if it cannot track
+        say(f"warning: MLflow runs of dead processes were not looked for: {error}", console)

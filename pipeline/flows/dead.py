@@ -5,11 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from uuid import UUID
 
 from httpx import HTTPError
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
@@ -20,6 +29,8 @@ from pipeline.flows.server import API_VARIABLE
 from pipeline.origin import ended_here, process_tags
 
 _FLOW = "croft.flow"  # label of a flow run; with those of its process
+_STATE = "croft.state"  # the state that the run was in when it was labelled
+_OPEN = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 _PAGE = 200  # flow runs a request; the server's limit
 
 
@@ -32,7 +43,7 @@ def replace_dead_runs() -> list[str]:
     logger = get_run_logger()
     try:
         with _server() as client:
-            client.update_flow_run_labels(flow_run.id, {**process_tags(), _FLOW: flow_run.flow_name})
+            label_run(client, UUID(flow_run.id))
         ended = end_dead_runs()
     except PipelineError as error:
         logger.warning("flow runs of dead processes were not looked for: %s", error)
@@ -40,6 +51,13 @@ def replace_dead_runs() -> list[str]:
     for sentence in ended:
         logger.warning("%s", sentence)
     return ended
+
+
+def label_run(client: SyncPrefectClient, run_id: UUID) -> None:
+    """Say that this process works on a flow run, in the state that the run is in."""
+    run = client.read_flow_run(run_id)
+    flow = client.read_flow(run.flow_id).name
+    client.update_flow_run_labels(run_id, {**process_tags(), _FLOW: flow, _STATE: str(run.state_id)})
 
 
 def end_dead_runs() -> list[str]:
@@ -53,20 +71,41 @@ def end_dead_runs() -> list[str]:
     ended = []
     with _server() as client:
         for run in _open_runs(client):
+            if not _is_dead(run):
+                continue
+            # Its process may have ended the run, and then itself, after the list was read; or a new one took it over.
+            run = client.read_flow_run(run.id)
             labels = run.labels
-            if not ended_here(labels):
+            if not _is_dead(run):
                 continue
             reason = f"its process {labels['croft.pid']} is gone"
             cancelled = run.state_type == StateType.CANCELLING
             client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))
+            _end_tasks(client, run.id, reason)
             started = f", started {run.start_time:%Y-%m-%d %H:%M} UTC" if run.start_time else ""
             state = "cancelled" if cancelled else "crashed"
             ended.append(f"flow run {run.name} ({labels.get(_FLOW)}{started}) is marked as {state}: {reason}")
     return ended
 
 
+def _end_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
+    """End the task runs of a flow run that are open: the server does so only where it was told of their start."""
+    of_run, states = FlowRunFilter(id=FlowRunFilterId(any_=[run])), TaskRunFilterStateType(any_=list(_OPEN))
+    still_open = TaskRunFilter(state=TaskRunFilterState(type=states))
+    for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=still_open):
+        client.set_task_run_state(task_run.id, Crashed(message=reason), force=True)
+
+
+def _is_dead(run: FlowRun) -> bool:
+    """Whether a flow run is open, and the process that labelled it gone."""
+    if run.state_type not in _OPEN or not ended_here(run.labels):
+        return False
+    # A run that is tried again has the labels of its last attempt until the new process has started.
+    return run.state_type != StateType.PENDING or run.labels.get(_STATE) == str(run.state_id)
+
+
 def _open_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING])
+    states = FlowRunFilterStateType(any_=list(_OPEN))
     chosen = FlowRunFilter(state=FlowRunFilterState(type=states))
     runs: list[FlowRun] = []
     while True:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, ServerLostError
 from pipeline.flows.server import API_VARIABLE
 from pipeline.tracking.client import shown_uri
 
@@ -37,3 +39,24 @@ def check_given_api() -> None:
             f"({reason.replace(url, shown_uri(url))[:200]}); start that server, correct the URL, or unset "
             f"{API_VARIABLE}: then the command starts an API of its own"
         )
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Around a flow: an API that dies meanwhile is one line.
+
+    Raises:
+        ServerLostError: it no longer answers.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        url = os.environ.get(API_VARIABLE, "")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ServerLostError(
+            f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run "
+            f"({reason.replace(url, shown_uri(url))[:200]}); finished stages are kept; start that server, then run "
+            "this again"
+        ) from None

@@ -24,10 +24,13 @@ def main() -> None:
     from prefect.states import Failed
 
     from pipeline.checkout.make import make_checkout
+    from pipeline.flows.dead import label_run
 
     run_id = UUID(os.environ[RUN_VARIABLE])
     project = Path.cwd()
     with get_client(sync_client=True) as client:
+        # Before it runs: with the label of an earlier attempt's process it would be taken for dead.
+        label_run(client, run_id)
         parameters = client.read_flow_run(run_id).parameters
         if parameters.get("revision"):
             try:

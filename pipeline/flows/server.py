@@ -32,6 +32,7 @@ _DEFAULTS = {
     # The terminal belongs to the stages' own output; Prefect's log of the run is in its database.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_CLIENT_MAX_RETRIES": "3",  # 14 seconds for a server that restarts; Prefect's own 5 are a minute a request
 }
 _SERVER = {
     "PREFECT_UI_ENABLED": "0",

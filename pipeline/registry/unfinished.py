@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.tracking.client import existing
 from pipeline.tracking.pages import paged
-from pipeline.tracking.parents import is_over
+from pipeline.tracking.parents import was_abandoned
 from pipeline.tracking.versions import listed_versions
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def removed_on_error(client: MlflowClient, model: LoggedModel) -> Iterator[None]
 
 def _is_unfinished(client: MlflowClient, model: LoggedModel) -> bool:
     run = existing(lambda: client.get_run(str(model.source_run_id)))
-    return run is None or (run.info.status != "FINISHED" and is_over(run))
+    return run is None or run.info.status in ("FAILED", "KILLED") or was_abandoned(client, run)
 
 
 def _remove(client: MlflowClient, model: LoggedModel) -> None:

@@ -13,6 +13,7 @@ from pipeline.tracking.runs import EMPTY, StageRun
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 
 def open_parent(name: str, tags: Mapping[str, str] = EMPTY, *, root: Path | None = None) -> str:
@@ -44,9 +45,17 @@ def close_parent(
         client.set_terminated(run_id, status)
 
 
-def is_over(run: Run) -> bool:
-    """Whether nobody works on a run any more: it was ended, or its process on this host is gone."""
-    return run.info.status != "RUNNING" or ended_here(run.data.tags)
+def was_abandoned(client: MlflowClient, run: Run) -> bool:
+    """Whether a run is open although its process, on this host, is gone.
+
+    Args:
+        client: of the run's store.
+        run: as it was read, however long ago.
+    """
+    if run.info.status != "RUNNING" or not ended_here(run.data.tags):
+        return False
+    # Its process may have ended the run, and then itself, after the run was read: now nobody changes it any more.
+    return bool(client.get_run(run.info.run_id).info.status == "RUNNING")
 
 
 def close_stale_parents(*, root: Path | None = None) -> list[str]:
@@ -77,4 +86,4 @@ def stale_runs(*, root: Path | None = None) -> list[str]:
         _, number = experiment_id(client, root)
         open_here = f"attributes.status = 'RUNNING' and tags.`croft.host` = '{gethostname()}'"
         runs = client.search_runs([number], filter_string=open_here, max_results=1000)
-        return [str(run.info.run_id) for run in runs if is_over(run)]
+        return [str(run.info.run_id) for run in runs if was_abandoned(client, run)]

@@ -35,9 +35,19 @@ class Server:
 
 @contextlib.contextmanager
 def mlflow_server(folder: Path) -> Iterator[Server]:
+    """A server with an empty store in a new folder."""
+    folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    folder.mkdir()
+    server = start_mlflow(folder, port)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def start_mlflow(folder: Path, port: int) -> Server:
+    """Start a server on the store of this folder, and wait until it answers."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
         "--backend-store-uri",
@@ -51,16 +61,13 @@ def mlflow_server(folder: Path) -> Iterator[Server]:
             command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     server = Server(f"127.0.0.1:{port}", folder, process)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://{server.host}/health", timeout=2):
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail((folder / "log").read_text()[-2000:])
-                time.sleep(0.3)
-        yield server
-    finally:
-        server.kill()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{server.host}/health", timeout=2):
+                return server
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                pytest.fail((folder / "log").read_text()[-2000:])
+            time.sleep(0.3)

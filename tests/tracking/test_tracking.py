@@ -169,6 +169,20 @@ def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_are_not(root
     assert close_stale_parents() == []
 
 
+def test_a_run_that_finishes_while_it_is_looked_at_stays_finished(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_parent("train")
+    client = connect(root)
+
+    def ends_now(tags: object) -> bool:
+        """As if the process had ended its run and itself since the run was read."""
+        close_parent(run)
+        return True
+
+    monkeypatch.setattr("pipeline.tracking.parents.ended_here", ends_now)
+    assert close_stale_parents() == []
+    assert client.get_run(run).info.status == "FINISHED"
+
+
 def test_deleted_experiment_is_restored_and_named_by_variable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EXPERIMENT_VARIABLE, "other")
     client = connect(root)
