@@ -48,10 +48,8 @@ def _end(message: str, *, at_once: bool = False) -> NoReturn:
     with contextlib.suppress(OSError):  # a log on the disk that is full must not hide the message
         sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
-    if at_once:
-        os._exit(
-            2
-        )  # at a usual exit, Prefect tries to send each event and line of log that is left, seven seconds each
+    if at_once:  # at a usual exit, Prefect tries to send each event and line of log that is left, seven seconds each
+        os._exit(2)
     sys.exit(2)
 
 
