@@ -179,10 +179,8 @@ def wait_in_run(run: subprocess.Popen[bytes], rng: random.Random, row: Row, seco
 
 
 def scheduled_of(request: pytest.FixtureRequest) -> tuple[Arena, Prefect]:
-    """The arena counts on where the local one, of the same project, is."""
-    local: Arena = request.getfixturevalue("local")
+    """The arena of a server, in the project of the local one."""
     arena, prefect = request.getfixturevalue("scheduled")
-    arena.number = local.number = max(arena.number, local.number)
     return arena, prefect
 
 

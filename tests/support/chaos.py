@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from chaos_project import number_of, set_number
+from chaos_project import NUMBER, number_of, set_number
 
 from pipeline.dvc_runner.locks import clear_stale_locks
 from pipeline.process.group import end_session
@@ -108,7 +108,7 @@ class Arena:
 
     def change(self) -> None:
         """Something to do for every stage."""
-        self.number += 1
+        self.number = int((self.root / NUMBER).read_text()) + 1  # the arena of a server has the same project
         set_number(self.root, self.number)
 
     def processes(self) -> Iterator[psutil.Process]:
