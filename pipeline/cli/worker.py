@@ -38,10 +38,10 @@ def start_worker(arguments: Sequence[str]) -> None:
 
 
 def _end_stage_runs(console: Console) -> None:
-    from pipeline.tracking.parents import close_stale_parents
+    from pipeline.tracking.parents import close_stale_parents, killed_sentence
 
     try:
         for run in close_stale_parents():
-            say(f"MLflow run {run} is marked as killed: its process is gone", console)
+            say(killed_sentence(run), console)
     except TrackingError as error:  # a worker can wait for runs; each of them says so itself if it cannot track
         say(f"warning: MLflow runs of dead processes were not looked for: {error}", console)

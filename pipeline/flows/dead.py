@@ -70,14 +70,12 @@ def end_dead_runs() -> list[str]:
     """
     ended = []
     with _server() as client:
-        for run in _open_runs(client):
-            if not _is_dead(run):
-                continue
+        for listed in filter(_is_dead, _open_runs(client)):
             # Its process may have ended the run, and then itself, after the list was read; or a new one took it over.
-            run = client.read_flow_run(run.id)
-            labels = run.labels
+            run = client.read_flow_run(listed.id)
             if not _is_dead(run):
                 continue
+            labels = run.labels
             reason = f"its process {labels['croft.pid']} is gone"
             cancelled = run.state_type == StateType.CANCELLING
             client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))

@@ -33,11 +33,9 @@ def check_given_api() -> None:
     except (OSError, ValueError, httpx.InvalidURL) as problem:  # no such certificate file, or no URL
         error = problem
     if error is not None:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise PipelineError(
-            f"{API_VARIABLE}: {shown_uri(url)} does not answer as a Prefect API "
-            f"({reason.replace(url, shown_uri(url))[:200]}); start that server, correct the URL, or unset "
-            f"{API_VARIABLE}: then the command starts an API of its own"
+            f"{API_VARIABLE}: {shown_uri(url)} does not answer as a Prefect API ({_reason(error, url)}); "
+            f"start that server, correct the URL, or unset {API_VARIABLE}: then the command starts an API of its own"
         )
 
 
@@ -54,9 +52,13 @@ def answering() -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         url = os.environ.get(API_VARIABLE, "")
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ServerLostError(
-            f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run "
-            f"({reason.replace(url, shown_uri(url))[:200]}); finished stages are kept; start that server, then run "
-            "this again"
+            f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run ({_reason(error, url)}); "
+            "finished stages are kept; start that server, then run this again"
         ) from None
+
+
+def _reason(error: Exception, url: str) -> str:
+    """What the error says, in a line without credentials."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason.replace(url, shown_uri(url))[:200]

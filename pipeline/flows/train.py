@@ -25,7 +25,7 @@ from pipeline.flows.place import bring, entered, publish_results
 from pipeline.process.reaper import guard
 from pipeline.registry.registration import REGISTRATION
 from pipeline.tracking.identity import read_identity
-from pipeline.tracking.parents import close_parent, close_stale_parents, open_parent
+from pipeline.tracking.parents import close_parent, close_stale_parents, killed_sentence, open_parent
 from pipeline.tracking.runs import PARENT_VARIABLE
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run_graph(
     """
     survey = take_survey(root)
     order = survey.graph.order(targets)
-    _tell([f"MLflow run {run} is marked as killed: its process is gone" for run in close_stale_parents(root=root)])
+    _tell([killed_sentence(run) for run in close_stale_parents(root=root)])
     parent = open_parent(name, {"targets": " ".join(targets)} if targets else {}, root=root)
     extra = {PARENT_VARIABLE: parent}
     results: list[StageResult] = []

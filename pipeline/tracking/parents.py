@@ -74,6 +74,11 @@ def close_stale_parents(*, root: Path | None = None) -> list[str]:
     return closed
 
 
+def killed_sentence(run_id: str) -> str:
+    """What to tell a person of a run that `close_stale_parents` has closed."""
+    return f"MLflow run {run_id} is marked as killed: its process is gone"
+
+
 def stale_runs(*, root: Path | None = None) -> list[str]:
     """Ids of the open runs (parents and stages) of this host whose process is gone.
 

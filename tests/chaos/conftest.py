@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from chaos import Arena, Row, environment
 from chaos_project import make_chaos
 from mlflow_server import start_mlflow
 from pictures import commit
+from ports import free_port
 from prefect_server import Prefect
 from small_disk import Disk, small_disk
 from small_worlds import world  # noqa: F401
@@ -99,9 +99,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, world: object) -> Iterator
     folder = tmp_path_factory.mktemp("tracked")
     root = make_chaos(folder / "project", world)
     (folder / "server").mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = start_mlflow(folder / "server", port)
+    server = start_mlflow(folder / "server", free_port())
     env = environment(MLFLOW_TRACKING_URI=f"http://{server.host}")
     arena = Arena(root, env, folder / "server" / "server.db", root / ".croft/prefect/prefect.db", log=folder / "log")
     arena.servers.append(server.process)

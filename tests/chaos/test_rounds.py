@@ -10,10 +10,10 @@ import time
 
 import psutil
 import pytest
-from chaos import LIMIT, Arena, Late, Row, wait_for
+from chaos import LIMIT, Arena, Late, Row
 from chaos_project import STAGES
 from mlflow_server import start_mlflow
-from prefect_server import ENDED, Prefect
+from prefect_server import ENDED, until
 from small_disk import Disk
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200)]
@@ -79,13 +79,13 @@ def during_run(arena: Arena, rng: random.Random, row: Row, words: tuple[str, ...
     arena.change()
     before = arena.states()
     run = arena.croft("run")
-    found = wait_for(lambda: run.poll() is not None or arena.running(*words), f"a process with {words}")
+    found = until(lambda: run.poll() is not None or arena.running(*words), f"a process with {words}", LIMIT)
     if found is True:
         raise Late
     delay = rng.uniform(0, wait)
     time.sleep(delay)
     row.point = f"{delay:.1f} s after its start"
-    victims = [process for process in found if process.is_running()]  # type: ignore[union-attr]
+    victims = [process for process in found if process.is_running()]
     if not victims:
         arena.ended(run)
         raise Late
@@ -155,7 +155,7 @@ def kill_mlflow(rng: random.Random, row: Row, request: pytest.FixtureRequest) ->
 
 
 def kill_prefect(rng: random.Random, row: Row, request: pytest.FixtureRequest) -> None:
-    arena, prefect = scheduled_of(request)
+    arena, prefect = request.getfixturevalue("scheduled")
     arena.change()
     before = arena.states()
     run = arena.croft("run")
@@ -178,21 +178,15 @@ def wait_in_run(run: subprocess.Popen[bytes], rng: random.Random, row: Row, seco
         raise Late
 
 
-def scheduled_of(request: pytest.FixtureRequest) -> tuple[Arena, Prefect]:
-    """The arena of a server, in the project of the local one."""
-    arena, prefect = request.getfixturevalue("scheduled")
-    return arena, prefect
-
-
 def kill_worker(rng: random.Random, row: Row, request: pytest.FixtureRequest) -> None:
     """The worker alone, whose flow goes on, or with all that it has started, as where memory runs out."""
-    arena, prefect = scheduled_of(request)
+    arena, prefect = request.getfixturevalue("scheduled")
     arena.change()
     before = arena.states()
     worker = prefect.croft("worker")
     try:
         run = prefect.start("train/croft")
-        wait_for(lambda: prefect.state(run) in ("PENDING", "RUNNING"), "the run to be taken")
+        until(lambda: prefect.state(run) in ("PENDING", "RUNNING"), "the run to be taken", LIMIT)
         delay, alone = rng.uniform(0, 1.3 * arena.seconds), rng.random() < 0.5
         time.sleep(delay)
         if prefect.state(run) in ENDED:
@@ -206,13 +200,13 @@ def kill_worker(rng: random.Random, row: Row, request: pytest.FixtureRequest) ->
         begun = time.monotonic()
         worker = prefect.croft("worker")
         limit = LIMIT if alone else SOON
-        wait_for(lambda: prefect.state(run) in ENDED, f"the state of the run that is {prefect.state(run)}", limit)
+        until(lambda: prefect.state(run) in ENDED, f"the state of the run that is {prefect.state(run)}", limit)
         state = prefect.state(run)
         assert state in (("COMPLETED", "CRASHED") if alone else ("CRASHED",)), state
         if state == "CRASHED":
-            wait_for(lambda: not arena.states()[0]["RUNNING"], "MLflow's runs to be ended", SOON)
+            until(lambda: not arena.states()[0]["RUNNING"], "MLflow's runs to be ended", SOON)
         again = prefect.start("train/croft")
-        wait_for(lambda: prefect.state(again) in ENDED, "the next run")
+        until(lambda: prefect.state(again) in ENDED, "the next run", LIMIT)
         row.seconds, row.found = time.monotonic() - begun, arena.found(before)
         assert prefect.state(again) == "COMPLETED", prefect.log.read_text()[-3000:]
     finally:

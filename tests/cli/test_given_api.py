@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+from ports import free_port
 
 Project = Callable[[dict[str, dict[str, object]]], Path]
 Croft = Callable[..., "subprocess.Popen[str]"]
@@ -13,8 +14,7 @@ Croft = Callable[..., "subprocess.Popen[str]"]
 
 def test_a_prefect_server_that_does_not_answer_is_one_line(project: Project, croft: Croft) -> None:
     root = project({"one": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]}})
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]  # nobody listens once it is closed
+    port = free_port()
     process = croft(root, "run", PREFECT_API_URL=f"http://me:secret@127.0.0.1:{port}/api")
     out, err = process.communicate(timeout=300)
     assert process.returncode == 2, out + err

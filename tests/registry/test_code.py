@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from ports import free_port
 
 import pipeline
 from pipeline.errors import DataError
@@ -192,8 +192,7 @@ def test_mlflow_serves_it_beside_a_foreign_pipeline(tmp_path: Path, write_tiny_m
     model = save(write_tiny_model(tmp_path / "export"), tmp_path / "model")
     (tmp_path / "pipeline.py").write_text("OWN = 'mine'\n")
     text = b64encode(png(tmp_path, "green.png", (10, 250, 10))).decode()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # of the active environment; MLflow starts uvicorn
     with (tmp_path / "log").open("wb") as log:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -17,11 +16,12 @@ from pathlib import Path
 
 import pytest
 from mlflow_server import mlflow_server
-from promoters import NAME, add_versions, forked, promote_passing, run_killed, run_promote
+from ports import free_port
+from promoters import NAME, add_versions, check_chain, forked, promote_passing, run_killed, run_promote
 
 from pipeline.errors import GateError
 from pipeline.registry.doctor import examine
-from pipeline.registry.epochs import INTENT, epoch_name, read_journal
+from pipeline.registry.epochs import INTENT, epoch_name
 from pipeline.registry.history import history
 from pipeline.registry.journal import Entry, champions
 from pipeline.registry.promotion import rollback
@@ -36,19 +36,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def check_chain(root: Path, length: int | None = None) -> tuple[Entry, ...]:
-    """Epochs count from 1, each begins where the one before ended, and the alias is where the last ended."""
-    entries = history(NAME, root=root)
-    assert [entry.epoch for entry in entries] == list(range(1, len(entries) + 1))
-    assert [entry.before for entry in entries] == ["", *(entry.after for entry in entries)][: len(entries)]
-    client = connect(root)
-    assert aliased(client, NAME, CHAMPION) == (entries[-1].after if entries else "")
-    assert not read_journal(client, NAME).open
-    if length is not None:
-        assert len(entries) == length
-    return entries
 
 
 def moves(entries: tuple[Entry, ...]) -> list[tuple[str, str, str]]:
@@ -210,8 +197,7 @@ def postgres(folder: Path) -> Iterator[str]:
                 parent.chmod(0o755)
         shutil.chown(folder, "postgres", "postgres")
         account = {"user": "postgres", "group": "postgres"}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     store = str(folder / "db")
 
     def call(name: str, *arguments: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from ports import free_port
 from service import BLACK, RED, ROOT, Service, png, service, text
 
 from pipeline.registry.register import register_model
@@ -155,11 +156,6 @@ def test_it_is_alive_while_it_loads_and_ready_only_after_an_inference(
         watcher.join(60)
     assert seen[0] == (200, 503, "5")  # importing MLflow takes seconds
     assert seen[-1][:2] == (200, 200)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def test_sigterm_finishes_what_is_in_flight_and_writes_the_log(tiny: Path, tmp_path: Path) -> None:

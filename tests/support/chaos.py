@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 from chaos_project import NUMBER, number_of, set_number
+from prefect_server import until
+from promoters import NAME, check_chain
 
 from pipeline.dvc_runner.locks import clear_stale_locks
 from pipeline.process.group import end_session
@@ -41,15 +43,6 @@ class Row:
     seconds: float = 0.0
     found: str = ""
     ok: bool = False
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = LIMIT) -> object:
-    """What the condition gives once it is true; fails after so many seconds."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.1)
-    return value
 
 
 @dataclass
@@ -157,7 +150,7 @@ class Arena:
         Args:
             outputs: those in the project's folder are up to date too.
         """
-        wait_for(lambda: not list(self.processes()), f"the end of {list(self.processes())}", QUIET)
+        until(lambda: not list(self.processes()), f"the end of {list(self.processes())}", QUIET)
         runs, flows, tasks = self.states()
         assert not {state: runs[state] for state in ("RUNNING", "SCHEDULED") if runs[state]}, runs
         assert not {state: flows[state] for state in OPEN if flows[state]}, flows
@@ -170,21 +163,14 @@ class Arena:
     def check_journal(self) -> None:
         """The journal tells every move of the alias, no version lacks its files, and the store holds no half model."""
         from pipeline.registry.doctor import examine
-        from pipeline.registry.epochs import read_journal
-        from pipeline.registry.history import history
-        from pipeline.registry.versions import CHAMPION, aliased
-        from pipeline.tracking.client import URI_VARIABLE, connect
+        from pipeline.tracking.client import URI_VARIABLE
 
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv(URI_VARIABLE, raising=False)
             if uri := self.env.get(URI_VARIABLE):
                 patch.setenv(URI_VARIABLE, uri)
-            assert examine("croft", root=self.root) == []
-            entries, client = history("croft", root=self.root), connect(self.root)
-            assert [entry.epoch for entry in entries] == list(range(1, len(entries) + 1))
-            assert [entry.before for entry in entries] == ["", *(entry.after for entry in entries[:-1])]
-            assert aliased(client, "croft", CHAMPION) == entries[-1].after
-            assert not read_journal(client, "croft").open
+            assert examine(NAME, root=self.root) == []
+            assert check_chain(self.root)
 
     def end(self) -> None:
         """End what is still alive."""

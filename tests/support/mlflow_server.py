@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 PATIENCE = 300.0  # seconds; only reached when something is broken
 
@@ -37,9 +37,7 @@ class Server:
 def mlflow_server(folder: Path) -> Iterator[Server]:
     """A server with an empty store in a new folder."""
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = start_mlflow(folder, port)
+    server = start_mlflow(folder, free_port())
     try:
         yield server
     finally:

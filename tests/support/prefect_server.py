@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import socketserver
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from pipeline.process.group import end_session
 
@@ -28,12 +28,12 @@ PATIENCE = 600.0  # seconds; only reached when something is broken
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """What the condition gives once it is true."""
-    end = time.monotonic() + PATIENCE
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """What the condition gives once it is true; fails after so many seconds."""
+    end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.3)
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
+        time.sleep(0.1)
     return value
 
 
@@ -41,8 +41,7 @@ class Prefect:
     """The server, and processes that are ended with the test."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         self.log = folder / "log.txt"
         self.project = folder

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.params import Promote
+from pipeline.registry.epochs import read_journal
 from pipeline.registry.gate import Check, Verdict
+from pipeline.registry.history import history
+from pipeline.registry.journal import Entry
 from pipeline.registry.promotion import promote, rollback
+from pipeline.registry.versions import CHAMPION, aliased
 from pipeline.tracking.client import URI_VARIABLE, connect
 
 if TYPE_CHECKING:
@@ -48,6 +52,19 @@ def add_versions(root: Path, count: int) -> MlflowClient:
     for _ in range(count):
         client.create_model_version(NAME, f"{run.artifact_uri}/model", run_id=run.run_id)
     return client
+
+
+def check_chain(root: Path, length: int | None = None) -> tuple[Entry, ...]:
+    """Epochs count from 1, each begins where the one before ended, and the alias is where the last ended."""
+    entries = history(NAME, root=root)
+    assert [entry.epoch for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry.before for entry in entries] == ["", *(entry.after for entry in entries)][: len(entries)]
+    client = connect(root)
+    assert aliased(client, NAME, CHAMPION) == (entries[-1].after if entries else "")
+    assert not read_journal(client, NAME).open
+    if length is not None:
+        assert len(entries) == length
+    return entries
 
 
 def forked() -> Any:
