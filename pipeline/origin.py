@@ -73,11 +73,16 @@ def process_tags() -> dict[str, str]:
 
 
 def alive(pid: str, started: str) -> bool:
-    """Whether the process that `process_tags` described still runs; the machine must be the same."""
+    """Whether the process that `process_tags` described still runs; the machine must be the same.
+
+    One that has ended and that nobody has waited for, as below a container's first process, does not.
+    """
     import psutil
 
     try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) < _SAME_START_SECONDS)
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(started)) < _SAME_START_SECONDS
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, ValueError):
         return False
     except psutil.AccessDenied:
