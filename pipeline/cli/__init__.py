@@ -285,7 +285,9 @@ def data_add(
     group_column: GroupColumn = "",
     link: Annotated[bool, typer.Option("--link", help="Clone or hard-link files where possible.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop images that PATH no longer has.")] = False,
-    on_bad_image: Annotated[str, typer.Option(help="fail or skip; by default data.on_bad_image.")] = "",
+    on_bad_image: Annotated[
+        Literal["fail", "skip"] | None, typer.Option(help="By default data.on_bad_image.", show_default=False)
+    ] = None,
 ) -> None:
     """Check images and add them as a new version of a data set, as a Prefect flow; repeat it when the folder grows.
 
@@ -302,7 +304,7 @@ def data_add(
         "group_column": group_column,
     }
     options = SourceOptions(kind, domain, open_set, benchmark, images, domains, **columns)
-    add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image)
+    add_data(path, name, options, link=link, prune=prune, on_bad_image=on_bad_image or "")
 
 
 @data.command("list")

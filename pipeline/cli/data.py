@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline import telemetry
 from pipeline.console import make_console, say
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from pipeline.sources import SourceOptions
 
 ROOT = Path()
+OnBadImage = Literal["", "fail", "skip"]
 
 
-def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune: bool, on_bad_image: str) -> None:
+def add_data(
+    path: Path, name: str, options: SourceOptions, *, link: bool, prune: bool, on_bad_image: OnBadImage
+) -> None:
     """Run the version-data flow in the working directory; it prints what it did.
 
     Args:
@@ -37,13 +40,15 @@ def add_data(path: Path, name: str, options: SourceOptions, *, link: bool, prune
     from pipeline.cli.run import await_api, begin_flow
 
     api = begin_flow(Path.cwd())
+    from pipeline.flows.start import start
     from pipeline.flows.version_data import version_data
     from pipeline.tracking.client import connect
 
     connect(Path.cwd())
     await_api(api)
     values = dataclasses.asdict(options) | {"images": str(options.images or "")}
-    version_data(str(path), name, str(Path.cwd()), **values, link=link, prune=prune, on_bad_image=on_bad_image)
+    place = str(Path.cwd())
+    start(version_data, api, str(path), name, place, **values, link=link, prune=prune, on_bad_image=on_bad_image)
 
 
 def list_data(*, remote: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import signal
 import time
@@ -66,14 +67,13 @@ def run_flow(targets: Sequence[str], console: Console) -> Outcome:
     from pipeline.dvc_runner.survey import survey_ahead
 
     survey_ahead(root)
-    from pipeline.flows.given_api import answering
+    from pipeline.flows.start import start
     from pipeline.flows.train import train
     from pipeline.tracking.client import connect
 
     connect(root)
     await_api(api)
-    with answering():
-        return train(root=str(root), targets=list(targets) or None)
+    return start(train, api, root=str(root), targets=list(targets) or None)
 
 
 def begin_flow(root: Path) -> LocalApi | None:
@@ -88,6 +88,7 @@ def begin_flow(root: Path) -> LocalApi | None:
     check_place(root)
     check_store(root)
     telemetry.disable()
+    logging.raiseExceptions = False  # Prefect prints a log that cannot be sent amid the line that says why
     guard()
     signal.signal(signal.SIGTERM, _leave)
     from pipeline.flows.server import start_api

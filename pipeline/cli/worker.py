@@ -20,21 +20,26 @@ def start_worker(arguments: Sequence[str]) -> None:
     """End flow runs and MLflow runs of dead processes, then become `prefect worker start`; does not return.
 
     Args:
-        arguments: for `prefect worker start`; without a pool among them, the pool is POOL.
+        arguments: for `prefect worker start`; without a pool among them, the pool is POOL, and without a name, the
+            name tells this process, so that what it took can be ended if it is killed at once.
     Raises:
         ParamsError: no Prefect server is named.
         PipelineError: it cannot be reached.
     """
     check_api()
     from pipeline.flows.dead import end_dead_runs
+    from pipeline.flows.owned import worker_name
 
     console = make_console()
     for sentence in end_dead_runs():
         say(sentence, console)
     _end_stage_runs(console)
     sys.stdout.flush()
-    pool = [] if {"-p", "--pool"} & {argument.partition("=")[0] for argument in arguments} else ["--pool", POOL]
-    os.execv(sys.executable, [sys.executable, "-m", "prefect", "worker", "start", *pool, *arguments])  # noqa: S606
+    options = {argument.partition("=")[0] for argument in arguments}
+    pool = [] if {"-p", "--pool"} & options else ["--pool", POOL]
+    name = [] if {"-n", "--name"} & options else ["--name", worker_name()]
+    command = [sys.executable, "-m", "prefect", "worker", "start", *pool, *name, *arguments]
+    os.execv(sys.executable, command)  # noqa: S606 (the same process: its number is in the name)
 
 
 def _end_stage_runs(console: Console) -> None:

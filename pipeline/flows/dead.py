@@ -25,12 +25,9 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Crashed
 
 from pipeline.errors import PipelineError
+from pipeline.flows.owned import OPEN, is_dead, label_run, owner
 from pipeline.flows.server import API_VARIABLE
-from pipeline.origin import ended_here, process_tags
 
-_FLOW = "croft.flow"  # label of a flow run; with those of its process
-_STATE = "croft.state"  # the state that the run was in when it was labelled
-_OPEN = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 _PAGE = 200  # flow runs a request; the server's limit
 
 
@@ -53,13 +50,6 @@ def replace_dead_runs() -> list[str]:
     return ended
 
 
-def label_run(client: SyncPrefectClient, run_id: UUID) -> None:
-    """Say that this process works on a flow run, in the state that the run is in."""
-    run = client.read_flow_run(run_id)
-    flow = client.read_flow(run.flow_id).name
-    client.update_flow_run_labels(run_id, {**process_tags(), _FLOW: flow, _STATE: str(run.state_id)})
-
-
 def end_dead_runs() -> list[str]:
     """End the flow runs of this project's flows that are open on this host and whose process is gone.
 
@@ -70,40 +60,32 @@ def end_dead_runs() -> list[str]:
     """
     ended = []
     with _server() as client:
-        for listed in filter(_is_dead, _open_runs(client)):
+        for listed in filter(is_dead, _open_runs(client)):
             # Its process may have ended the run, and then itself, after the list was read; or a new one took it over.
             run = client.read_flow_run(listed.id)
-            if not _is_dead(run):
+            if not is_dead(run):
                 continue
-            labels = run.labels
-            reason = f"its process {labels['croft.pid']} is gone"
+            reason = f"its process {owner(run)['croft.pid']} is gone"
             cancelled = run.state_type == StateType.CANCELLING
             client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))
             _end_tasks(client, run.id, reason)
+            flow = client.read_flow(run.flow_id).name
             started = f", started {run.start_time:%Y-%m-%d %H:%M} UTC" if run.start_time else ""
             state = "cancelled" if cancelled else "crashed"
-            ended.append(f"flow run {run.name} ({labels.get(_FLOW)}{started}) is marked as {state}: {reason}")
+            ended.append(f"flow run {run.name} ({flow}{started}) is marked as {state}: {reason}")
     return ended
 
 
 def _end_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
     """End the task runs of a flow run that are open: the server does so only where it was told of their start."""
-    of_run, states = FlowRunFilter(id=FlowRunFilterId(any_=[run])), TaskRunFilterStateType(any_=list(_OPEN))
+    of_run, states = FlowRunFilter(id=FlowRunFilterId(any_=[run])), TaskRunFilterStateType(any_=list(OPEN))
     still_open = TaskRunFilter(state=TaskRunFilterState(type=states))
     for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=still_open):
         client.set_task_run_state(task_run.id, Crashed(message=reason), force=True)
 
 
-def _is_dead(run: FlowRun) -> bool:
-    """Whether a flow run is open, and the process that labelled it gone."""
-    if run.state_type not in _OPEN or not ended_here(run.labels):
-        return False
-    # A run that is tried again has the labels of its last attempt until the new process has started.
-    return run.state_type != StateType.PENDING or run.labels.get(_STATE) == str(run.state_id)
-
-
 def _open_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    states = FlowRunFilterStateType(any_=list(_OPEN))
+    states = FlowRunFilterStateType(any_=list(OPEN))
     chosen = FlowRunFilter(state=FlowRunFilterState(type=states))
     runs: list[FlowRun] = []
     while True:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, ServerLostError
 from pipeline.flows.server import API_VARIABLE
 from pipeline.tracking.client import shown_uri
+
+if TYPE_CHECKING:
+    from pipeline.flows.server import LocalApi
 
 
 def check_given_api() -> None:
@@ -40,9 +44,11 @@ def check_given_api() -> None:
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[None]:
+def answering(api: LocalApi | None) -> Iterator[None]:
     """Around a flow: an API that dies meanwhile is one line.
 
+    Args:
+        api: that was started for this process; None for the one that PREFECT_API_URL names.
     Raises:
         ServerLostError: it no longer answers.
     """
@@ -52,9 +58,12 @@ def answering() -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         url = os.environ.get(API_VARIABLE, "")
+        given = f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run ({_reason(error, url)})"
+        ours = f"Prefect's local API stopped during the run ({_reason(error, url)})"
         raise ServerLostError(
-            f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run ({_reason(error, url)}); "
-            "finished stages are kept; start that server, then run this again"
+            f"{given}; finished stages are kept; start that server, then run this again"
+            if api is None
+            else f"{ours}; finished stages are kept; run this again; if it stops again, see its log, {api.log}"
         ) from None
 
 

@@ -14,17 +14,15 @@ from uuid import UUID
 from pipeline import telemetry
 from pipeline.errors import CroftError
 
-RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
-
 
 def main() -> None:
-    """Become the engine of the flow run that RUN_VARIABLE names, or mark the run as failed."""
+    """Become the engine of the flow run that the environment names, or mark the run as failed."""
     telemetry.disable()
     from prefect.client.orchestration import get_client
     from prefect.states import Failed
 
     from pipeline.checkout.make import make_checkout
-    from pipeline.flows.dead import label_run
+    from pipeline.flows.owned import RUN_VARIABLE, label_run
 
     run_id = UUID(os.environ[RUN_VARIABLE])
     project = Path.cwd()

@@ -46,7 +46,7 @@ class LocalApi:
     """An API server that is starting or running; made by `start_api`."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        self._process, self.url, self._log = process, url, log
+        self._process, self.url, self.log = process, url, log
 
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when it responds.
@@ -62,9 +62,9 @@ class LocalApi:
             ended = self._process.poll()
             state = f"ended with exit status {ended}" if ended is not None else f"does not respond ({error})"
             with contextlib.suppress(OSError):
-                if line := explain_text(self._log.read_text(encoding="utf-8", errors="replace"), self._log.parent):
+                if line := explain_text(self.log.read_text(encoding="utf-8", errors="replace"), self.log.parent):
                     raise PipelineError(f"Prefect's local API {state}: {line}") from None
-            raise PipelineError(f"Prefect's local API {state}; see its log, {self._log}") from None
+            raise PipelineError(f"Prefect's local API {state}; see its log, {self.log}") from None
 
     def stop(self) -> None:
         """End it."""

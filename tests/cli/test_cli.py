@@ -244,3 +244,13 @@ def test_the_lineage_is_printed_in_full() -> None:
         "── T promote none -> 4: new [x]",
     ):
         assert part in text
+
+
+def test_a_choice_that_an_option_does_not_have_is_refused_before_anything_starts(croft: Croft, tmp_path: Path) -> None:
+    process = croft(tmp_path, "data", "add", ".", "--name", "mine", "--on-bad-image", "drop")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    said = " ".join(err.replace("│", " ").split())
+    assert "Invalid value for '--on-bad-image'" in said
+    assert "'drop' is not one of 'fail', 'skip'" in said
+    assert list(tmp_path.iterdir()) == []

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
+import psutil
 import pytest
 from prefect import flow, task
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Crashed, Pending, Running, Scheduled, State
+from prefect.states import Completed, Crashed, Pending, Running, Scheduled, State, Submitting
+from prefect_server import until
 
-from pipeline.flows import dead
-from pipeline.flows.server import API_VARIABLE, HOME_VARIABLE, start_api
+from pipeline.flows import dead, owned
 
 
 @flow(name="train")
@@ -30,40 +28,19 @@ def stage() -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncPrefectClient]:
-    """Of a server with an empty database."""
-    folder = tmp_path_factory.mktemp("prefect")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (API_VARIABLE, "no_proxy", "NO_PROXY"):
-            patch.setenv(name, "")
-        patch.setenv(HOME_VARIABLE, str(folder))
-        api = start_api(folder)
-        assert api is not None
-        try:
-            api.wait()
-            with temporary_settings({PREFECT_API_URL: api.url}), get_client(sync_client=True) as client:
-                yield client
-        finally:
-            api.stop()
-
-
-@pytest.fixture(scope="module")
-def gone() -> dict[str, str]:
-    """The tags of a process that is gone."""
-    code = "import json; from pipeline.origin import process_tags; print(json.dumps(process_tags()))"
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+def deployed(client: SyncPrefectClient) -> FlowRun:
+    """A run that waits for a worker."""
+    deployment = client.create_deployment(client.create_flow(train), "croft")
+    return client.create_flow_run_from_deployment(deployment, state=Scheduled())
 
 
 def labelled(client: SyncPrefectClient, state: State, tags: dict[str, str], patch: pytest.MonkeyPatch) -> UUID:
-    """A flow run in a state, labelled by the process of these tags."""
-    run = client.create_flow_run(train, state=Scheduled())
+    """A flow run of a deployment in a state, labelled by the process of these tags."""
+    run = deployed(client)
     client.set_flow_run_state(run.id, state, force=True)
     with patch.context() as inner:
-        inner.setattr(dead, "process_tags", lambda: tags)
-        dead.label_run(client, run.id)
+        inner.setattr(owned, "process_tags", lambda: tags)
+        owned.label_run(client, run.id)
     return run.id
 
 
@@ -74,7 +51,7 @@ def states(client: SyncPrefectClient, *runs: UUID) -> list[str]:
 def test_open_runs_of_a_dead_process_are_ended_and_no_others(
     client: SyncPrefectClient, gone: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = dead.process_tags()
+    mine = owned.process_tags()
     pending, running = (labelled(client, state, gone, monkeypatch) for state in (Pending(), Running()))
     begun = client.create_task_run(stage, running, dynamic_key="0", state=Running()).id
     living = [labelled(client, state, mine, monkeypatch) for state in (Pending(), Running())]
@@ -108,3 +85,36 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_touched(
     monkeypatch.setattr(dead, "_open_runs", ends_now)
     assert dead.end_dead_runs() == []
     assert states(client, run) == ["COMPLETED"]
+
+
+def taken(
+    client: SyncPrefectClient, worker: dict[str, str], patch: pytest.MonkeyPatch, *, name: str = "", state: State
+) -> UUID:
+    """A run that a worker (with these tags, or of this name) has taken, and whose process says nothing yet."""
+    run = deployed(client).id
+    with patch.context() as inner:
+        inner.setattr(owned, "process_tags", lambda: worker)
+        client.update_flow_run_labels(run, {"prefect.worker.name": name or owned.worker_name()})
+    client.set_flow_run_state(run, state, force=True)
+    return run
+
+
+def test_runs_that_a_worker_took_before_it_was_killed_are_ended_unless_their_process_lives(
+    client: SyncPrefectClient, gone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, spared, early = (
+        taken(client, gone, monkeypatch, state=state) for state in (Submitting(), Submitting(), Pending())
+    )
+    living = taken(client, owned.process_tags(), monkeypatch, state=Submitting())
+    elsewhere = taken(client, {**gone, "croft.host": "another"}, monkeypatch, state=Submitting())
+    named = taken(client, gone, monkeypatch, name="night shift", state=Submitting())
+    environment = {**os.environ, owned.RUN_VARIABLE: str(spared)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment) as launcher:
+        until(lambda: psutil.Process(launcher.pid).environ().get(owned.RUN_VARIABLE), "the launcher", 10.0)
+        (said,) = dead.end_dead_runs()
+        assert f"is marked as crashed: its process {gone['croft.pid']} is gone" in said
+        assert states(client, alone) == ["CRASHED"]
+        assert states(client, spared, early, living, elsewhere, named) == ["PENDING"] * 5
+        launcher.communicate(b"\n")
+    assert len(dead.end_dead_runs()) == 1
+    assert states(client, spared, early, living, elsewhere, named) == ["CRASHED", *["PENDING"] * 4]

@@ -112,6 +112,29 @@ def test_deploy_can_be_repeated_and_a_run_that_fails_says_why(
     ]
 
 
+def kill_family(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker and all that it has started, as the machine's memory killer or a container's end would."""
+    for process in [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def test_a_run_whose_worker_is_killed_right_after_it_took_the_run_is_ended_by_the_next(served: Prefect) -> None:
+    served.done("deploy", "--policy", "never")
+    worker = served.croft("worker")
+    run = served.start("train/croft")
+    until(lambda: served.call(f"flow_runs/{run}")["state_name"] == "Submitting", "the run to be taken")
+    kill_family(worker)
+    taken = served.call(f"flow_runs/{run}")
+    assert (taken["state_name"], taken["labels"].get("croft.pid")) == ("Submitting", None)
+    served.croft("worker")
+    until(lambda: served.state(run) in ENDED, "the dead run")
+    assert served.state(run) == "CRASHED"
+    assert f"flow run {taken['name']} (train) is marked as crashed: its process {worker.pid} is gone" in (
+        served.log.read_text()
+    )
+
+
 def test_cancelling_ends_the_stage_and_what_a_killed_worker_leaves_is_ended_by_the_next(
     served: Prefect, tmp_path: Path
 ) -> None:
@@ -137,10 +160,7 @@ def test_cancelling_ends_the_stage_and_what_a_killed_worker_leaves_is_ended_by_t
     until(lambda: not any(map(is_running, family)), "its processes to end")
 
     killed, stage = held("train")
-    everyone = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
-    for process in everyone:  # as the machine's memory killer, or a container's end, would
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_family(worker)
     until(lambda: not is_running(stage), "its stage to end")
     assert served.state(killed) == "RUNNING"
     hold.unlink()
