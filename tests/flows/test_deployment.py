@@ -189,7 +189,7 @@ def test_cancelling_ends_the_stage_and_what_a_killed_worker_leaves_is_ended_by_t
 def test_a_person_approves_or_refuses_and_silence_holds(served: Prefect, tmp_path: Path) -> None:
     root = served.project
     served.done("deploy", "--policy", "ask", "--hours", "1")
-    served.croft("worker")
+    worker = served.croft("worker")
 
     def asked(deployment: str, **parameters: object) -> str:
         run = served.start(deployment, **parameters)
@@ -232,6 +232,12 @@ def test_a_person_approves_or_refuses_and_silence_holds(served: Prefect, tmp_pat
     assert served.end(silent) == "COMPLETED"
     assert champion(root) == "1"
     assert "version 2 is held: nobody answered within 0.001 hours" in served.log.read_text()
+
+    waiting = asked("promote/croft", revision=last)
+    kill_family(worker)
+    served.croft("worker")
+    until(lambda: served.state(waiting) in ENDED, "the run whose process was killed while it waited")
+    assert (served.state(waiting), champion(root)) == ("CRASHED", "1")
 
     promoted = served.start("promote/croft", revision=last, policy="auto")
     assert served.end(promoted) == "COMPLETED"
