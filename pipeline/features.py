@@ -98,9 +98,12 @@ def write_features(features: Features, folder: Path) -> None:
     write_json(features.meta, folder / "meta.json")
 
 
-def read_features(folder: Path) -> Features:
+def read_features(folder: Path, *, mapped: bool = False) -> Features:
     """Read what `write_features` wrote; the clean features stay memory-mapped.
 
+    Args:
+        folder: that has all parts.
+        mapped: let the augmented views stay so too, for a reader that needs few of them or none.
     Raises:
         DataError: a part is missing, damaged, or does not match the others.
     """
@@ -108,7 +111,7 @@ def read_features(folder: Path) -> Features:
         meta=read_json(folder / "meta.json"),
         index=read_table(folder / "index.parquet", FEATURE_INDEX),
         clean=read_array(folder / "clean.npy", ndim=2, mmap=True),
-        views=read_array(folder / "views.npy", ndim=3),
+        views=read_array(folder / "views.npy", ndim=3, mmap=mapped),
         text=read_array(folder / "text.npy", ndim=2),
         words=read_array(folder / "words.npy", ndim=2) if (folder / "words.npy").exists() else None,
     )

@@ -24,9 +24,11 @@ _KINDS = {
     "checkout": "checkout of a run that ended",
     "addition": "unfinished addition of data",
     "temporary": "temporary file",
+    "branch": "merged branch of a scheduled run",
 }
 _PLURALS = {"model": "models of deleted runs", "checkout": "checkouts of runs that ended"}
 _PLURALS["addition"] = "unfinished additions of data"
+_PLURALS["branch"] = "merged branches of scheduled runs"
 
 
 def free_disk(*, dry_run: bool) -> None:
@@ -54,12 +56,11 @@ def _print_items(items: Sequence[Item], console: Console) -> None:
     for kind, noun in _KINDS.items():
         of_kind = [item for item in items if item.kind == kind]
         if of_kind:
-            total = human(sum(item.bytes for item in of_kind))
-            say(f"{counted(len(of_kind), noun, _PLURALS.get(kind))}, {total}:", console)
-            say(
-                f"  {shorten([f'{item.name} ({human(item.bytes)})' for item in of_kind], _NAMED, separator=_BREAK)}",
-                console,
-            )
+            sized = kind != "branch"  # a name, whose commit stays
+            total = f", {human(sum(item.bytes for item in of_kind))}" if sized else ""
+            say(f"{counted(len(of_kind), noun, _PLURALS.get(kind))}{total}:", console)
+            lines = [f"{item.name} ({human(item.bytes)})" if sized else item.name for item in of_kind]
+            say(f"  {shorten(lines, _NAMED, separator=_BREAK)}", console)
 
 
 _BREAK = "\n  "
@@ -71,6 +72,12 @@ def _notes(garbage: Garbage) -> list[str]:
         notes.append(f"Kept: {len(garbage.kept) - _NAMED:,} more")
     if garbage.server:
         notes.append(f"The store is {garbage.server}: its operator frees the disk of deleted ones there (`mlflow gc`)")
+    if garbage.unmerged:
+        stay = "stays" if garbage.unmerged == 1 else "stay"
+        notes.append(
+            f"{counted(garbage.unmerged, 'branch')} of scheduled runs {stay}, merged into no other: `git branch --list "
+            "'croft/runs/*'` lists them, `git branch -D NAME` deletes one"
+        )
     return [
         *notes,
         "DVC's cache is left as it is. To free what no commit, no experiment and not the workspace names: "

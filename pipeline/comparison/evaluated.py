@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.comparison.resolve import CHOICE, MANIFEST, SCORES, Side
 from pipeline.dvc_runner.cache import Cache
+from pipeline.dvc_runner.missing import missing_outputs
 from pipeline.errors import DataError
 from pipeline.params.choice import AUTO
 from pipeline.phrases import suggest
@@ -92,7 +93,10 @@ def _found(side: Side, cache: Cache, path: str) -> Path:
         raise DataError(f"{side.title}: nothing records how {path} was made; run `croft run` there and commit dvc.lock")
     file = cache.object(outs[path])
     if not file.is_file():
-        raise DataError(f"{side.title}: {path} is not in DVC's cache; {_way_back(cache)}")
+        # One read needs them all, so one command brings them all.
+        files = [SCORES, CHOICE, MANIFEST] if cache.remote else [path]
+        way = missing_outputs(cache, files, revision="that revision", stage="evaluate")
+        raise DataError(f"{side.title}: {path} is not in DVC's cache; {way}")
     return file
 
 
@@ -105,12 +109,3 @@ def _read(side: Side, cache: Cache, path: str, columns: list[str]) -> pd.DataFra
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{file}: not a readable {Path(path).stem} table of {side.title}: {reason}") from None
-
-
-def _way_back(cache: Cache) -> str:
-    if cache.remote:
-        return f"run `dvc fetch --all-commits {SCORES} {CHOICE} {MANIFEST}`"
-    return (
-        "no remote is set to `dvc fetch` it from; share the cache of a clone that has it: "
-        "`dvc cache dir --local CLONE/.dvc/cache`, or check that revision out and run `dvc repro evaluate`"
-    )

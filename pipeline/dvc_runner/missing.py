@@ -1,10 +1,11 @@
-"""Data that a .dvc file names and that is not here: where it can come from."""
+"""What is not here, data of a .dvc file or what stages made: where it can come from."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.dvc_runner.cache import open_cache
+from pipeline.dvc_runner.cache import Cache, open_cache
 from pipeline.errors import PipelineError
 from pipeline.origin import main_worktree
 
@@ -28,6 +29,24 @@ def missing_data(root: Path, stage: str) -> str:
         ways.append(f"make it again: `{_command(Path(stage))}`")
     no_remote = "" if ways[0].startswith("fetch") else ", and no remote is set"
     return f"{stage}: its data is neither in the workspace nor in DVC's cache{no_remote}; {', or '.join(ways)}"
+
+
+def missing_outputs(cache: Cache, paths: Sequence[str], *, revision: str, stage: str) -> str:
+    """What brings outputs of another revision into the cache.
+
+    Args:
+        cache: DVC's.
+        paths: of the outputs.
+        revision: that has them, in words.
+        stage: that makes them.
+    """
+    if cache.remote:
+        return f"run `dvc fetch --all-commits {' '.join(paths)}`"
+    return (
+        f"no remote is set to `dvc fetch` {'it' if len(paths) == 1 else 'them'} from; share the cache of a clone that "
+        f"has {'it' if len(paths) == 1 else 'them'}: `dvc cache dir --local CLONE/.dvc/cache`, or check {revision} out "
+        f"and run `dvc repro {stage}`"
+    )
 
 
 def _command(file: Path) -> str:

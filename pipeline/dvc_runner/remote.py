@@ -1,8 +1,8 @@
-"""The default remote: stages' outputs and inputs sent there, and whether it really has them."""
+"""The default remote: stages' outputs and inputs sent there, whether it really has them, and objects brought back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.dvc_runner.cache import open_cache, opened
@@ -55,3 +55,30 @@ def not_in_remote(root: Path, addresses: Sequence[str]) -> list[str]:
                 compared = compare_status(repo.cache.local, there, hashes, check_deleted=False, shallow=False)
                 lacking |= {str(one.value) for one in compared.new | compared.missing}
     return sorted(lacking)
+
+
+def fetch(root: Path, hashes: Collection[str]) -> None:
+    """Bring objects from the default remote into the cache, each checked by its hash; what it lacks is left out.
+
+    `dvc fetch` would take paths, and all that these were at many commits. Of a folder this brings the listing alone.
+
+    Args:
+        root: where .dvc is.
+        hashes: MD5s of the objects, as DVC writes them.
+    Raises:
+        PipelineError: no default remote is set, or it cannot be reached.
+    """
+    from dvc.exceptions import DvcException
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.transfer import transfer
+
+    with opened(root) as repo:
+        name = str(repo.config["core"].get("remote") or "")
+        try:
+            there, cache = repo.cloud.get_remote_odb(None, "fetch"), repo.cache.local
+            transfer(there, cache, [HashInfo("md5", one) for one in hashes], verify=True, cache_odb=cache)
+        except DvcException:
+            raise
+        except Exception as error:  # each kind of remote has errors of its own
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PipelineError(f"remote {name!r}: {reason}") from None

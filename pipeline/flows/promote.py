@@ -11,7 +11,7 @@ from pipeline import telemetry
 from pipeline.flows.dead import replace_dead_runs
 from pipeline.flows.forms import DataVersions, Hours, Superiority
 from pipeline.flows.gate import Rules, decide
-from pipeline.flows.place import bring, entered
+from pipeline.flows.place import entered
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process.reaper import guard
 from pipeline.registry.gate import Verdict  # Prefect resolves every annotation of a flow, or else none
@@ -32,7 +32,7 @@ def promote(
     Args:
         root: the project's folder.
         version: a number or an alias.
-        revision: that holds the version's evaluation data: the branch of the run that made it.
+        revision: whose code and params.yaml judge; what the version was evaluated on is found by itself.
         data: data sets by name, each "latest" or the number of a version.
         policy: auto (promote what passes), ask (a person decides) or never (store the verdict only).
         superiority: metric that must be better, in place of that of params.yaml.
@@ -44,8 +44,6 @@ def promote(
     guard()
     replace_dead_runs()
     folder = Path(root).resolve()
-    with entered(folder, revision, data) as checkout:
-        if checkout is not None:
-            bring(str(folder), [])
+    with entered(folder, revision, data):  # for its code and params.yaml; the gate finds the images by itself
         model = load_params(folder / PARAMS_FILE).register_.model
         return decide(folder, model, version, Rules(policy, superiority, hours))

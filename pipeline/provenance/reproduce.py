@@ -13,9 +13,9 @@ from pipeline.dvc_runner.output import Listener, reason
 from pipeline.dvc_runner.program import listen
 from pipeline.errors import DataError, PipelineError
 from pipeline.origin import CHECKOUTS, REPRODUCTIONS
-from pipeline.provenance.records import RUNS, run_files, stage_of
 from pipeline.provenance.restage import restage
 from pipeline.provenance.trace import traced
+from pipeline.registry.records import RUNS, run_files, stage_of
 from pipeline.tracking.client import URI_VARIABLE
 from pipeline.tracking.environment import environment_id, environment_tags
 from pipeline.tracking.local import sqlite_uri

@@ -15,7 +15,7 @@ from pipeline.dvc_runner.lock import LOCK, Entry, Lock
 from pipeline.dvc_runner.program import query
 from pipeline.errors import DataError
 from pipeline.params.yaml_text import dump_yaml, parse_yaml
-from pipeline.provenance.records import stage_of
+from pipeline.registry.records import stage_of
 from pipeline.tables import write_text
 
 _PARAMS = "params.yaml"

@@ -13,7 +13,7 @@ from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.errors import PipelineError
 from pipeline.params.choice import AUTO
 from pipeline.provenance.inputs import Data, data_of
-from pipeline.provenance.records import Index, all_made
+from pipeline.registry.records import Index, all_made
 from pipeline.registry.versions import open_registry
 from pipeline.tables import MEAN
 from pipeline.tracking.client import reported

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.dvc_runner.cache import Cache, open_cache
 from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.provenance.inputs import Data, data_of
-from pipeline.provenance.records import Index, all_made
 from pipeline.provenance.roles import MANIFEST, SPLITS, Roles, paths_with, roles_of
 from pipeline.provenance.wanted import Wanted, images, parse_wanted
+from pipeline.registry.records import Index, all_made
 from pipeline.registry.versions import open_registry
 from pipeline.tracking.client import reported
 from pipeline.tracking.versions import Registered, registered_versions

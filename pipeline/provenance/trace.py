@@ -11,12 +11,11 @@ from pipeline.dvc_runner.cache import open_cache
 from pipeline.dvc_runner.lock import Lock, Records
 from pipeline.errors import PipelineError
 from pipeline.provenance.inputs import inputs_of
-from pipeline.provenance.records import RUNS, Index, read_made, stage_of
 from pipeline.registry.lineage import lineage
+from pipeline.registry.records import Index, read_made, stage_of
 from pipeline.registry.versions import open_registry
 from pipeline.tracking.client import reported
 from pipeline.tracking.environment import BINARY_TAG, LOCK_TAG, PYTHON_TAG, environment_id
-from pipeline.tracking.files import logged_files
 from pipeline.tracking.identity import Identity
 from pipeline.tracking.pages import known_run
 from pipeline.tracking.versions import Registered, registered_versions
@@ -92,10 +91,8 @@ def _recorded(
         cache = open_cache(root)
     except PipelineError:  # a folder that is no DVC project has no records
         return None, {}
-    index = Index(Records(root, cache), cache)
-    lock = index.lock(ids, {})
-    if (lock is None or len(lock.entries) < len(ids)) and facts["registered_here"] and facts["run"]:
-        lock = index.lock(ids, logged_files(client, facts["run"]["run_id"], RUNS.name))
+    run_id = facts["run"]["run_id"] if facts["registered_here"] and facts["run"] else ""
+    lock = Index(Records(root, cache), cache).of_version(client, ids, run_id)
     return lock, dict(read_made(lock, cache).runs) if lock else {}
 
 

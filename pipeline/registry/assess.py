@@ -1,4 +1,4 @@
-"""The gate's own reading and writing: versions' protocol fits, the workspace's evaluation data, the table it leaves."""
+"""The gate's own reading and writing: versions' protocol fits, their comparison, the table that it leaves."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CroftError, DataError, GateError, TrackingError
 from pipeline.params import Promote
 from pipeline.registry.epochs import read_journal
+from pipeline.registry.evaluation_data import EvaluationData, read_evaluation_data
 from pipeline.registry.gate import FACTS_TAG, VERDICT_TAG, Check, GateFacts, Verdict, absolute
-from pipeline.registry.registration import HASH_TAG
 from pipeline.registry.versions import model_version
 from pipeline.tracking.versions import listed_versions
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.tracking import MlflowClient
 
     from pipeline.decision.kept import Kept
-    from pipeline.features import Features
     from pipeline.gate.verdict import Comparison
 
 PROTOCOL = "protocol"
 """Artifact folder of a version's run with its protocol fits."""
 FIRST = "first champion"
-_INPUTS = {"manifest": "manifest.parquet", "splits": "splits.parquet", "features": "features"}
 
 
 def assess(
@@ -42,7 +38,7 @@ def assess(
         name, version: of the version to judge, by number.
         champion: number of the present champion, "" for none.
         limits: of the gate.
-        root: the project, whose artifacts hold the version's evaluation data; the working directory by default.
+        root: the project, in which the version's evaluation data are looked up; the working directory by default.
     Raises:
         GateError: the version was not registered by this pipeline, or the reference does not exist.
     """
@@ -61,7 +57,7 @@ def assess(
     opponents = [("champion", champion, limits.superiority)]
     opponents += [("reference", pinned, "none")] if pinned not in ("", champion, version) else []
     try:
-        data = _evaluation_data(client, name, version, (root or Path.cwd()).resolve())
+        data = read_evaluation_data(client, name, version, (root or Path.cwd()).resolve())
         mine = _kept(client, name, version)
         for against, other, superiority in opponents:
             comparison = _compare(
@@ -122,17 +118,10 @@ def store_table(client: MlflowClient, name: str, verdict: Verdict) -> None:
     client.log_dict(run, {key: value for key, value in verdict.table.items() if key != "markdown"}, f"{place}.json")
 
 
-@dataclass(frozen=True)
-class _Data:
-    features: Features
-    splits: pd.DataFrame
-    manifest: pd.DataFrame
-
-
 def _compare(
     mine: Kept,
     theirs: Kept,
-    data: _Data,
+    data: EvaluationData,
     limits: Promote,
     alpha: float,
     superiority: str,
@@ -211,27 +200,6 @@ def _kept(client: MlflowClient, name: str, version: str) -> Kept:
                 "classify other images with it; promote with --force --reason TEXT, or name another promote.reference"
             )
         return read_kept(folder)
-
-
-def _evaluation_data(client: MlflowClient, name: str, version: str, root: Path) -> _Data:
-    """The version's own features, splits and manifest, which lie in the workspace that made it."""
-    from pipeline.features import read_features
-    from pipeline.hashing import tree_sha256
-    from pipeline.tables import MANIFEST, SPLITS, read_table
-
-    tags = model_version(client, name, version).tags
-    paths = {key: root / "artifacts" / file for key, file in _INPUTS.items()}
-    other = [key for key, path in paths.items() if not path.exists() or tree_sha256(path) != tags.get(HASH_TAG + key)]
-    if other:
-        commit = tags.get("git_commit", "")
-        where = f"its commit, {commit[:12]}," if commit else "its commit"
-        raise GateError(
-            f"not comparable: artifacts/ does not hold the images that version {version} was evaluated on "
-            f"({', '.join(other)} differ); check out {where} and run `dvc checkout`, then promote again"
-        )
-    return _Data(
-        read_features(paths["features"]), read_table(paths["splits"], SPLITS), read_table(paths["manifest"], MANIFEST)
-    )
 
 
 def _facts(client: MlflowClient, name: str, version: str) -> GateFacts:

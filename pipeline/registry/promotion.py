@@ -57,7 +57,7 @@ def promote(
         dry_run: judge only; nothing is stored, and nothing that a kill left is mended.
         move: False to judge and store the verdict, and leave the alias where it is.
         gate: what judges.
-        root: the project, whose artifacts hold the version's evaluation data; the working directory by default.
+        root: the project, in which the version's evaluation data are looked up; the working directory by default.
     Raises:
         TrackingError: the server cannot be reached, or the model or version does not exist.
         GateError: forced without a reason, or the version was not registered by this pipeline.

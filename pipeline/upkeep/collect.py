@@ -18,11 +18,12 @@ from pipeline.registry.versions import open_registry
 from pipeline.tracking.client import existing, reported, shown_uri
 from pipeline.tracking.garbage import Dead, Version, find_dead, free
 from pipeline.tracking.local import sqlite_file
+from pipeline.upkeep.branches import delete_branch, run_branches
 from pipeline.upkeep.temporary import find_temporary, is_old
 from pipeline.versioning.names import FOLDER
 from pipeline.versioning.workspace import Workspace
 
-Kind = Literal["run", "model", "checkout", "addition", "temporary"]
+Kind = Literal["run", "model", "checkout", "addition", "temporary", "branch"]
 _ADDING = ".adding-"
 _BLOCK = 512  # bytes of `st_blocks`, whatever the file system's own blocks have
 
@@ -33,8 +34,8 @@ class Item:
 
     Attributes:
         kind: a deleted MLflow run, a model of such a run, the folder of a dead checkout, of a `croft data add` that
-            was killed, or a temporary file.
-        name: for people: a path in the workspace, or an id.
+            was killed, a temporary file, or the merged branch of a scheduled run.
+        name: for people: a path in the workspace, an id, or a branch.
         bytes: on disk.
         remove: frees it.
     """
@@ -51,11 +52,13 @@ class Garbage:
     items: what can be freed.
     kept: what was deleted and is needed, or lies elsewhere, in words.
     server: address of the store, where only its operator can free anything; else "".
+    unmerged: branches of scheduled runs whose results no other branch has.
     """
 
     items: tuple[Item, ...]
     kept: tuple[str, ...] = ()
     server: str = ""
+    unmerged: int = 0
 
     @property
     def bytes(self) -> int:
@@ -97,7 +100,10 @@ def find_garbage(root: Path, name: str) -> Garbage:
         Item("temporary", path.relative_to(root).as_posix(), size(path), _removing(path))
         for path in find_temporary(root)
     ]
-    return Garbage(tuple(items), tuple(kept), "" if database is not None else shown_uri(uri))
+    branches = run_branches(root)
+    items += [Item("branch", name, 0, _deleting(root, name)) for name in branches.merged]
+    kept += [f"branch {name} is merged, and checked out in {place}" for name, place in branches.in_use]
+    return Garbage(tuple(items), tuple(kept), "" if database is not None else shown_uri(uri), branches.unmerged)
 
 
 def collect(items: Sequence[Item]) -> Iterator[tuple[Item, str]]:
@@ -150,6 +156,10 @@ def _mending(root: Path, name: str) -> Callable[[], None]:
 
 def _freeing(database: Path, one: Dead) -> Callable[[], None]:
     return lambda: free(database, one)
+
+
+def _deleting(root: Path, name: str) -> Callable[[], None]:
+    return lambda: delete_branch(root, name)
 
 
 def _forgetting(folder: Path) -> Callable[[], None]:

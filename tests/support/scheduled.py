@@ -1,6 +1,7 @@
 """A small project for scheduled runs: git, DVC, a data set with versions, and a stage that registers real versions.
 
-Every version has the same protocol fits on the same images, so that the gate, asked for no superiority, promotes them.
+Every version has the same protocol fits, so that the gate, asked for no superiority, promotes them; its images are
+those of the world whose number is below split.shots.
 """
 
 from __future__ import annotations
@@ -17,24 +18,46 @@ from tiny_registration import SCRIPT, STAGE
 from pipeline.hashing import file_sha256, tree_sha256
 
 _EXPORT = """
-import json, os, shutil, sys, time
+import dataclasses, json, os, shutil, sys, time, uuid
+from datetime import UTC, datetime
 from pathlib import Path
+import yaml
+from pipeline.features import read_features, write_features
+from pipeline.hashing import tree_sha256
+from pipeline.tables import MANIFEST, SPLITS, read_table, write_table
+from pipeline.tracking.identity import Identity, write_identity
 
 hold = Path(os.environ.get("CROFT_TEST_HOLD", "/nowhere"))
 if hold.is_file():  # holds the stage; says where it is
     hold.with_suffix(".pid").write_text(str(os.getpid()))
     time.sleep(600)
-shutil.copytree("tiny", "artifacts", dirs_exist_ok=True)
-card = Path("artifacts/export/card.json")
+tiny, made = Path("tiny"), Path("artifacts")
+for folder in ("export", "protocol"):
+    shutil.copytree(tiny / folder, made / folder, dirs_exist_ok=True)
+shots = yaml.safe_load(Path("params.yaml").read_text())["split"]["shots"]
+is_used = lambda frame: frame["path"].map(lambda path: int(Path(path).stem) < shots)
+for name, table in (("splits", SPLITS), ("manifest", MANIFEST)):
+    frame = read_table(tiny / f"{name}.parquet", table)
+    write_table(frame[is_used(frame)], made / f"{name}.parquet", table)
+whole = read_features(tiny / "features")
+used = is_used(whole.index)
+kept = dataclasses.replace(whole, index=whole.index[used], clean=whole.clean[used])
+write_features(kept, made / "features")
+inputs = {"features": "features", "splits": "splits.parquet", "manifest": "manifest.parquet"}
+hashes = {name: tree_sha256(made / file) for name, file in inputs.items()}
+card = made / "export" / "card.json"
 seen = sorted(path.name for path in Path("data/mine").rglob("*.png"))
-card.write_text(json.dumps(json.loads(card.read_text()) | {"seen": seen}))
+card.write_text(json.dumps(json.loads(card.read_text()) | {"seen": seen, "sha256": hashes}))
+started = datetime.now(UTC).isoformat(timespec="seconds")
+write_identity(Identity(run_id=uuid.uuid4().hex, stage="export", started=started), made / "runs" / "export.json")
 """
 _STAGES = {
     "export": {
         "cmd": "python export_tiny.py",
         "deps": ["data/mine", "export_tiny.py", "tiny"],
+        "params": ["split.shots"],
         "outs": ["artifacts/export", "artifacts/features", "artifacts/splits.parquet", "artifacts/manifest.parquet",
-                 "artifacts/protocol"],
+                 "artifacts/protocol", "artifacts/runs/export.json"],
     },
     "register": STAGE,
 }  # fmt: skip

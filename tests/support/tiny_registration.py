@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.registry.register import register_model
 from pipeline.tables import write_json
+from pipeline.tracking.identity import read_identity
 from stages._run import Record, stage
 
 METRICS = {"zero-shot": {"mean": {"accuracy": 0.5}}, "croft": {"mean": {"accuracy": 0.8}}}
@@ -21,12 +22,14 @@ def main(params):
     name = params.register_.model
 
     def within(run):
-        tags = {"stage.register.run_id": run}
+        runs = {file.stem: read_identity(file).run_id for file in sorted(Path("artifacts/runs").glob("*.json"))}
+        tags = {f"stage.{stage}.run_id": made for stage, made in {**runs, "register": run}.items()}
         version = register_model(Path("artifacts/export"), name=name, run_id=run, tags=tags, metrics=METRICS)
         write_json({"model": name, "version": version, "run_id": run}, Path("artifacts/registration.json"))
 
     card, protocol = Path("artifacts/export/card.json"), Path("artifacts/protocol")
-    artifacts = [card, protocol] if protocol.is_dir() else [card]
+    runs = Path("artifacts/runs")
+    artifacts = [path for path in (card, protocol, runs) if path.exists()]
     return Record(metrics={"a": 1.0}, artifacts=artifacts, datasets=[("model", "a" * 64, str(card))], within=within)
 
 

@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from pipeline.dvc_runner.cache import Cache
 from pipeline.dvc_runner.lock import Entry, Lock, Records
 from pipeline.errors import DataError
+from pipeline.tracking.files import logged_files
 from pipeline.tracking.identity import Identity, read_identity
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 RUNS = PurePosixPath("artifacts/runs")
 
@@ -111,6 +116,19 @@ class Index:
         ]
         entries = tuple(entry for entry in found if entry is not None)
         return Lock(entries) if entries else None
+
+    def of_version(self, client: MlflowClient, ids: Mapping[str, str], run_id: str) -> Lock | None:
+        """`lock` of a version, with the identity files that its run logged where the cache lacks some.
+
+        Args:
+            client: of the store that has the version.
+            ids: run id by stage.
+            run_id: of the run that registered it, "" where that is not known.
+        """
+        lock = self.lock(ids, {})
+        if run_id and (lock is None or len(lock.entries) < len(ids)):
+            lock = self.lock(ids, logged_files(client, run_id, RUNS.name))
+        return lock
 
 
 def stage_of(entry: Mapping[str, object]) -> str:
