@@ -77,8 +77,11 @@ def _only(params: Params, sections: Sequence[str]) -> Params:
 
 
 def _track(name: str, started: float, params: Params, sections: Sequence[str], record: Record) -> None:
+    from pipeline.tracking.parents import close_stale_parents, killed_sentence
     from pipeline.tracking.runs import stage_run
 
+    for run_id in close_stale_parents():  # `dvc repro` has no flow around it that would do so
+        print(killed_sentence(run_id), flush=True)
     values = {s: getattr(params, _attribute(s)).model_dump(mode="json") for s in sections}
     with stage_run(name, started=started, params=values, tags=record.tags, out=RUNS / f"{name}.json") as run:
         run.log(metrics=record.metrics, artifacts=record.artifacts, datasets=record.datasets, series=record.series)

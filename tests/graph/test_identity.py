@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 import yaml
-from clone import SHRUNK, STAGES, Clone, copy_project
+from clone import STAGES, pulled
 
 from pipeline.registry.lineage import lineage
 
@@ -52,19 +50,6 @@ def test_one_changed_parameter_reruns_that_stage_and_what_follows(clone, recorde
     assert clone.run_ids() == before
     assert clone.json("artifacts/evaluation/metrics.json") == metrics
     assert set(recorded()) - set(runs) == {after[s] for s in DOWNSTREAM}
-
-
-def pulled(clone: Clone, folder: Path, store: Path | None) -> Clone:
-    """Another clone, with the first one's outputs through a remote, and a store (its own for None)."""
-    clone.run("dvc", "remote", "add", "--default", "shelf", str(folder / "remote"))
-    clone.run("dvc", "push", "-q")
-    other = Clone(folder / "other", store)
-    copy_project(other.folder)
-    other.set(**SHRUNK)
-    for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
-        shutil.copy2(clone.folder / name, other.folder / name)
-    other.run("dvc", "pull", "-q")
-    return other
 
 
 def test_a_second_clone_restores_outputs_and_runs_from_a_remote(clone, recorded, store, tmp_path):

@@ -57,3 +57,28 @@ def test_an_error_that_nobody_expects_keeps_its_traceback() -> None:
 
     with pytest.raises(ZeroDivisionError):
         main(PARAMS)
+
+
+def test_a_stage_ends_the_run_that_a_killed_one_left_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
+    from pipeline.tracking.identity import read_identity
+    from pipeline.tracking.runs import PARENT_VARIABLE
+
+    for name in (URI_VARIABLE, PARENT_VARIABLE, EXPERIMENT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    @stage("split", sections=("split",))
+    def main(params: Params) -> Record:
+        return Record()
+
+    main(PARAMS)
+    client = connect(tmp_path)
+    run = client.get_run(read_identity(tmp_path / "artifacts/runs/split.json").run_id)
+    no_process = {**run.data.tags, "croft.process_started": "0.00"}  # its id has been reused since
+    dead = client.create_run(run.info.experiment_id, tags=no_process).info.run_id
+    main(PARAMS)
+    assert client.get_run(dead).info.status == "KILLED"
+    assert capsys.readouterr().out == f"MLflow run {dead} is marked as killed: its process is gone\n"

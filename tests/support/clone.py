@@ -99,3 +99,16 @@ def copy_project(folder: Path) -> None:
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "clone"],
     ):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def pulled(clone: Clone, folder: Path, store: Path | None) -> Clone:
+    """Another clone below `folder`, with the first one's outputs through a remote, and a store (its own for None)."""
+    clone.run("dvc", "remote", "add", "--default", "shelf", str(folder / "remote"))
+    clone.run("dvc", "push", "-q")
+    other = Clone(folder / "other", store)
+    copy_project(other.folder)
+    other.set(**SHRUNK)
+    for name in ("dvc.lock", "data/builtin/dvc.lock", ".dvc/config"):
+        shutil.copy2(clone.folder / name, other.folder / name)
+    other.run("dvc", "pull", "-q")
+    return other
