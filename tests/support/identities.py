@@ -69,7 +69,7 @@ class Ledger:
 
     def check(self, clone: Clone) -> dict[str, str]:
         """Check that each stage's output names the one run that computed it; return the ids by stage."""
-        assert "up to date" in clone.run("dvc", "status").stdout  # the files are those of dvc.lock
+        assert "up to date" in clone.run("dvc", "status", *STAGES).stdout  # the files are those of dvc.lock
         lock = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
         identities = {stage: read_identity(clone.folder / f"artifacts/runs/{stage}.json") for stage in STAGES}
         stores = {known_store(client): (client, _runs_of(client)) for client in self._clients}
