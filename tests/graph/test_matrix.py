@@ -15,7 +15,7 @@ from clone import SHRUNK, STAGES, Clone, copy_project, pulled
 from identities import Ledger
 from PIL import Image
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
 IMAGES = 16  # of each class and domain
 # Each changes what its own stages read, and nothing that these write: what follows them is not run again.
 LAST = ("register", "model", ["register"])

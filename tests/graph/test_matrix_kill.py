@@ -14,7 +14,7 @@ from clone import STAGES, Clone
 from identities import Ledger, stages_run
 from killing import kill_when
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
 
 
 def opened(store: Path) -> bool:

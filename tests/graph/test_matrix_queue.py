@@ -12,7 +12,8 @@ import pytest
 from clone import STAGES, Clone
 from identities import Ledger, stages_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc")]  # tests/registry/test_experiments.py is the quick one
+# tests/registry/test_experiments.py is the quick one
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(1800)]
 # What each experiment sets, and the stages that have to run: neither batch size nor model changes what follows.
 TWICE = ["featurize", "finetune"]
 QUEUED: dict[str, tuple[list[str], list[str]]] = {
