@@ -98,7 +98,7 @@ def serve(
         Path | None,
         typer.Option(help="Folder of the log of predictions; by default there is none.", callback=from_project),
     ] = None,
-    poll: Annotated[float, typer.Option(help="Seconds between two looks at the alias.")] = 10.0,
+    poll: Annotated[float, typer.Option(help="Seconds between two looks at the alias.")] = 2.0,
 ) -> None:
     """Answer predictions over HTTP, in batches; follow the champion.
 

@@ -32,7 +32,7 @@ class Settings:
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
     max_images: int = 64
-    poll: float = 10.0
+    poll: float = 2.0
 
     def __post_init__(self) -> None:
         for option, value, least in (
