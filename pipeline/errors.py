@@ -60,6 +60,11 @@ class ServerLostError(PipelineError):
     """A server stopped answering; the process ends without waiting for what can no longer be sent."""
 
 
+def one_line(error: BaseException) -> str:
+    """What a library's error says, in one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def report(error: BaseException, message: str = "") -> str:
     """What to print of an error that ends a command: "error: ..." first, then a line "note: ..." for each of its notes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipeline import telemetry
 from pipeline.console import make_console, say
@@ -14,10 +14,10 @@ from pipeline.phrases import counted
 from pipeline.versioning.names import FOLDER, check_name, parse_reference
 
 if TYPE_CHECKING:
+    from pipeline.flows.forms import OnBadImage
     from pipeline.sources import SourceOptions
 
 ROOT = Path()
-OnBadImage = Literal["", "fail", "skip"]
 
 
 def add_data(

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.dvc_runner.cache import open_cache, opened
 from pipeline.dvc_runner.graph import is_input
 from pipeline.dvc_runner.program import command
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, one_line
 
 
 def send(root: Path, addresses: Sequence[str]) -> str:
@@ -80,5 +80,4 @@ def fetch(root: Path, hashes: Collection[str]) -> None:
         except DvcException:
             raise
         except Exception as error:  # each kind of remote has errors of its own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise PipelineError(f"remote {name!r}: {reason}") from None
+            raise PipelineError(f"remote {name!r}: {one_line(error)}") from None

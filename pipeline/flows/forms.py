@@ -15,5 +15,8 @@ Version = Annotated[int, Field(ge=1)]
 DataVersions = dict[str, Literal["latest"] | Version]
 """Data sets by name, each at its last version or a stated one."""
 
+OnBadImage = Literal["", "fail", "skip"]
+"""What becomes of an image that cannot be used; "" for what params.yaml says."""
+
 Retries = Annotated[int, Field(ge=0, le=10)]
 Hours = Annotated[float, Field(gt=0.0, le=24.0 * 30)]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError, ServerLostError
+from pipeline.errors import PipelineError, ServerLostError, one_line
 from pipeline.flows.server import API_VARIABLE
 from pipeline.tracking.client import shown_uri
 
@@ -58,16 +58,15 @@ def answering(api: LocalApi | None) -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         url = os.environ.get(API_VARIABLE, "")
-        given = f"{API_VARIABLE}: {shown_uri(url)} stopped answering during the run ({_reason(error, url)})"
-        ours = f"Prefect's local API stopped during the run ({_reason(error, url)})"
+        if api is None:
+            lost, then = f"{API_VARIABLE}: {shown_uri(url)} stopped answering", "start that server, then run this again"
+        else:
+            lost, then = "Prefect's local API stopped", f"run this again; if it stops again, see its log, {api.log}"
         raise ServerLostError(
-            f"{given}; finished stages are kept; start that server, then run this again"
-            if api is None
-            else f"{ours}; finished stages are kept; run this again; if it stops again, see its log, {api.log}"
+            f"{lost} during the run ({_reason(error, url)}); finished stages are kept; {then}"
         ) from None
 
 
 def _reason(error: Exception, url: str) -> str:
     """What the error says, in a line without credentials."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return reason.replace(url, shown_uri(url))[:200]
+    return one_line(error).replace(url, shown_uri(url))[:200]

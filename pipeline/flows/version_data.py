@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -14,6 +13,7 @@ from pipeline.console import make_console
 from pipeline.errors import CroftError, PipelineError
 from pipeline.flows.dead import replace_dead_runs
 from pipeline.flows.events import tell_data
+from pipeline.flows.forms import OnBadImage
 from pipeline.params import PARAMS_FILE, load_params
 from pipeline.process.reaper import guard
 from pipeline.sources import SourceOptions
@@ -48,7 +48,7 @@ def version_data(
     group_column: str = "",
     link: bool = False,
     prune: bool = False,
-    on_bad_image: Literal["", "fail", "skip"] = "",
+    on_bad_image: OnBadImage = "",
 ) -> dict[str, object]:
     """Inspect, check and copy images into data/<name>, put them under DVC, push them, and record the version.
 

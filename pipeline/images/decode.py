@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, one_line
 from pipeline.images import jpeg, png
 from pipeline.images.formats import FORMATS, HEAD, SHOWN, format_of, row
 
@@ -165,7 +165,7 @@ def check_whole(content: bytes, *, name: str) -> None:
 
 def damaged(error: Exception) -> str:
     """What a decoder's error says, in one line."""
-    return f"damaged image: {' '.join(str(error).split()) or type(error).__name__}"
+    return f"damaged image: {one_line(error)}"
 
 
 def _format(image: Image) -> str:

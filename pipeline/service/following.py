@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import one_line
 from pipeline.service.metrics import Metrics
 from pipeline.service.model import Model, Source
 from pipeline.service.refusals import busy
@@ -116,7 +117,7 @@ class Served:
                 self._swap(await asyncio.to_thread(self._load, source))
             self.trouble = None
         except Exception as error:  # whatever a new version does, the old one goes on
-            line = " ".join(str(error).split()) or type(error).__name__
+            line = one_line(error)
             self._metrics.load_failures.inc()
             if line != self.trouble:  # once, not at every look
                 logger.error("still serving version %s: %s", self.current.source.version, line)

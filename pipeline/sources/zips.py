@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pipeline.data.layout import is_hidden
-from pipeline.errors import DataError
+from pipeline.errors import DataError, one_line
 from pipeline.images.formats import HEAD
 from pipeline.phrases import counted
 from pipeline.sources.members import Capped, Member, check_count, check_member
@@ -107,4 +107,4 @@ def _member(zip_file: Path, archive: zipfile.ZipFile, name: str, info: zipfile.Z
 
 
 def _text(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error)[:200]

@@ -86,13 +86,18 @@ def hash_folder(folder: Path, *, workers: int) -> dict[str, str]:
 
     def digest(path: str) -> str:
         try:
-            with (folder / path).open("rb") as file:
-                return hashlib.file_digest(file, md5).hexdigest()
+            return file_md5(folder / path)
         except OSError as error:
             raise DataError(f"{folder / path}: cannot be read: {error.strerror}") from None
 
     with ThreadPoolExecutor(workers) as pool:
         return dict(zip(paths, track(pool.map(digest, paths), "hash", len(paths), "files"), strict=True))
+
+
+def file_md5(path: Path) -> str:
+    """`md5` of a file's bytes; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, md5).hexdigest()
 
 
 def md5(content: bytes = b"") -> hashlib._Hash:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.dvc_runner.cache import Cache
 from pipeline.dvc_runner.remote import fetch
 from pipeline.errors import DataError, PipelineError
-from pipeline.versioning.contents import listed, md5
+from pipeline.versioning.contents import file_md5, listed
 
 _LISTING = ".dir"  # ends the hash of a folder
 
@@ -52,7 +51,7 @@ class Found:
     def damaged(self, output: str) -> list[Path]:
         """The objects of an output whose bytes are not those of their names."""
         hashes = dict.fromkeys((self.hashes[output], *self.files[output].values()))
-        return [path for one in hashes if _md5(path := self.cache.object(one)) != one.removesuffix(_LISTING)]
+        return [path for one in hashes if file_md5(path := self.cache.object(one)) != one.removesuffix(_LISTING)]
 
 
 def find_outputs(root: Path, cache: Cache, outputs: Mapping[str, str]) -> Found:
@@ -97,8 +96,3 @@ def _checked(files: Mapping[str, str], listing: Path) -> Mapping[str, str]:
         if path.is_absolute() or ".." in path.parts:
             raise DataError(f"{listing}: not a DVC listing: it names {path}; remove it and run `dvc fetch`")
     return files
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, md5).hexdigest()
