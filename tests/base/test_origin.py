@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
+from prefect_server import until
 
 from pipeline.origin import alive, ended_here, process_tags
 
@@ -38,10 +38,7 @@ def test_a_process_that_ended_and_that_nobody_waited_for_is_gone(
 ) -> None:
     process, tags = other
     process.kill()
-    until = time.monotonic() + 10.0
-    while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
-        time.sleep(0.01)
-    assert process.status() == psutil.STATUS_ZOMBIE
+    until(lambda: process.status() == psutil.STATUS_ZOMBIE, "its end", 10.0)
     assert ended_here(tags)
 
 

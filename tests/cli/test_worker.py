@@ -10,9 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
-from pipeline.flows.server import API_VARIABLE, HOME_VARIABLE, start_api
+from local_api import local_api
 
 ROOT = Path(__file__).resolve().parents[2]
 Project = Callable[[dict[str, dict[str, object]]], Path]
@@ -21,24 +19,14 @@ Croft = Callable[..., "subprocess.Popen[str]"]
 DIES = "import os; from pipeline.tracking.parents import open_parent; open_parent('train'); os._exit(9)"
 
 
-def test_a_worker_ends_the_mlflow_runs_of_dead_processes_first(
-    project: Project, croft: Croft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_ends_the_mlflow_runs_of_dead_processes_first(project: Project, croft: Croft, tmp_path: Path) -> None:
     root = project({"one": {"cmd": "echo 1 > one.txt", "outs": ["one.txt"]}})
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "CROFT"))}
     done = subprocess.run([sys.executable, "-c", DIES], cwd=root, env={**kept, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 9
-    for name in (API_VARIABLE, "no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "prefect"))
-    api = start_api(tmp_path)
-    assert api is not None
-    try:
-        api.wait()
+    with local_api(tmp_path / "prefect") as api:
         worker = croft(root, "worker", "--name", "mine", "--help-me", PREFECT_API_URL=api.url)
         out, err = worker.communicate(timeout=120)
-    finally:
-        api.stop()
     with closing(sqlite3.connect(root / ".croft" / "mlflow.db")) as database:
         ((run, status),) = database.execute("SELECT run_uuid, status FROM runs").fetchall()
     assert status == "KILLED"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from dvc_project import project  # noqa: F401
+from local_api import local_api
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from pipeline.flows.server import API_VARIABLE, HOME_VARIABLE, LocalApi, start_api
+from pipeline.flows.server import LocalApi
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,19 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApi]:
     """A server with an empty database, which this process's clients use."""
-    folder = tmp_path_factory.mktemp("prefect")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in (API_VARIABLE, "no_proxy", "NO_PROXY"):
-            patch.setenv(name, "")
-        patch.setenv(HOME_VARIABLE, str(folder))
-        api = start_api(folder)
-        assert api is not None
-        try:
-            api.wait()
-            with temporary_settings({PREFECT_API_URL: api.url}):
-                yield api
-        finally:
-            api.stop()
+    with (
+        local_api(tmp_path_factory.mktemp("prefect")) as api,
+        temporary_settings({PREFECT_API_URL: api.url}),
+    ):
+        yield api
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from loose_gate import LOOSE
 from mlflow.tracking import MlflowClient
 from small_worlds import manifest_of, world  # noqa: F401
 
@@ -18,7 +19,7 @@ from pipeline.detection.scores.spaces import option_of
 from pipeline.errors import TrackingError
 from pipeline.features import write_features
 from pipeline.hashing import tree_sha256
-from pipeline.params import Margins, Promote
+from pipeline.params import Promote
 from pipeline.registry.assess import gate_number
 from pipeline.registry.promotion import promote
 from pipeline.registry.register import register_model
@@ -30,13 +31,6 @@ from pipeline.tracking.runs import PARENT_VARIABLE, stage_run
 
 NAME = "croft"
 STRICT = Promote(resamples=100, latency=None)
-LOOSE = Promote(
-    resamples=100,
-    latency=None,
-    superiority="none",
-    underpowered="allow",
-    margins=Margins(**dict.fromkeys(Margins.model_fields, 1.0)),
-)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from loose_gate import LOOSE
 from pictures import ROOT, commit, git
 from scheduled import make_scheduled, tree
 from small_worlds import manifest_of, world  # noqa: F401
@@ -21,20 +22,12 @@ from pipeline.decision.fit import Limits
 from pipeline.decision.kept import keep, write_kept
 from pipeline.detection.scores.spaces import option_of
 from pipeline.origin import CHECKOUTS
-from pipeline.params import Margins, Promote
 from pipeline.registry.gate import Verdict
 from pipeline.registry.promotion import promote
 from pipeline.tracking.client import EXPERIMENT_VARIABLE, URI_VARIABLE, connect
 from pipeline.tracking.runs import PARENT_VARIABLE
 
 pytestmark = [pytest.mark.xdist_group("dvc"), pytest.mark.timeout(900)]
-LIMITS = Promote(
-    resamples=100,
-    latency=None,
-    superiority="none",
-    underpowered="allow",
-    margins=Margins(**dict.fromkeys(Margins.model_fields, 1.0)),
-)
 
 
 class Project:
@@ -56,7 +49,7 @@ class Project:
         commit(root, "data")
         self.dvc("repro", "-q")
         commit(root, "version 1")
-        assert promote("croft", "1", limits=LIMITS, root=root).promoted
+        assert promote("croft", "1", limits=LOOSE, root=root).promoted
 
         git(root, "switch", "-q", "-c", "other")
         self.shots(5)
@@ -67,7 +60,7 @@ class Project:
         commit(root, "other fits")
         self.dvc("repro", "-q")
         commit(root, "version 2")
-        self.in_folder = promote("croft", "2", limits=LIMITS, root=root, dry_run=True)
+        self.in_folder = promote("croft", "2", limits=LOOSE, root=root, dry_run=True)
 
         git(root, "switch", "-q", "main")
         self.dvc("checkout", "-q")
@@ -90,7 +83,7 @@ class Project:
         file.write_text(yaml.safe_dump(params, sort_keys=False))
 
     def judge(self, version: str, root: Path | None = None) -> Verdict:
-        return promote("croft", version, limits=LIMITS, root=root or self.root, dry_run=True)
+        return promote("croft", version, limits=LOOSE, root=root or self.root, dry_run=True)
 
     def compared(self, version: str) -> str:
         """On what a version was compared, or why it cannot be."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from clone import Clone
+from prefect_server import until
 
 
 def kill_when(clone: Clone, command: Sequence[str], moment: Callable[[str], bool], delay: float = 0.0) -> str:
@@ -37,8 +38,5 @@ def kill_when(clone: Clone, command: Sequence[str], moment: Callable[[str], bool
         if run.poll() is None:
             os.kill(run.pid, signal.SIGKILL)
         run.wait(timeout=10)
-    deadline = time.monotonic() + 15
-    while (left := clone.processes()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not left
+    until(lambda: not clone.processes(), "the end of what it had started", 15)
     return log.read_text()

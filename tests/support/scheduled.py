@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from loose_gate import LOOSE
 from pictures import ROOT, commit, git, make_project, write_pictures
 from tiny_model import write_tiny_model
 from tiny_registration import SCRIPT, STAGE
@@ -96,9 +97,7 @@ def make_scheduled(root: Path, world: Any, **promote: object) -> Path:
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": _STAGES}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"]["root"] = "data/mine"
-    margins = dict.fromkeys(params["promote"].get("margins", {}) or {}, 1.0)
-    loose = {"superiority": "none", "underpowered": "allow", "resamples": 100, "margins": margins, "latency": None}
-    params["promote"] |= loose | promote
+    params["promote"] |= LOOSE.model_dump(mode="json", exclude_unset=True) | promote
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (root / ".gitignore").write_text("/.croft/\n/artifacts/\n/data/.adding-*\n__pycache__/\n")
     write_pictures(root.parent / "first", {"photo/dog/1.png": 1, "photo/cat/1.png": 2})
